@@ -1,0 +1,66 @@
+"""What operators, priors and solvers must offer to be exchangeable."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+
+from inversesr.volume import Grid
+
+Shape = tuple[int, ...]
+
+
+class Operator(Protocol):
+    """A linear map y = A x; stateless, device and dtype follow its argument."""
+
+    in_shape: Shape
+    out_shape: Shape
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """Apply the map to x of shape in_shape; the result has shape out_shape."""
+        ...
+
+    def adjoint(self, y: torch.Tensor) -> torch.Tensor:
+        """Apply the transposed map, so that <A x, y> = <x, A' y>."""
+        ...
+
+
+class Prior(Protocol):
+    """A generative model of the brain: images x, latents z.
+
+    Images are (X, Y, Z) tensors with intensities in [0, 1]; latents have shape latent_shape.
+    """
+
+    grid: Grid
+    latent_shape: Shape
+
+    def encode(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the latent of an image."""
+        ...
+
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
+        """Return the image of a latent."""
+        ...
+
+    def denoise(self, z_t: torch.Tensor, t: int, context: torch.Tensor | None) -> torch.Tensor:
+        """Return the clean latent expected from the noisy one at step t."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """What a solver found. Not converging is a result, not an exception.
+
+    Attributes:
+        x: The image on the fine grid, shape A.in_shape, in the units of y.
+        status: "converged", "closed form" or "stopped after N steps".
+        n_steps: Iterations done.
+        history: Figures by iteration, such as {"residual_rms": [...]}.
+        z: Latent behind x, for solvers with a prior.
+    """
+
+    x: torch.Tensor
+    status: str
+    n_steps: int
+    history: dict[str, list[float]] = field(default_factory=dict)
+    z: torch.Tensor | None = None

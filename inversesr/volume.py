@@ -1,0 +1,89 @@
+"""A 3D image and where its voxels lie in the world.
+
+    world_mm = ras_from_voxel @ (i, j, k, 1)        RAS+ millimetres, voxel centres at integers
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+Affine = NDArray[np.float64]
+Image = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """A regular lattice of voxels in the world.
+
+    Attributes:
+        shape: Number of voxels along each axis.
+        affine: World from voxel, shape (4, 4), RAS+ millimetres.
+    """
+
+    shape: tuple[int, int, int]
+    affine: Affine
+
+    @cached_property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """Distance between neighbouring voxel centres along each axis, in mm."""
+        x, y, z = np.linalg.norm(self.affine[:3, :3], axis=0).tolist()
+        return (x, y, z)
+
+    @cached_property
+    def directions(self) -> Affine:
+        """Unit vectors of the axes in the world, one a column, shape (3, 3)."""
+        return self.affine[:3, :3] / np.asarray(self.spacing_mm)
+
+    @property
+    def axcodes(self) -> str:
+        """Anatomical direction in which each axis mainly runs, such as "RAS" or "LPS"."""
+        codes = ["LR", "PA", "IS"]
+        letters = [""] * 3
+        remaining = np.abs(self.directions).copy()
+        for _ in range(3):
+            world, axis = np.unravel_index(np.argmax(remaining), (3, 3))
+            letters[axis] = codes[world][int(self.directions[world, axis] > 0)]
+            remaining[world, :] = -1.0
+            remaining[:, axis] = -1.0
+        return "".join(letters)
+
+    def same_as(self, other: "Grid", tolerance_mm: float = 1e-3) -> bool:
+        """Whether both grids put every voxel at the same place, to within a tolerance."""
+        if self.shape != other.shape:
+            return False
+        corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.shape])).reshape(3, -1)
+        difference = (self.affine - other.affine) @ np.vstack([corners, np.ones(8)])
+        return bool(np.abs(difference[:3]).max() <= tolerance_mm)
+
+    def respaced(self, shape: tuple[int, int, int], spacing_mm: tuple[float, ...]) -> "Grid":
+        """Return a grid with other voxels that has the same axes and the same centre."""
+        linear = self.directions * np.asarray(spacing_mm)
+        centre = self.affine[:3, :3] @ ((np.array(self.shape) - 1) / 2.0) + self.affine[:3, 3]
+        affine = np.eye(4)
+        affine[:3, :3] = linear
+        affine[:3, 3] = centre - linear @ ((np.array(shape) - 1) / 2.0)
+        return Grid(shape, affine)
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """An image on a grid.
+
+    Attributes:
+        data: Intensities, float32, shape grid.shape.
+        grid: Where the voxels lie.
+    """
+
+    data: Image
+    grid: Grid
+
+    def __post_init__(self) -> None:
+        if self.data.shape != self.grid.shape:
+            message = f"data {self.data.shape} does not fit the grid {self.grid.shape}"
+            raise ValueError(message)
+
+    def with_data(self, data: Image) -> "Volume":
+        """Return other intensities on the same grid."""
+        return replace(self, data=np.asarray(data, dtype=np.float32))

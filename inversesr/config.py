@@ -1,0 +1,133 @@
+"""Every choice a user can make: its name, default and help text. Imports no torch."""
+
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import Any
+
+from inversesr.errors import InputError
+
+PROFILE_NAMES = ("rect", "gaussian", "slr")
+SOLVER_NAMES = ("spline", "tv")
+LOCK_NAMES = ("exact", "noise", "off")
+DEVICE_NAMES = ("auto", "cpu", "cuda")
+OUTPUT_TYPES = ("float32", "input")
+
+DEFAULT_SPACING_MM = 1.0
+SMALLEST_SPACING_MM = 0.05
+
+
+def option(default: Any, text: str, **facts: Any) -> Any:  # noqa: ANN401 (a dataclass field)
+    """Declare a field with its help text; facts are read by the command line."""
+    return field(default=default, metadata={"help": text, **facts})
+
+
+@dataclass(frozen=True)
+class Config:
+    """How a scan is restored.
+
+    Raises:
+        InputError: a value is outside its range.
+    """
+
+    solver: str = option("tv", "Method that fills in the thin slices.", choices=SOLVER_NAMES)
+    spacing_mm: float | None = option(
+        None, "Distance between thin slices [default: 1 mm].", flag="--spacing", unit="MM"
+    )
+    thickness_mm: float | None = option(
+        None,
+        "Slice thickness [default: sidecar JSON, else the distance between slices].",
+        flag="--thickness",
+        unit="MM",
+    )
+    gap_mm: float | None = option(
+        None,
+        "Gap between slices; negative where slices overlap [default: distance - thickness].",
+        flag="--gap",
+        unit="MM",
+    )
+    profile: str = option("rect", "Slice profile.", choices=PROFILE_NAMES)
+    lock: str = option(
+        "exact",
+        "Agreement with the measured slices: exact, to within the noise, or off.",
+        choices=LOCK_NAMES,
+    )
+    noise: float | None = option(
+        None, "Noise standard deviation in the scan's own intensities [default: estimated]."
+    )
+    volume: int | None = option(None, "Which volume of a 4D series to use, counted from 0.")
+    output_type: str = option(
+        "float32", "Data type written: float32, or the input's own.", choices=OUTPUT_TYPES
+    )
+    device: str = option("auto", "Where to compute.", choices=DEVICE_NAMES)
+    threads: int | None = option(None, "Processor threads [default: all].")
+    seed: int = option(0, "Seed of everything random.")
+
+    def __post_init__(self) -> None:
+        for name, choices in _CHOICES.items():
+            _require(getattr(self, name) in choices, name, getattr(self, name), " or ".join(choices))
+        _require_number("spacing", self.spacing_mm, SMALLEST_SPACING_MM)
+        _require_number("thickness", self.thickness_mm, SMALLEST_SPACING_MM)
+        _require_number("gap", self.gap_mm, None)
+        _require_number("noise", self.noise, 0.0)
+        _require_number("volume", self.volume, 0)
+        _require_number("threads", self.threads, 1)
+        _require_number("seed", self.seed, 0)
+
+
+_CHOICES = {
+    "solver": SOLVER_NAMES,
+    "profile": PROFILE_NAMES,
+    "lock": LOCK_NAMES,
+    "output_type": OUTPUT_TYPES,
+    "device": DEVICE_NAMES,
+}
+
+
+@dataclass(frozen=True)
+class SimulateConfig:
+    """How a thick-slice scan is made from a thin-slice one.
+
+    Raises:
+        InputError: a value is outside its range.
+    """
+
+    thickness_mm: float = option(4.0, "Slice thickness.", flag="--thickness", unit="MM")
+    gap_mm: float = option(
+        0.0, "Gap between slices; negative for overlap.", flag="--gap", unit="MM"
+    )
+    profile: str = option("rect", "Slice profile.", choices=PROFILE_NAMES)
+    axis: str = option(
+        "S", "Anatomical direction across the slices.", choices=("R", "A", "S")
+    )
+    noise: float = option(
+        0.0, "Rician noise as a share of the brightest intensity (0.02 is 2 %)."
+    )
+    rotate: float = option(0.0, "Tilt of the slices in degrees.", unit="DEG")
+    seed: int = option(0, "Seed of the noise.")
+
+    def __post_init__(self) -> None:
+        _require(self.profile in PROFILE_NAMES, "profile", self.profile, " or ".join(PROFILE_NAMES))
+        _require(self.axis in ("R", "A", "S"), "axis", self.axis, "R, A or S")
+        _require_number("thickness", self.thickness_mm, SMALLEST_SPACING_MM)
+        _require_number("gap", self.gap_mm, None)
+        _require_number("rotate", self.rotate, None)
+        _require_number("seed", self.seed, 0)
+        spacing = self.thickness_mm + self.gap_mm
+        _require(spacing > 0.0, "thickness + gap", spacing, "a distance above 0 mm")
+        inside = isfinite(self.noise) and 0.0 <= self.noise < 1.0
+        _require(inside, "noise", self.noise, "a share from 0 to 1, such as 0.02 for 2 %")
+
+
+def _require_number(name: str, value: float | None, least: float | None) -> None:
+    if value is None:
+        return
+    if least is None:
+        _require(isfinite(value), name, value, "a finite number")
+    else:
+        _require(isfinite(value) and value >= least, name, value, f"a number of at least {least}")
+
+
+def _require(fulfilled: bool, name: str, found: object, expected: str) -> None:  # noqa: FBT001 (a predicate)
+    if not fulfilled:
+        message = f"{name} is {found}; expected {expected}"
+        raise InputError(message)

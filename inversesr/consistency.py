@@ -1,0 +1,61 @@
+"""Agreement of a restored image with the slices that were measured.
+
+    lock(x) = x + A'(A A')^-1 (y - A x)        the nearest image that reproduces y
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+from inversesr.operators.separable import SeparableOperator
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How well A x reproduces y.
+
+    Attributes:
+        rms: Root mean square of A x - y, in the scan's intensities.
+        largest: Largest absolute difference.
+        largest_share: The same as a share of the scan's intensity range.
+        rms_by_slice: Root mean square within each slice.
+    """
+
+    rms: float
+    largest: float
+    largest_share: float
+    rms_by_slice: tuple[float, ...]
+
+
+def lock(
+    A: SeparableOperator, x: torch.Tensor, y: torch.Tensor, sigma: float
+) -> torch.Tensor:
+    """Return the image nearest to x that agrees with the scan.
+
+    Args:
+        A: Forward operator.
+        x: Image, shape A.in_shape.
+        y: Scan, shape A.out_shape.
+        sigma: Noise standard deviation to which the scan is to be met; 0 for exactly.
+    """
+    return A.nearest_within(x, y, sigma * y.numel() ** 0.5)
+
+
+def agreement(y_of_x: torch.Tensor, y: torch.Tensor, slice_axis: int) -> Agreement:
+    """Compare a restored image, degraded again, with the scan.
+
+    Args:
+        y_of_x: A x, the shape of y.
+        y: Scan.
+        slice_axis: Axis across the slices.
+    """
+    difference = (y_of_x - y).double()
+    squared = difference.square()
+    within = [axis for axis in range(y.ndim) if axis != slice_axis]
+    largest = float(difference.abs().max())
+    return Agreement(
+        rms=float(squared.mean().sqrt()),
+        largest=largest,
+        largest_share=largest / float(y.max() - y.min()),
+        rms_by_slice=tuple(squared.mean(dim=within).sqrt().tolist()),
+    )

@@ -1,0 +1,230 @@
+"""One job from files to files: read, restore, write image, sidecar and report.
+
+Everything is written under temporary names in a folder of its own and renamed at the end, the
+image last: who finds the image finds a whole one, with all that belongs to it.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from inversesr.config import Config
+from inversesr.errors import InputError
+from inversesr.machine import peak_memory_bytes
+from inversesr.nifti import Scan, read_mask, read_scan, stem, write_volume
+from inversesr.pipeline import Progress, Result, Source, restore
+from inversesr.report import has_report_packages, write_report
+
+NOT_FOR_DIAGNOSIS = "Research use only: not for diagnosis."
+PARTIAL_PREFIX = ".inversesr-partial-"
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Names of the files that a run writes.
+
+    Attributes:
+        image: The restored image.
+        sidecar: Everything needed to repeat and to judge the run.
+        report: The same for people.
+    """
+
+    image: Path
+    sidecar: Path
+    report: Path
+
+
+def output_names(scan: Path, folder: Path | None) -> Outputs:
+    """Return where the results of a scan go; a BIDS name gets its entity in the right place.
+
+    scan.nii.gz -> scan_desc-sr.nii.gz      sub-01_T1w.nii.gz -> sub-01_desc-sr_T1w.nii.gz
+    """
+    folder = scan.parent if folder is None else folder
+    name = stem(scan)
+    entities, _, suffix = name.rpartition("_")
+    is_bids = name.startswith("sub-") and "-" not in suffix and bool(entities)
+    base = f"{entities}_desc-sr_{suffix}" if is_bids else f"{name}_desc-sr"
+    return Outputs(
+        folder / f"{base}.nii.gz", folder / f"{base}.json", folder / f"{name}_report.html"
+    )
+
+
+def run_job(
+    scans: Sequence[Path],
+    config: Config,
+    folder: Path | None = None,
+    mask: Path | None = None,
+    *,
+    force: bool = False,
+    progress: Progress = lambda _phase, _done, _total: None,
+) -> tuple[Result, Outputs]:
+    """Restore one scan, or several of one subject, from files to files.
+
+    Args:
+        scans: Image files; the first gives the name, the space and the intensities.
+        config: Choices of the run.
+        folder: Where to write; None for beside the first scan.
+        mask: Image file that marks where several scans are registered.
+        force: Whether existing results may be replaced.
+        progress: Called with a phase, the steps done and their total.
+
+    Raises:
+        InputError: something in the way was found before any work was done.
+    """
+    start = perf_counter()
+    outputs = output_names(scans[0], folder)
+    if len(set(scans)) < len(scans):
+        message = "the same scan is named twice: name each scan once"
+        raise InputError(message)
+    check_output(list(vars(outputs).values()), force=force)
+    set_threads(config.threads)
+    read = [read_scan(path, config.volume) for path in scans]
+    region = None if mask is None else read_mask(mask, read[0].volume.grid).astype("float32")
+    reading = perf_counter() - start
+    result = restore(read, config, region, progress)
+    record = provenance(result, [file_facts(path) for path in scans])
+    record["seconds"] = {"read": reading, **record["seconds"]}
+    with atomic_folder(outputs.image.parent) as partial:
+        write_volume(
+            partial / outputs.image.name, result.volume, result.sources[0].scan, config.output_type
+        )
+        record["seconds"]["total"] = perf_counter() - start
+        (partial / outputs.sidecar.name).write_text(json.dumps(record, indent=2) + "\n")
+        if has_report_packages():
+            write_report(partial / outputs.report.name, result, record)
+    return result, outputs
+
+
+def check_output(files: Sequence[Path], *, force: bool) -> None:
+    """Make sure that files can be written, before any work is done.
+
+    Raises:
+        InputError: a file exists and force is off, or its folder cannot be written to.
+    """
+    for file in files:
+        if file.is_dir():
+            message = f"{file} is a folder where a file is to be written: remove it"
+            raise InputError(message)
+        if file.exists() and not force:
+            message = f"{file} exists already: give --force to replace it, or another folder"
+            raise InputError(message)
+    nearest = files[0].parent
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    if not nearest.is_dir():
+        message = f"{nearest} is a file, not a folder: give another output folder"
+        raise InputError(message)
+    if not os.access(nearest, os.W_OK | os.X_OK) or _is_read_only(nearest):
+        message = f"cannot write into {nearest}: give a folder that you own with -o"
+        raise InputError(message)
+
+
+@contextmanager
+def atomic_folder(folder: Path) -> Iterator[Path]:
+    """Give a temporary folder whose files are moved into place if nothing goes wrong.
+
+    Files are moved in the reverse order of their making, each by one rename. What a killed run
+    left behind is cleared away by the next one.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=PARTIAL_PREFIX, dir=folder))
+    try:
+        yield partial
+        made = sorted(partial.iterdir(), key=lambda file: file.stat().st_mtime_ns, reverse=True)
+        for file in made:
+            file.replace(folder / file.name)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def set_threads(n: int | None) -> None:
+    """Limit the threads of this process; None leaves them as they are."""
+    if n is not None:
+        import torch
+
+        torch.set_num_threads(n)
+
+
+def file_facts(path: Path) -> dict[str, Any]:
+    """Name, size and sha256 of a file: enough to know it again."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"name": path.name, "bytes": path.stat().st_size, "sha256": digest}
+
+
+def provenance(result: Result, inputs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Everything needed to repeat and to judge a run, as plain data."""
+    grid = result.volume.grid
+    return {
+        "Description": "Thin slices restored from thick-slice MRI",
+        "IntendedUse": NOT_FOR_DIAGNOSIS,
+        "SkullStripped": False,
+        "Sources": [f"bids:raw:{facts['name']}" for facts in inputs],
+        "GeneratedBy": [{"Name": "inversesr", "Version": version("inversesr")}],
+        "warnings": list(result.warnings),
+        "inputs": list(inputs),
+        "config": asdict(result.config),
+        "solver": {"name": result.config.solver, "status": result.status, **result.history},
+        "lock": result.lock,
+        "scans": [_source_record(source) for source in result.sources],
+        "output": {
+            "shape": list(grid.shape),
+            "spacing_mm": list(grid.spacing_mm),
+            "axcodes": grid.axcodes,
+            "affine": grid.affine.tolist(),
+        },
+        "seconds": dict(result.seconds),
+        "peak_memory_bytes": peak_memory_bytes(),
+        "software": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("torch", "numpy", "scipy", "nibabel")},
+        },
+    }
+
+
+def _source_record(source: Source) -> dict[str, Any]:
+    return {
+        "name": source.scan.name,
+        "shape": list(source.scan.volume.grid.shape),
+        "spacing_mm": list(source.scan.volume.grid.spacing_mm),
+        "acquisition": asdict(source.acquisition),
+        "noise": source.noise,
+        "before_lock": asdict(source.before_lock),
+        "agreement": asdict(source.agreement),
+        "motion_mm": source.motion_mm,
+    }
+
+
+def _is_read_only(folder: Path) -> bool:
+    """Whether a file cannot be made here: permissions alone do not tell for root."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return False
+    except OSError:
+        return True
+
+
+def load(scan: Any) -> Scan:  # noqa: ANN401 (a path or a nibabel image)
+    """Take in a path or a nibabel image.
+
+    Raises:
+        InputError: it is neither, or unusable.
+    """
+    from inversesr.nifti import scan_from_image
+
+    if isinstance(scan, str | Path):
+        return read_scan(Path(scan))
+    if hasattr(scan, "dataobj") and hasattr(scan, "affine"):
+        return scan_from_image(scan)
+    message = f"found a {type(scan).__name__}; expected a path or a nibabel image"
+    raise InputError(message)

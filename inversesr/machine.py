@@ -1,0 +1,38 @@
+"""What this machine has: memory, threads, and what the process has used of them."""
+
+import resource
+import sys
+from pathlib import Path
+
+import psutil
+
+CGROUP_LIMITS = (
+    (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")),
+    (
+        Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+        Path("/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+    ),
+)
+
+
+def available_memory_bytes() -> int:
+    """Memory that can still be used: the machine's or, where it is less, the container's."""
+    available = int(psutil.virtual_memory().available)
+    for limit, usage in CGROUP_LIMITS:
+        try:
+            left = int(limit.read_text()) - int(usage.read_text())
+        except (OSError, ValueError):
+            continue
+        available = min(available, max(left, 0))
+    return available
+
+
+def peak_memory_bytes() -> int:
+    """Largest resident memory of this process so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def gibibytes(n_bytes: float) -> str:
+    """Return a size in words, such as "1.5 GiB"."""
+    return f"{n_bytes / 2**30:.1f} GiB"

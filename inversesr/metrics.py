@@ -1,0 +1,67 @@
+"""How close an image is to the truth, inside a mask and with a stated data range."""
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.metrics import structural_similarity
+
+from inversesr.volume import Image
+
+Mask = NDArray[np.bool_]
+
+# Wang et al. (2004), Image quality assessment, doi:10.1109/TIP.2003.819861: 11 voxels, 1.5.
+SSIM_SIGMA = 1.5
+BRIGHT_PERCENTILE = 99.9
+
+
+def psnr(x: Image, truth: Image, mask: Mask, data_range: float) -> float:
+    """Peak signal-to-noise ratio in dB inside the mask; inf for identical images."""
+    error = float(np.mean(np.square(x[mask] - truth[mask], dtype=np.float64)))
+    return float("inf") if error == 0.0 else float(10.0 * np.log10(data_range**2 / error))
+
+
+def ssim(x: Image, truth: Image, mask: Mask, data_range: float) -> float:
+    """Mean structural similarity inside the mask (3D, Gaussian window of sigma 1.5).
+
+    The images are cropped to the mask and a margin of one window first: the result is the same.
+    """
+    margin = 8
+    box = tuple(
+        slice(max(0, int(indices.min()) - margin), int(indices.max()) + margin + 1)
+        for indices in np.nonzero(mask)
+    )
+    _, similarity = structural_similarity(
+        x[box],
+        truth[box],
+        data_range=data_range,
+        gaussian_weights=True,
+        sigma=SSIM_SIGMA,
+        use_sample_covariance=False,
+        full=True,
+    )
+    return float(np.mean(similarity[mask[box]]))
+
+
+def nmse(x: Image, truth: Image, mask: Mask) -> float:
+    """Squared error over squared truth inside the mask."""
+    error = np.sum(np.square(x[mask] - truth[mask], dtype=np.float64))
+    return float(error / np.sum(np.square(truth[mask], dtype=np.float64)))
+
+
+def intensity_range(truth: Image) -> float:
+    """Data range used when none is stated: 99.9th percentile of the foreground, minus minimum."""
+    inside = truth[foreground(truth)]
+    return float(np.percentile(inside, BRIGHT_PERCENTILE) - truth.min())
+
+
+def foreground(truth: Image) -> Mask:
+    """Return the head, or the brain where everything else has been set to zero.
+
+    Where at least a tenth of the image is exactly its minimum, all the rest is foreground;
+    otherwise Otsu's threshold decides.
+    """
+    from skimage.filters import threshold_otsu
+
+    is_floor = truth == truth.min()
+    if is_floor.mean() >= 0.1:
+        return np.asarray(~is_floor)
+    return np.asarray(truth > 0.5 * threshold_otsu(truth))

@@ -1,0 +1,355 @@
+"""Reading and writing image files; the only module that knows nibabel.
+
+A file is checked before its voxels are read, and every reason for which it cannot be used is one
+`InputError`. Text in a header (`descrip`, extensions, ...) may identify a patient: it is never
+copied nor shown.
+"""
+
+import json
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from struct import error as StructError
+from typing import Any
+
+import nibabel
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+from numpy.typing import NDArray
+
+from inversesr.errors import InputError
+from inversesr.machine import available_memory_bytes, gibibytes
+from inversesr.volume import Affine, Grid, Volume
+
+SUFFIXES = (".nii.gz", ".nii", ".mgz", ".mgh")
+# What nibabel, gzip and numpy raise on files that are cut off, empty or something else.
+UNREADABLE = (
+    ImageFileError, HeaderDataError, EOFError, OSError, ValueError, TypeError, KeyError,
+    IndexError, OverflowError, AttributeError, StructError, zlib.error, MemoryError,
+)  # fmt: skip
+LEAST_SLICES = 3
+# Voxel sizes outside this range mean that the header is broken or not in millimetres.
+SPACING_RANGE_MM = (0.02, 50.0)
+LARGEST_OFFSET_MM = 1e5
+# Reading needs the raw voxels and their float32 copy.
+READ_BYTES_PER_VOXEL = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Header:
+    """The part of a file's header that its derivatives must keep.
+
+    Attributes:
+        qform_code: NIfTI code of the qform, 0 where there is none.
+        sform_code: NIfTI code of the sform.
+        qform: World from voxel by the qform, shape (4, 4).
+        sform: World from voxel by the sform.
+        dtype: Type in which the voxels are stored.
+        spatial_unit: NIfTI name of the spatial unit.
+        is_nifti2: Whether the file is NIfTI-2.
+    """
+
+    qform_code: int
+    sform_code: int
+    qform: Affine
+    sform: Affine
+    dtype: np.dtype[Any]
+    spatial_unit: str
+    is_nifti2: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """One image as it was read.
+
+    Attributes:
+        volume: Its voxels, float32, in their own order.
+        header: What its derivatives keep.
+        name: File name without folder and suffix.
+        slice_axis: Slice axis stated by the header, or None.
+        sidecar: Content of the BIDS sidecar JSON, empty where there is none.
+        warnings: What is odd about the file, in sentences.
+    """
+
+    volume: Volume
+    header: Header
+    name: str = "scan"
+    slice_axis: int | None = None
+    sidecar: dict[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+def stem(path: Path) -> str:
+    """Return the file name without the suffix of an image format."""
+    for suffix in SUFFIXES:
+        if path.name.endswith(suffix):
+            return path.name.removesuffix(suffix)
+    return path.stem
+
+
+def read_scan(path: Path, volume: int | None = None) -> Scan:
+    """Read one 3D scan and the BIDS sidecar beside it.
+
+    Args:
+        path: A .nii, .nii.gz, .mgz or .mgh file.
+        volume: Which volume of a 4D series, counted from 0; None for a 3D image.
+
+    Raises:
+        InputError: the file is missing, unreadable or not one usable 3D image.
+    """
+    _check_path(path)
+    try:
+        image = nibabel.load(path)
+    except UNREADABLE as error:
+        message = f"{path.name} is not a readable image: expected NIfTI or MGH, whole and intact"
+        raise InputError(message) from error
+    return scan_from_image(image, path.name, stem(path), volume, _read_sidecar(path))
+
+
+def scan_from_image(
+    image: Any,  # noqa: ANN401 (nibabel has no types)
+    label: str = "the image",
+    name: str = "scan",
+    volume: int | None = None,
+    sidecar: dict[str, Any] | None = None,
+) -> Scan:
+    """Check a nibabel image and take it in; see `read_scan`."""
+    try:
+        affine = np.asarray(image.affine, dtype=np.float64)
+        header = _keep_header(image)
+    except UNREADABLE as error:
+        message = f"{label} has no usable header: repair it, or convert the scan again"
+        raise InputError(message) from error
+    shape, series = _check_shape(image.shape, label, volume)
+    _check_type(image, label)
+    _check_affine(affine, shape, label)
+    _check_memory(image, label)
+    data = _read_voxels(image, label, series)
+    _check_voxels(data, label)
+    warnings = _orientation_warnings(header, label)
+    return Scan(
+        Volume(data, Grid(shape, affine)), header, name, _slice_axis(image), sidecar or {}, warnings
+    )
+
+
+def read_mask(path: Path, grid: Grid) -> NDArray[np.bool_]:
+    """Read a mask and bring it onto a grid (nearest neighbour).
+
+    Raises:
+        InputError: the file is unusable, or the mask is empty on that grid.
+    """
+    from scipy.ndimage import affine_transform
+
+    mask = read_scan(path).volume
+    mask_from_grid = np.linalg.inv(mask.grid.affine) @ grid.affine
+    inside = np.asarray(
+        affine_transform(
+            (mask.data > 0).astype(np.uint8), mask_from_grid, output_shape=grid.shape, order=0
+        ),
+        dtype=bool,
+    )
+    if not inside.any():
+        message = f"{path.name} marks nothing inside the scan: expected a mask in the same space"
+        raise InputError(message)
+    return inside
+
+
+def to_image(volume: Volume, source: Scan, output_type: str = "float32") -> Any:  # noqa: ANN401
+    """Make a nibabel image in the world of the scan it was derived from.
+
+    qform and sform keep the codes of the source. No text, extension or intent is taken over.
+
+    Args:
+        volume: What to store; its grid has the axes of the source's grid, or any other.
+        source: The scan whose world, unit and codes are kept.
+        output_type: "float32", or "input" for the type of the source with a scaling of its own.
+    """
+    header = source.header
+    source_from_volume = np.linalg.inv(source.volume.grid.affine) @ volume.grid.affine
+    cls = nibabel.Nifti2Image if header.is_nifti2 else nibabel.Nifti1Image
+    image = cls(volume.data, volume.grid.affine)
+    has_code = header.qform_code > 0 or header.sform_code > 0
+    image.set_sform(header.sform @ source_from_volume if has_code else None, header.sform_code)
+    image.set_qform(header.qform @ source_from_volume if has_code else None, header.qform_code)
+    image.header.set_xyzt_units(xyz=header.spatial_unit)
+    if output_type == "input" and header.dtype.kind in "iu":
+        image.set_data_dtype(header.dtype)  # nibabel chooses slope and intercept for the range
+    else:
+        image.set_data_dtype(np.float32)
+    return image
+
+
+def write_volume(path: Path, volume: Volume, source: Scan, output_type: str = "float32") -> None:
+    """Write a volume as NIfTI; see `to_image`."""
+    nibabel.save(to_image(volume, source, output_type), path)
+
+
+def _check_path(path: Path) -> None:
+    if path.is_dir():
+        message = (
+            f"{path} is a folder; expected one NIfTI file: "
+            "for a folder of DICOM run `dcm2niix -z y -b y` on it first"
+        )
+        raise InputError(message)
+    if not path.is_file():
+        message = f"{path} does not exist: check the name"
+        raise InputError(message)
+    if not path.name.endswith(SUFFIXES):
+        message = f"{path.name} is not one of {', '.join(SUFFIXES)}: convert it to NIfTI first"
+        raise InputError(message)
+
+
+def _read_sidecar(path: Path) -> dict[str, Any]:
+    sidecar = path.with_name(stem(path) + ".json")
+    if not sidecar.is_file():
+        return {}
+    try:
+        content = json.loads(sidecar.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        message = f"{sidecar.name} is not readable JSON: mend it, or move it away"
+        raise InputError(message) from error
+    if not isinstance(content, dict):
+        message = f"{sidecar.name} holds a {type(content).__name__}; expected a JSON object"
+        raise InputError(message)
+    return content
+
+
+def _keep_header(image: Any) -> Header:  # noqa: ANN401
+    affine = np.asarray(image.affine, dtype=np.float64)
+    if not isinstance(image, nibabel.Nifti1Image):
+        return Header(0, 1, affine, affine, image.get_data_dtype(), "mm", is_nifti2=False)
+    qform, qform_code = image.get_qform(coded=True)
+    sform, sform_code = image.get_sform(coded=True)
+    unit = image.header.get_xyzt_units()[0]
+    return Header(
+        int(qform_code),
+        int(sform_code),
+        affine if qform is None else np.asarray(qform, dtype=np.float64),
+        affine if sform is None else np.asarray(sform, dtype=np.float64),
+        image.get_data_dtype(),
+        "mm" if unit == "unknown" else unit,
+        isinstance(image, nibabel.Nifti2Image),
+    )
+
+
+def _check_shape(
+    shape: tuple[int, ...], label: str, volume: int | None
+) -> tuple[tuple[int, int, int], int | None]:
+    """Return the 3D shape and which volume of a series to take."""
+    while len(shape) > 3 and shape[-1] == 1:
+        shape = shape[:-1]
+    if len(shape) > 4 or len(shape) < 3:
+        message = f"{label} is {len(shape)}D {shape}; expected one 3D image"
+        raise InputError(message)
+    if len(shape) == 4 and volume is None:
+        message = (
+            f"{label} is a 4D series {shape} of {shape[3]} volumes; expected one 3D image: "
+            f"pick one with --volume N, from 0 to {shape[3] - 1}"
+        )
+        raise InputError(message)
+    if volume is not None and volume >= (shape[3] if len(shape) == 4 else 1):
+        message = f"{label} has no volume {volume}; its shape is {shape}: volumes count from 0"
+        raise InputError(message)
+    if min(shape[:3]) < LEAST_SLICES:
+        message = (
+            f"{label} has shape {shape[:3]}; expected at least {LEAST_SLICES} slices and as many "
+            "voxels along the other axes: one slice alone cannot be refined"
+        )
+        raise InputError(message)
+    return (shape[0], shape[1], shape[2]), volume if len(shape) == 4 else None
+
+
+def _check_type(image: Any, label: str) -> None:  # noqa: ANN401
+    dtype = image.get_data_dtype()
+    if dtype.fields is not None:
+        message = f"{label} is a colour (RGB) image; expected one intensity a voxel"
+        raise InputError(message)
+    if dtype.kind == "c":
+        message = f"{label} holds complex numbers; expected magnitudes: convert it first"
+        raise InputError(message)
+    if dtype.kind not in "iufb":
+        message = f"{label} holds {dtype}; expected numbers"
+        raise InputError(message)
+
+
+def _check_affine(affine: Affine, shape: tuple[int, int, int], label: str) -> None:
+    if not np.isfinite(affine).all():
+        message = f"{label} has an affine with NaN or Inf: repair the header"
+        raise InputError(message)
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    low, high = SPACING_RANGE_MM
+    if spacing.min() < low or spacing.max() > high:
+        found = " x ".join(f"{s:.4g}" for s in spacing)
+        message = (
+            f"{label} has voxels of {found} mm; expected {low} to {high} mm: "
+            "repair the affine, or convert its unit to mm"
+        )
+        raise InputError(message)
+    if abs(np.linalg.det(affine[:3, :3] / spacing)) < 0.1:
+        message = f"{label} has an affine whose axes lie in one plane: repair the header"
+        raise InputError(message)
+    corner = np.abs(affine[:3, 3]) + np.abs(affine[:3, :3]) @ np.array(shape)
+    if corner.max() > LARGEST_OFFSET_MM:
+        message = f"{label} lies {corner.max():.3g} mm from the origin: repair the affine"
+        raise InputError(message)
+
+
+def _check_memory(image: Any, label: str) -> None:  # noqa: ANN401
+    n_voxels = 1.0
+    for n in image.shape:
+        n_voxels *= n
+    needed = n_voxels * (image.get_data_dtype().itemsize + READ_BYTES_PER_VOXEL)
+    available = available_memory_bytes()
+    if needed > available:
+        message = (
+            f"{label} declares {gibibytes(needed)} of voxels, {gibibytes(available)} of memory "
+            "are free: check the header, or use a larger machine"
+        )
+        raise InputError(message)
+
+
+def _read_voxels(image: Any, label: str, volume: int | None) -> NDArray[np.float32]:  # noqa: ANN401
+    try:
+        with np.errstate(all="ignore"):
+            proxy = image.dataobj
+            data = np.asarray(proxy if volume is None else proxy[..., volume], dtype=np.float32)
+    except UNREADABLE as error:
+        message = f"{label} ends before its last voxel or is damaged: copy or convert it again"
+        raise InputError(message) from error
+    return np.ascontiguousarray(data.reshape(data.shape[:3]))
+
+
+def _check_voxels(data: NDArray[np.float32], label: str) -> None:
+    n_bad = int(data.size - np.isfinite(data).sum())
+    if n_bad:
+        message = (
+            f"{label} has {n_bad} NaN or Inf voxels of {data.size}; expected finite intensities: "
+            "replace them, for example by 0"
+        )
+        raise InputError(message)
+    low, high = float(data.min()), float(data.max())
+    if low == high:
+        what = "only zeros" if low == 0.0 else f"the same intensity {low:g} everywhere"
+        message = f"{label} holds {what}; expected an image"
+        raise InputError(message)
+    if max(abs(low), abs(high)) > 1e30:
+        message = f"{label} has intensities up to {max(abs(low), abs(high)):.3g}: rescale it"
+        raise InputError(message)
+
+
+def _slice_axis(image: Any) -> int | None:  # noqa: ANN401
+    if not isinstance(image, nibabel.Nifti1Image):
+        return None
+    axis = image.header.get_dim_info()[2]
+    return None if axis is None else int(axis)
+
+
+def _orientation_warnings(header: Header, label: str) -> tuple[str, ...]:
+    if header.qform_code == 0 and header.sform_code == 0:
+        return (f"{label} does not say how it lies in the world: left and right are a guess",)
+    if header.qform_code and header.sform_code:
+        linear = np.abs(header.qform[:3, :3] - header.sform[:3, :3]).max()
+        if linear > 0.01 * np.abs(header.sform[:3, :3]).max():
+            return (f"{label} has a qform and an sform that disagree: the sform is used",)
+    return ()

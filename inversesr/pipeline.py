@@ -1,0 +1,194 @@
+"""From scans to a restored image: the whole way on one screen, without disk or terminal."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from inversesr.acquisition import (
+    Acquisition,
+    describe_acquisition,
+    fine_grid,
+    forward_operator,
+)
+from inversesr.config import Config
+from inversesr.consistency import Agreement, agreement, lock
+from inversesr.errors import InputError
+from inversesr.fusion import Fusion, fuse
+from inversesr.nifti import Scan, to_image
+from inversesr.noise import estimate_noise
+from inversesr.operators.separable import SeparableOperator
+from inversesr.protocols import Solution
+from inversesr.solvers.spline import spline
+from inversesr.solvers.tv import tv
+from inversesr.volume import Image, Volume
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """One scan that went into a result.
+
+    Attributes:
+        scan: The scan as it was read.
+        acquisition: How it was taken, as far as known or assumed.
+        noise: Standard deviation of its noise, in its own intensities.
+        before_lock: Agreement of the solver's image with the scan.
+        agreement: Agreement of the result with the scan.
+        motion_mm: Largest displacement found by registration to the first scan.
+    """
+
+    scan: Scan
+    acquisition: Acquisition
+    noise: float
+    before_lock: Agreement
+    agreement: Agreement
+    motion_mm: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A restored image and how it came about.
+
+    Attributes:
+        volume: The image on the fine grid, in the first scan's world and intensities.
+        sources: The scans behind it.
+        config: The choices made.
+        status: How the solver ended.
+        history: Figures by iteration.
+        lock: "exact", "noise" or "off": what was done, not what was asked for.
+        seconds: Time spent in each phase.
+    """
+
+    volume: Volume
+    sources: tuple[Source, ...]
+    config: Config
+    status: str
+    history: dict[str, list[float]]
+    lock: str
+    seconds: dict[str, float]
+
+    @property
+    def image(self) -> Any:  # noqa: ANN401 (nibabel has no types)
+        """The restored image as a nibabel image in the world of the first scan."""
+        return to_image(self.volume, self.sources[0].scan, self.config.output_type)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Everything a reader should know before trusting the image, in sentences."""
+        found = [w for s in self.sources for w in (*s.scan.warnings, *s.acquisition.warnings)]
+        return tuple(dict.fromkeys(found))
+
+
+def restore(
+    scans: Sequence[Scan],
+    config: Config,
+    mask: Image | None = None,
+    progress: Progress = lambda _phase, _done, _total: None,
+) -> Result:
+    """Restore the thin slices behind one scan, or behind several of one subject.
+
+    Args:
+        scans: One scan, or several of the same subject and contrast.
+        config: Choices of the run.
+        mask: Where several scans are registered, on the first scan's grid, above 0 inside.
+        progress: Called with a phase, the steps done and their total.
+
+    Raises:
+        InputError: the scans cannot be refined.
+    """
+    device = choose_device(config.device)
+    if len(scans) == 1:
+        return _restore_one(scans[0], config, progress, device)
+    if config.solver != "tv":
+        message = f"{len(scans)} scans are fused by tv, not by {config.solver}: give --solver tv"
+        raise InputError(message)
+    start = perf_counter()
+    fusion = fuse(scans, config, mask, progress, device)
+    return _fused_result(fusion, config, perf_counter() - start)
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device to compute on; "auto" takes a GPU where there is one.
+
+    Raises:
+        InputError: CUDA was asked for and is not there.
+    """
+    has_cuda = torch.cuda.is_available()
+    if name == "cuda" and not has_cuda:
+        message = "no CUDA device is usable here: leave out --device, or run `inversesr doctor`"
+        raise InputError(message)
+    return torch.device("cuda" if has_cuda and name != "cpu" else "cpu")
+
+
+def _restore_one(scan: Scan, config: Config, progress: Progress, device: torch.device) -> Result:
+    start = perf_counter()
+    acquisition = describe_acquisition(scan, config)
+    fine = fine_grid(scan.volume.grid, acquisition)
+    A = forward_operator(scan.volume.grid, fine, acquisition)
+    sigma = config.noise
+    if sigma is None:
+        sigma = estimate_noise(scan.volume, acquisition.slice_axis)
+    y = torch.from_numpy(scan.volume.data).to(device)
+    prepared = perf_counter()
+    solution = _solve(A, y, (scan, acquisition, sigma), config.solver, progress)
+    solved = perf_counter()
+    # plain interpolation is the baseline: what people get today, without the lock
+    locking = "off" if config.solver == "spline" else config.lock
+    x = solution.x
+    if locking != "off":
+        x = lock(A, x, y, sigma if locking == "noise" else 0.0)
+    before = agreement(A(solution.x), y, acquisition.slice_axis)
+    after = agreement(A(x), y, acquisition.slice_axis)
+    seconds = {
+        "prepare": prepared - start,
+        "solve": solved - prepared,
+        "lock": perf_counter() - solved,
+    }
+    source = Source(scan, acquisition, sigma, before, after)
+    volume = Volume(x.cpu().numpy(), fine)
+    return Result(
+        volume, (source,), config, solution.status, solution.history, locking, seconds
+    )
+
+
+def _solve(
+    A: SeparableOperator,
+    y: torch.Tensor,
+    known: tuple[Scan, Acquisition, float],
+    solver: str,
+    progress: Progress,
+) -> Solution:
+    scan, acquisition, sigma = known
+    fine = fine_grid(scan.volume.grid, acquisition)
+    x0 = spline(y, scan.volume.grid, fine)
+    if solver == "spline":
+        return Solution(x0, "closed form", 0)
+    return tv(
+        A, y, x0, sigma, acquisition.slice_axis, lambda done, total: progress("tv", done, total)
+    )
+
+
+def _fused_result(fusion: Fusion, config: Config, seconds: float) -> Result:
+    x = fusion.solution.x
+    sources = []
+    for stack in fusion.stacks:
+        seen = stack.operator(x)
+        # voxels that the common grid does not cover say nothing about the image
+        y_of_x = torch.where(stack.coverage > 0.99, seen, stack.y)
+        found = agreement(y_of_x, stack.y, stack.acquisition.slice_axis)
+        sources.append(
+            Source(stack.scan, stack.acquisition, stack.sigma, found, found, stack.motion_mm)
+        )
+    return Result(
+        Volume(x.cpu().numpy(), fusion.fine),
+        tuple(sources),
+        config,
+        fusion.solution.status,
+        fusion.solution.history,
+        "off",
+        {"fuse": seconds},
+    )

@@ -1,0 +1,35 @@
+"""Thin slices from thick-slice brain MRI.
+
+    import inversesr
+    result = inversesr.restore("scan.nii.gz")
+    result.image.to_filename("scan_thin.nii.gz")
+
+Importing the package imports neither torch nor anything else that is slow.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from inversesr.config import Config, SimulateConfig
+from inversesr.errors import InputError, InverseSRError
+
+if TYPE_CHECKING:
+    from inversesr.notebook import evaluate, restore, simulate
+
+__all__ = [
+    "Config",
+    "InputError",
+    "InverseSRError",
+    "SimulateConfig",
+    "evaluate",
+    "restore",
+    "simulate",
+]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 (PEP 562)
+    if name in ("evaluate", "restore", "simulate"):
+        from inversesr import notebook
+
+        return getattr(notebook, name)
+    message = f"module 'inversesr' has no attribute {name!r}"
+    raise AttributeError(message)

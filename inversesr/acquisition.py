@@ -6,7 +6,6 @@ Authority grows from the header (voxel size) over the BIDS sidecar (`SliceThickn
 
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from inversesr.errors import InputError
 from inversesr.machine import available_memory_bytes, gibibytes
 from inversesr.nifti import Scan
 from inversesr.operators.separable import SeparableOperator
-from inversesr.operators.slice_profile import slice_matrix
+from inversesr.operators.slice_profile import Array, slice_matrix
 from inversesr.volume import Grid
 
 # Spacings that differ by less than this are the same: headers are rounded.
@@ -88,7 +87,7 @@ def find_slice_axis(grid: Grid, stated: int | None) -> int:
     """Return the coarsest axis; among equally coarse ones the stated one, else the last."""
     spacing = np.array(grid.spacing_mm)
     coarse = np.flatnonzero(spacing >= spacing.max() * (1.0 - SAME_SPACING))
-    return stated if stated in coarse else int(coarse[-1])
+    return stated if stated is not None and stated in coarse else int(coarse[-1])
 
 
 def fine_grid(scan_grid: Grid, acquisition: Acquisition) -> Grid:
@@ -116,19 +115,17 @@ def forward_operator(scan_grid: Grid, fine: Grid, acquisition: Acquisition) -> S
     return SeparableOperator(fine.shape, (matrices[0], matrices[1], matrices[2]))
 
 
-def voxel_centres(n: int, spacing_mm: float) -> np.ndarray[Any, np.dtype[np.float64]]:
+def voxel_centres(n: int, spacing_mm: float) -> Array:
     """Positions of n voxels about their common centre, in mm."""
-    return (np.arange(n) - (n - 1) / 2.0) * spacing_mm
+    return (np.arange(n, dtype=np.float64) - (n - 1) / 2.0) * spacing_mm
 
 
-def _axis_matrix(
-    scan_grid: Grid, fine: Grid, acquisition: Acquisition, axis: int
-) -> np.ndarray[Any, np.dtype[np.float64]] | None:
+def _axis_matrix(scan_grid: Grid, fine: Grid, acquisition: Acquisition, axis: int) -> Array | None:
     coarse, thin = scan_grid.spacing_mm[axis], fine.spacing_mm[axis]
     is_slice_axis = axis == acquisition.slice_axis
     if scan_grid.shape[axis] == fine.shape[axis] and not is_slice_axis:
         return None
-    edges = (np.arange(fine.shape[axis] + 1) - fine.shape[axis] / 2.0) * thin
+    edges = (np.arange(fine.shape[axis] + 1, dtype=np.float64) - fine.shape[axis] / 2.0) * thin
     centres = voxel_centres(scan_grid.shape[axis], coarse)
     if is_slice_axis:
         return slice_matrix(edges, centres, acquisition.thickness_mm, acquisition.profile)
@@ -136,9 +133,7 @@ def _axis_matrix(
     return slice_matrix(edges, centres, coarse, "rect")
 
 
-def _fine_spacing(
-    grid: Grid, wanted: float | None, name: str
-) -> tuple[float, float, float]:
+def _fine_spacing(grid: Grid, wanted: float | None, name: str) -> tuple[float, float, float]:
     spacing = np.array(grid.spacing_mm)
     found = " x ".join(f"{s:.4g}" for s in spacing)
     is_isotropic = spacing.max() <= spacing.min() * (1.0 + SAME_SPACING)

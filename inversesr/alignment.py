@@ -1,12 +1,12 @@
 """Where two scans of one subject lie with respect to each other.
 
-    fixed_world = pose @ moving_world          a rotation and a shift, RAS+ millimetres
+fixed_world = pose @ moving_world          a rotation and a shift, RAS+ millimetres
 """
 
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
+import SimpleITK as sitk  # noqa: N813 (the name that its documentation uses)
 
 from inversesr.volume import Affine, Image, Volume
 
@@ -56,7 +56,7 @@ def register_rigid(fixed: Volume, moving: Volume, mask: Image | None, seed: int)
     method.SetInitialTransform(start, inPlace=False)
     transform = method.Execute(fixed_image, moving_image)
     moving_from_fixed = LPS_FROM_RAS @ _matrix(transform) @ LPS_FROM_RAS
-    return np.linalg.inv(moving_from_fixed)
+    return np.asarray(np.linalg.inv(moving_from_fixed), dtype=np.float64)
 
 
 def motion_mm(pose: Affine, volume: Volume) -> float:

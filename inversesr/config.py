@@ -64,7 +64,9 @@ class Config:
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
-            _require(getattr(self, name) in choices, name, getattr(self, name), " or ".join(choices))
+            _require(
+                getattr(self, name) in choices, name, getattr(self, name), " or ".join(choices)
+            )
         _require_number("spacing", self.spacing_mm, SMALLEST_SPACING_MM)
         _require_number("thickness", self.thickness_mm, SMALLEST_SPACING_MM)
         _require_number("gap", self.gap_mm, None)
@@ -96,17 +98,15 @@ class SimulateConfig:
         0.0, "Gap between slices; negative for overlap.", flag="--gap", unit="MM"
     )
     profile: str = option("rect", "Slice profile.", choices=PROFILE_NAMES)
-    axis: str = option(
-        "S", "Anatomical direction across the slices.", choices=("R", "A", "S")
-    )
-    noise: float = option(
-        0.0, "Rician noise as a share of the brightest intensity (0.02 is 2 %)."
-    )
+    axis: str = option("S", "Anatomical direction across the slices.", choices=("R", "A", "S"))
+    noise: float = option(0.0, "Rician noise as a share of the brightest intensity (0.02 is 2 %).")
     rotate: float = option(0.0, "Tilt of the slices in degrees.", unit="DEG")
     seed: int = option(0, "Seed of the noise.")
 
     def __post_init__(self) -> None:
-        _require(self.profile in PROFILE_NAMES, "profile", self.profile, " or ".join(PROFILE_NAMES))
+        _require(
+            self.profile in PROFILE_NAMES, "profile", self.profile, " or ".join(PROFILE_NAMES)
+        )
         _require(self.axis in ("R", "A", "S"), "axis", self.axis, "R, A or S")
         _require_number("thickness", self.thickness_mm, SMALLEST_SPACING_MM)
         _require_number("gap", self.gap_mm, None)

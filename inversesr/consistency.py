@@ -1,6 +1,6 @@
 """Agreement of a restored image with the slices that were measured.
 
-    lock(x) = x + A'(A A')^-1 (y - A x)        the nearest image that reproduces y
+lock(x) = x + A'(A A')^-1 (y - A x)        the nearest image that reproduces y
 """
 
 from dataclasses import dataclass
@@ -27,9 +27,7 @@ class Agreement:
     rms_by_slice: tuple[float, ...]
 
 
-def lock(
-    A: SeparableOperator, x: torch.Tensor, y: torch.Tensor, sigma: float
-) -> torch.Tensor:
+def lock(A: SeparableOperator, x: torch.Tensor, y: torch.Tensor, sigma: float) -> torch.Tensor:
     """Return the image nearest to x that agrees with the scan.
 
     Args:

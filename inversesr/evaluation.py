@@ -1,13 +1,14 @@
 """A restored image against the truth, wherever their voxels lie."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from scipy.ndimage import affine_transform
 
 from inversesr.errors import InputError
 from inversesr.metrics import Mask, foreground, intensity_range, nmse, psnr, ssim
-from inversesr.volume import Volume
+from inversesr.volume import Image, Volume
 
 # Lattices that differ by less than this, in voxels, are the same: no interpolation is needed.
 SAME_LATTICE = 0.02
@@ -67,7 +68,7 @@ def evaluate(image: Volume, truth: Volume, mask: Mask | None = None) -> Scores:
     )
 
 
-def _onto(image: Volume, truth: Volume) -> tuple[np.ndarray, Mask, bool]:  # type: ignore[type-arg]
+def _onto(image: Volume, truth: Volume) -> tuple[Image, Mask, bool]:
     """Return the image on the grid of truth, where it is defined, and whether it was interpolated.
 
     Images on the same lattice are only shifted by whole voxels.
@@ -81,11 +82,13 @@ def _onto(image: Volume, truth: Volume) -> tuple[np.ndarray, Mask, bool]:  # typ
     if is_same_lattice:
         image_from_truth = np.eye(4)
         image_from_truth[:3, 3] = shift
-    order = 0 if is_same_lattice else 3
+    order: Literal[0, 3] = 0 if is_same_lattice else 3
     shape = truth.grid.shape
     x = affine_transform(
         image.data, image_from_truth, output_shape=shape, order=order, mode="nearest"
     )
     ones = np.ones(image.grid.shape, dtype=np.uint8)
-    covered = affine_transform(ones, image_from_truth, output_shape=shape, order=0, mode="constant")
+    covered = affine_transform(
+        ones, image_from_truth, output_shape=shape, order=0, mode="constant"
+    )
     return x, covered.astype(bool), not is_same_lattice

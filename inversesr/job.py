@@ -21,7 +21,7 @@ from typing import Any
 from inversesr.config import Config
 from inversesr.errors import InputError
 from inversesr.machine import peak_memory_bytes
-from inversesr.nifti import Scan, read_mask, read_scan, stem, write_volume
+from inversesr.nifti import read_mask, read_scan, stem, write_volume
 from inversesr.pipeline import Progress, Result, Source, restore
 from inversesr.report import has_report_packages, write_report
 
@@ -212,19 +212,3 @@ def _is_read_only(folder: Path) -> bool:
             return False
     except OSError:
         return True
-
-
-def load(scan: Any) -> Scan:  # noqa: ANN401 (a path or a nibabel image)
-    """Take in a path or a nibabel image.
-
-    Raises:
-        InputError: it is neither, or unusable.
-    """
-    from inversesr.nifti import scan_from_image
-
-    if isinstance(scan, str | Path):
-        return read_scan(Path(scan))
-    if hasattr(scan, "dataobj") and hasattr(scan, "affine"):
-        return scan_from_image(scan)
-    message = f"found a {type(scan).__name__}; expected a path or a nibabel image"
-    raise InputError(message)

@@ -6,10 +6,10 @@ copied nor shown.
 """
 
 import json
+import struct
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from struct import error as StructError
 from typing import Any
 
 import nibabel
@@ -26,7 +26,7 @@ SUFFIXES = (".nii.gz", ".nii", ".mgz", ".mgh")
 # What nibabel, gzip and numpy raise on files that are cut off, empty or something else.
 UNREADABLE = (
     ImageFileError, HeaderDataError, EOFError, OSError, ValueError, TypeError, KeyError,
-    IndexError, OverflowError, AttributeError, StructError, zlib.error, MemoryError,
+    IndexError, OverflowError, AttributeError, struct.error, zlib.error, MemoryError,
 )  # fmt: skip
 LEAST_SLICES = 3
 # Voxel sizes outside this range mean that the header is broken or not in millimetres.
@@ -129,7 +129,12 @@ def scan_from_image(
     _check_voxels(data, label)
     warnings = _orientation_warnings(header, label)
     return Scan(
-        Volume(data, Grid(shape, affine)), header, name, _slice_axis(image), sidecar or {}, warnings
+        Volume(data, Grid(shape, affine)),
+        header,
+        name,
+        _slice_axis(image),
+        sidecar or {},
+        warnings,
     )
 
 

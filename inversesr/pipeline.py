@@ -150,9 +150,7 @@ def _restore_one(scan: Scan, config: Config, progress: Progress, device: torch.d
     }
     source = Source(scan, acquisition, sigma, before, after)
     volume = Volume(x.cpu().numpy(), fine)
-    return Result(
-        volume, (source,), config, solution.status, solution.history, locking, seconds
-    )
+    return Result(volume, (source,), config, solution.status, solution.history, locking, seconds)
 
 
 def _solve(

@@ -13,8 +13,15 @@ Shape = tuple[int, ...]
 class Operator(Protocol):
     """A linear map y = A x; stateless, device and dtype follow its argument."""
 
-    in_shape: Shape
-    out_shape: Shape
+    @property
+    def in_shape(self) -> Shape:
+        """Shape of x."""
+        ...
+
+    @property
+    def out_shape(self) -> Shape:
+        """Shape of y."""
+        ...
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """Apply the map to x of shape in_shape; the result has shape out_shape."""

@@ -60,7 +60,9 @@ def _thick_grid(grid: Grid, axis: int, config: SimulateConfig) -> Grid:
     thin, n_thin = grid.spacing_mm[axis], grid.shape[axis]
     n = int(np.ceil(n_thin * thin / spacing - 1e-6))
     if n < 3:
-        message = f"slices every {spacing:.4g} mm leave {n} of {n_thin * thin:.4g} mm: thinner ones"
+        message = (
+            f"slices every {spacing:.4g} mm leave {n} of {n_thin * thin:.4g} mm: thinner ones"
+        )
         raise InputError(message)
     if spacing <= thin:
         message = f"slices every {spacing:.4g} mm are not coarser than the image's {thin:.4g} mm"
@@ -102,7 +104,8 @@ def _average(
             coefficients, shifted, output_shape=grid.shape, prefilter=False, mode="nearest"
         )
     # interpolation overshoots below zero at sharp edges, where a magnitude cannot go
-    return np.clip(total, min(0.0, float(truth.data.min())), None).astype(np.float32)
+    magnitude = np.clip(total, min(0.0, float(truth.data.min())), None)
+    return np.asarray(magnitude, dtype=np.float32)
 
 
 def _profile_samples(config: SimulateConfig) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -1,6 +1,6 @@
 """A 3D image and where its voxels lie in the world.
 
-    world_mm = ras_from_voxel @ (i, j, k, 1)        RAS+ millimetres, voxel centres at integers
+world_mm = ras_from_voxel @ (i, j, k, 1)        RAS+ millimetres, voxel centres at integers
 """
 
 from dataclasses import dataclass, replace
@@ -34,7 +34,7 @@ class Grid:
     @cached_property
     def directions(self) -> Affine:
         """Unit vectors of the axes in the world, one a column, shape (3, 3)."""
-        return self.affine[:3, :3] / np.asarray(self.spacing_mm)
+        return np.asarray(self.affine[:3, :3] / np.asarray(self.spacing_mm))
 
     @property
     def axcodes(self) -> str:

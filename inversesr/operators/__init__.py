@@ -1,0 +1,1 @@
+"""Linear operators: slices, resampling, and what they are composed of."""

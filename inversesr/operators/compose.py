@@ -1,6 +1,6 @@
 """Products and stacks of operators.
 
-    Composed(A, W) x = A(W x)          Stacked(A_1, A_2, ...) x = [A_1 x, A_2 x, ...] flattened
+Composed(A, W) x = A(W x)          Stacked(A_1, A_2, ...) x = [A_1 x, A_2 x, ...] flattened
 """
 
 from dataclasses import dataclass
@@ -69,7 +69,7 @@ class Stacked:
 
     def adjoint(self, y: torch.Tensor) -> torch.Tensor:
         """Sum of the transposes, each applied to its own part of y."""
-        parts = torch.split(y, self.sizes)
+        parts = torch.split(y, list(self.sizes))
         total = self.operators[0].adjoint(parts[0].reshape(self.operators[0].out_shape))
         for operator, part in zip(self.operators[1:], parts[1:], strict=True):
             total = total + operator.adjoint(part.reshape(operator.out_shape))

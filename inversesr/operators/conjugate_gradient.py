@@ -1,6 +1,6 @@
 """Conjugate gradients, for what has no closed form.
 
-    solve N x = b for symmetric positive definite N, given only the product with N
+solve N x = b for symmetric positive definite N, given only the product with N
 """
 
 from collections.abc import Callable
@@ -29,8 +29,9 @@ def conjugate_gradient(
     Returns:
         The last iterate.
 
-    Reference: Hestenes, Stiefel (1952), Methods of conjugate gradients for solving linear systems,
-    Journal of Research of the National Bureau of Standards 49(6):409-436, doi:10.6028/jres.049.044.
+    Reference: Hestenes, Stiefel (1952), Methods of conjugate gradients for solving linear
+    systems, Journal of Research of the National Bureau of Standards 49(6):409-436,
+    doi:10.6028/jres.049.044.
     """
     x = x0
     residual = b - normal(x)

@@ -18,7 +18,8 @@ from inversesr.volume import Affine, Grid
 
 # Target voxels a slab: bounds the memory of the coordinates (12 bytes each in float32).
 SLAB_VOXELS = 2_000_000
-BILINEAR, ZEROS = 0, 0  # interpolation and padding codes of torch's grid sampler
+# Interpolation, padding and corner codes of torch's grid sampler.
+BILINEAR, ZEROS, ALIGN_CORNERS = 0, 0, True
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +63,7 @@ class RigidResample:
             # interpolation is linear in the image, so its gradient is its transpose, wherever
             # it is evaluated: no forward pass is needed
             spread, _ = torch.ops.aten.grid_sampler_3d_backward(
-                y[rows][None, None], x, coordinates, BILINEAR, ZEROS, True, [True, False]
+                y[rows][None, None], x, coordinates, BILINEAR, ZEROS, ALIGN_CORNERS, [True, False]
             )
             total += spread
         return total[0, 0]

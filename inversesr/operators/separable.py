@@ -146,7 +146,7 @@ class SeparableOperator:
     @cached_property
     def _gram(self) -> tuple[tuple[Array, Array] | None, ...]:
         """Eigenvalues and eigenvectors of each axis' own A A'."""
-        return tuple(None if m is None else tuple(np.linalg.eigh(m @ m.T)) for m in self.matrices)
+        return tuple(None if m is None else _eigen(m @ m.T) for m in self.matrices)
 
     @cached_property
     def _eigenvectors(self) -> tuple[Array | None, ...]:
@@ -160,8 +160,7 @@ class SeparableOperator:
             if gram is not None:
                 shape = [1, 1, 1]
                 shape[axis] = -1
-                values = np.clip(gram[0], 0.0, None)
-                product = product * torch.from_numpy(values).reshape(shape)
+                product = product * torch.from_numpy(gram[0]).reshape(shape)
         return product
 
     def _residual_coefficients(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -189,12 +188,17 @@ def _transposed(matrices: tuple[Array | None, ...]) -> tuple[Array | None, ...]:
     return tuple(None if m is None else np.ascontiguousarray(m.T) for m in matrices)
 
 
+def _eigen(gram: Array) -> tuple[Array, Array]:
+    values, vectors = np.linalg.eigh(gram)
+    return np.clip(values, 0.0, None), vectors
+
+
 def _inner(a: torch.Tensor, b: torch.Tensor) -> float:
     return float((a * b).sum(dtype=torch.float64))
 
 
 def _norm(a: torch.Tensor) -> float:
-    return _inner(a, a) ** 0.5
+    return float(_inner(a, a) ** 0.5)
 
 
 def _normal_like(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

@@ -71,7 +71,7 @@ def _slr_table() -> tuple[Array, Array]:
     above_half = frequency[transverse >= 0.5 * transverse.max()]
     u = frequency / (above_half[-1] - above_half[0])
     inside = np.abs(u) <= SLR_HALF_SUPPORT
-    cumulative = cumulative_trapezoid(transverse[inside], u[inside], initial=0.0)
+    cumulative = cumulative_trapezoid(transverse[inside], u[inside], initial=0)
     return u[inside], cumulative / cumulative[-1]
 
 

@@ -1,6 +1,6 @@
 """Cubic spline interpolation: what people get today, and the baseline of every table.
 
-    x = (S_0 x S_1 x S_2) y,      S = natural cubic spline through the slice centres
+x = (S_0 x S_1 x S_2) y,      S = natural cubic spline through the slice centres
 """
 
 import numpy as np

@@ -17,9 +17,9 @@ from inversesr.operators.separable import SeparableOperator
 from inversesr.protocols import Solution
 
 # Tuned on training brains only; see docs/decisions/002-tv.md.
-FIRST_ORDER_SHARE = 1.0
+FIRST_ORDER_SHARE = 2.0
 # Weights of the differences along the in-plane axes and across the slices.
-FIRST_ORDER_WEIGHTS = (1.0, 0.3)
+FIRST_ORDER_WEIGHTS = (1.0, 1.0)
 SECOND_ORDER_WEIGHTS = (0.7, 1.0)
 # Primal step as a share of the intensity range.
 STEP_SHARE = 0.05

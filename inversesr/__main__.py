@@ -1,0 +1,5 @@
+"""`python -m inversesr` is the command line."""
+
+from inversesr.cli import main
+
+main()

@@ -1,0 +1,281 @@
+"""The command line: the only module that parses arguments or prints."""
+
+import inspect
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import Field, asdict, fields
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from inversesr.config import Config, SimulateConfig
+from inversesr.errors import InputError, InverseSRError
+
+if TYPE_CHECKING:
+    from inversesr.job import Outputs
+    from inversesr.pipeline import Result
+
+app = typer.Typer(
+    help="Restore thin slices from thick-slice brain MRI. Research use only: not for diagnosis.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help is read by screen readers and comes twice as fast
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace existing results.")]
+
+
+def with_options(config: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command one option for each field of a config class, and pass it their values."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(command, eval_str=True).parameters.values()
+        kept = [p for p in own if p.name != "config"]
+        names = [f.name for f in fields(config)]
+
+        def run(**values: Any) -> None:  # noqa: ANN401 (typer calls it by name)
+            chosen = {n: values.pop(n) for n in names if n in values}
+            plain = {n: v.value if isinstance(v, Enum) else v for n, v in chosen.items()}
+            command(**values, config=lambda **more: config(**plain, **more))
+
+        options = [_parameter(f) for f in fields(config)]
+        run.__signature__ = inspect.Signature([*kept, *options])  # type: ignore[attr-defined]
+        run.__doc__, run.__name__ = command.__doc__, command.__name__
+        return run
+
+    return decorate
+
+
+def _parameter(choice: Field[Any]) -> inspect.Parameter:
+    facts = choice.metadata
+    flag = facts.get("flag", "--" + choice.name.replace("_", "-"))
+    kind = _enumeration(facts["choices"]) if "choices" in facts else choice.type
+    option = typer.Option(flag, help=facts["help"], metavar=facts.get("unit"))
+    return inspect.Parameter(
+        choice.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=choice.default,
+        annotation=Annotated[kind, option],
+    )
+
+
+def _enumeration(choices: tuple[str, ...]) -> Any:  # noqa: ANN401 (a class made here)
+    return Enum("Choice", {choice: choice for choice in choices}, type=str)
+
+
+@app.command()
+@with_options(Config)
+def run(  # noqa: PLR0913 (one argument a flag)
+    scans: Annotated[
+        list[Path], typer.Argument(metavar="SCAN...", help="One scan, or several of one subject.")
+    ],
+    *,
+    config: Callable[..., Config],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="DIR", help="[default: beside SCAN]")
+    ] = None,
+    mask: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Where several scans are registered to each other."),
+    ] = None,
+    no_lock: Annotated[bool, typer.Option("--no-lock", help="Same as --lock off.")] = False,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Restore the thin slices behind SCAN; several scans are fused onto the first one's space."""
+    from dataclasses import replace
+
+    with failing_in_one_sentence():
+        choices = config()
+        choices = replace(choices, lock="off") if no_lock else choices
+        from inversesr.job import provenance, run_job
+
+        with progress_bar() as progress:
+            result, outputs = run_job(scans, choices, output, mask, force=force, progress=progress)
+        warn(result.warnings)
+        if as_json:
+            paths = {name: str(path) for name, path in vars(outputs).items()}
+            record = provenance(result, [])
+            _print_json({"outputs": paths, **record})
+        else:
+            _describe(result, outputs)
+
+
+@app.command()
+@with_options(SimulateConfig)
+def simulate(
+    thin: Annotated[Path, typer.Argument(metavar="HR", help="Thin-slice image.")],
+    *,
+    config: Callable[..., SimulateConfig],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="LR", help="File to write.")],
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Make a thick-slice scan and its sidecar JSON from a thin-slice image."""
+    with failing_in_one_sentence():
+        choices = config()
+        from inversesr.files import simulate_file
+
+        simulate_file(thin, output, choices, force=force)
+        if as_json:
+            _print_json({"output": str(output), "config": asdict(choices)})
+        else:
+            typer.echo(f"thick-slice scan: {output}")
+
+
+@app.command()
+def evaluate(
+    image: Annotated[Path, typer.Argument(metavar="SR", help="Restored image.")],
+    truth: Annotated[Path, typer.Argument(metavar="TRUTH", help="What it should be.")],
+    *,
+    mask: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Where to compare [default: the foreground of TRUTH]."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Score a restored image against the truth: PSNR, SSIM and NMSE inside a mask."""
+    with failing_in_one_sentence():
+        from inversesr.files import evaluate_files
+
+        scores = evaluate_files(image, truth, mask)
+        if as_json:
+            _print_json(asdict(scores))
+            return
+        typer.echo(f"PSNR  {scores.psnr_db:.2f} dB   (data range {scores.data_range:.4g})")
+        typer.echo(f"SSIM  {scores.ssim:.4f}")
+        typer.echo(f"NMSE  {scores.nmse:.5f}")
+        how = "resampled onto the voxels of TRUTH" if scores.resampled else "voxel by voxel"
+        typer.echo(f"over {scores.n_voxels} voxels, {how}")
+
+
+@app.command()
+def demo(
+    *,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR")] = Path("demo"),
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Make thick slices from a real head, restore them, score them and write a report."""
+    with failing_in_one_sentence():
+        from inversesr.demo import run_demo
+
+        with progress_bar() as progress:
+            made = run_demo(output, progress, force=force)
+        if as_json:
+            _print_json(made.as_record())
+            return
+        typer.echo(f"result: {made.outputs.image}")
+        typer.echo(f"report: {made.outputs.report}")
+        for solver, scores in made.scores.items():
+            typer.echo(f"{solver:8s} PSNR {scores.psnr_db:.2f} dB   SSIM {scores.ssim:.4f}")
+
+
+@app.command()
+def doctor(*, as_json: Json = False) -> None:
+    """Say what this installation can do, what is missing, and what mends it."""
+    from inversesr.doctor import examine
+
+    checks = examine()
+    if as_json:
+        _print_json({"checks": [asdict(check) for check in checks]})
+    else:
+        for check in checks:
+            mark = "ok " if check.is_fine else "BAD"
+            advice = f"   -> {check.advice}" if check.advice else ""
+            typer.echo(f"{mark} {check.name:18s} {check.found}{advice}")
+    if not all(check.is_fine for check in checks):
+        raise typer.Exit(1)
+
+
+@contextmanager
+def failing_in_one_sentence() -> Iterator[None]:
+    """Turn an expected failure into one sentence and an exit status."""
+    try:
+        yield
+    except InputError as error:
+        typer.echo(f"inversesr: {error}", err=True)
+        raise typer.Exit(2) from error
+    except InverseSRError as error:
+        typer.echo(f"inversesr: {error}", err=True)
+        raise typer.Exit(1) from error
+    except MemoryError as error:
+        typer.echo("inversesr: out of memory: give a coarser --spacing", err=True)
+        raise typer.Exit(1) from error
+    except OSError as error:
+        typer.echo(f"inversesr: {error.strerror or error}: {error.filename or ''}", err=True)
+        raise typer.Exit(1) from error
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
+    """Show phases on standard error: a bar with rate and time left where it is a terminal."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    bar = Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty())
+    tasks: dict[str, Any] = {}
+
+    def show(phase: str, done: int, total: int) -> None:
+        if phase not in tasks:
+            tasks[phase] = bar.add_task(phase, total=total)
+        bar.update(tasks[phase], completed=done)
+
+    with bar:
+        yield show
+
+
+def warn(warnings: tuple[str, ...]) -> None:
+    """Print warnings on standard error."""
+    for warning in warnings:
+        typer.echo(f"warning: {warning}", err=True)
+
+
+def _describe(result: "Result", outputs: "Outputs") -> None:
+    grid = result.volume.grid
+    size = " x ".join(str(n) for n in grid.shape)
+    spacing = " x ".join(f"{s:.3g}" for s in grid.spacing_mm)
+    typer.echo(f"image:  {outputs.image}  ({size} voxels of {spacing} mm)")
+    typer.echo(f"record: {outputs.sidecar}")
+    if outputs.report.exists():
+        typer.echo(f"report: {outputs.report}")
+    for source in result.sources:
+        share = source.agreement.largest_share
+        typer.echo(
+            f"{source.scan.name}: differs from the measured slices by at most {share:.2g} "
+            "of the intensity range"
+        )
+
+
+def _print_json(record: dict[str, Any]) -> None:
+    typer.echo(json.dumps(record))
+
+
+def main() -> None:
+    """Run the command line; a broken pipe or an interrupt ends it quietly."""
+    try:
+        app()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

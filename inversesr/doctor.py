@@ -1,0 +1,107 @@
+"""What this installation can do, and in words what is missing and what mends it."""
+
+import os
+import platform
+import tempfile
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+
+from inversesr.machine import available_memory_bytes, gibibytes
+
+PACKAGES = (
+    "inversesr",
+    "torch",
+    "monai",
+    "nibabel",
+    "numpy",
+    "scipy",
+    "scikit-image",
+    "SimpleITK",
+)
+EXTRAS = {
+    "report": ("matplotlib", "jinja2"),
+    "demo": ("nilearn",),
+}
+# What `run` needs for a whole head at 1 mm (docs/benchmarks.md).
+COMFORTABLE_MEMORY_BYTES = 3 * 2**30
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at.
+
+    Attributes:
+        name: What was looked at.
+        found: What was found.
+        is_fine: Whether that is good enough.
+        advice: What mends it, empty if it is fine.
+    """
+
+    name: str
+    found: str
+    is_fine: bool = True
+    advice: str = ""
+
+
+def examine() -> list[Check]:
+    """Look at versions, extras, device, threads, memory and temporary space."""
+    checks = [_package(name) for name in PACKAGES]
+    checks.insert(0, Check("python", platform.python_version()))
+    checks += [_extra(name, modules) for name, modules in EXTRAS.items()]
+    return [*checks, *_device(), _memory(), _temporary_folder()]
+
+
+def _package(name: str) -> Check:
+    try:
+        return Check(name, version(name))
+    except PackageNotFoundError:
+        return Check(
+            name, "missing", is_fine=False, advice="pip install --force-reinstall inversesr"
+        )
+
+
+def _extra(name: str, modules: tuple[str, ...]) -> Check:
+    missing = [module for module in modules if find_spec(module) is None]
+    if not missing:
+        return Check(f"extra [{name}]", "installed")
+    advice = f"for this extra: pip install 'inversesr[{name}]'"
+    return Check(f"extra [{name}]", f"without {', '.join(missing)}", is_fine=True, advice=advice)
+
+
+def _device() -> list[Check]:
+    import torch
+
+    has_cuda = torch.cuda.is_available()
+    device = torch.cuda.get_device_name() if has_cuda else "cpu"
+    has_bfloat16 = has_cuda or _cpu_has_bfloat16()
+    return [
+        Check("device", device),
+        Check("threads", f"{torch.get_num_threads()} of {os.cpu_count()} cores"),
+        Check("bfloat16 units", "yes" if has_bfloat16 else "no: float32 is used"),
+    ]
+
+
+def _cpu_has_bfloat16() -> bool:
+    import torch
+
+    # older torch cannot tell: float32 is then the safe answer
+    capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
+
+
+def _memory() -> Check:
+    free = available_memory_bytes()
+    is_fine = free >= COMFORTABLE_MEMORY_BYTES
+    needed = gibibytes(COMFORTABLE_MEMORY_BYTES)
+    advice = "" if is_fine else f"close other programs: a whole head at 1 mm needs {needed}"
+    return Check("free memory", gibibytes(free), is_fine, advice)
+
+
+def _temporary_folder() -> Check:
+    try:
+        with tempfile.TemporaryFile():
+            return Check("temporary folder", "writable")
+    except OSError:
+        advice = "set TMPDIR to a folder that you can write to"
+        return Check("temporary folder", "not writable", is_fine=False, advice=advice)

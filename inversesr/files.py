@@ -1,0 +1,44 @@
+"""Simulating and evaluating from files to files."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from inversesr.config import SimulateConfig
+from inversesr.errors import InputError
+from inversesr.evaluation import Scores, evaluate
+from inversesr.job import atomic_folder, check_output
+from inversesr.nifti import read_mask, read_scan, stem, write_volume
+from inversesr.simulate import simulate
+
+
+def simulate_file(
+    truth: Path, output: Path, config: SimulateConfig, *, force: bool = False
+) -> None:
+    """Make a thick-slice scan and its BIDS sidecar from a thin-slice image.
+
+    Raises:
+        InputError: truth is unusable, or output cannot be written.
+    """
+    if not output.name.endswith((".nii.gz", ".nii")):
+        message = f"{output.name} is not a NIfTI name: end it in .nii.gz"
+        raise InputError(message)
+    sidecar = output.with_name(stem(output) + ".json")
+    check_output([output, sidecar], force=force)
+    scan = read_scan(truth)
+    thick = simulate(scan.volume, config)
+    facts = {
+        "SliceThickness": config.thickness_mm,
+        "SpacingBetweenSlices": config.thickness_mm + config.gap_mm,
+        "Simulation": asdict(config),
+    }
+    with atomic_folder(output.parent) as partial:
+        write_volume(partial / output.name, thick, scan)
+        (partial / sidecar.name).write_text(json.dumps(facts, indent=2) + "\n")
+
+
+def evaluate_files(image: Path, truth: Path, mask: Path | None = None) -> Scores:
+    """Compare two image files; see `evaluate`."""
+    truth_scan = read_scan(truth)
+    inside = None if mask is None else read_mask(mask, truth_scan.volume.grid)
+    return evaluate(read_scan(image).volume, truth_scan.volume, inside)

@@ -1,0 +1,81 @@
+"""The commands as functions, for notebooks: paths or nibabel images in, nibabel images out."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from inversesr import pipeline
+from inversesr.config import Config, SimulateConfig
+from inversesr.errors import InputError
+from inversesr.evaluation import Scores
+from inversesr.evaluation import evaluate as evaluate_volumes
+from inversesr.job import set_threads
+from inversesr.nifti import Scan, read_scan, scan_from_image, to_image
+from inversesr.pipeline import Result
+from inversesr.simulate import simulate as simulate_volume
+
+Image = Any  # a path or a nibabel image; nibabel has no types
+
+
+def restore(
+    scans: Image | Sequence[Image],
+    config: Config | None = None,
+    **choices: Any,  # noqa: ANN401
+) -> Result:
+    """Restore the thin slices behind a scan, or behind several scans of one subject.
+
+    Args:
+        scans: A path or nibabel image, or a sequence of them.
+        config: Choices of the run; the default where None.
+        **choices: Fields of Config to change, such as solver="spline".
+
+    Returns:
+        A result whose `.image` is a nibabel image in the world of the (first) scan.
+
+    Raises:
+        InputError: a scan cannot be used.
+    """
+    config = replace(config or Config(), **choices)
+    set_threads(config.threads)
+    several = list(scans) if isinstance(scans, list | tuple) else [scans]
+    return pipeline.restore([load(scan, config.volume) for scan in several], config)
+
+
+def simulate(thin: Image, config: SimulateConfig | None = None, **choices: Any) -> Any:  # noqa: ANN401
+    """Make a thick-slice scan from a thin-slice image, and return it as a nibabel image.
+
+    Args:
+        thin: A path or nibabel image.
+        config: Thickness, gap, profile, direction, tilt and noise.
+        **choices: Fields of SimulateConfig to change.
+    """
+    scan = load(thin)
+    return to_image(
+        simulate_volume(scan.volume, replace(config or SimulateConfig(), **choices)), scan
+    )
+
+
+def evaluate(image: Image, truth: Image, mask: Any = None) -> Scores:  # noqa: ANN401
+    """Score an image against the truth; all are paths or nibabel images.
+
+    Args:
+        image: Image to judge.
+        truth: What it should be.
+        mask: Where to compare, an array of the shape of truth; None for its foreground.
+    """
+    return evaluate_volumes(load(image).volume, load(truth).volume, mask)
+
+
+def load(scan: Image, volume: int | None = None) -> Scan:
+    """Take in a path or a nibabel image.
+
+    Raises:
+        InputError: it is neither, or unusable.
+    """
+    if isinstance(scan, str | Path):
+        return read_scan(Path(scan), volume)
+    if hasattr(scan, "dataobj") and hasattr(scan, "affine"):
+        return scan_from_image(scan, volume=volume)
+    message = f"found a {type(scan).__name__}; expected a path or a nibabel image"
+    raise InputError(message)

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from inversesr.config import Config, SimulateConfig
+from inversesr.config import SOLVER_NAMES, Config, SimulateConfig
 from inversesr.errors import InputError, InverseSRError
 
 if TYPE_CHECKING:
+    from inversesr.benchmark import Row
     from inversesr.job import Outputs
     from inversesr.pipeline import Result
 
@@ -179,6 +180,42 @@ def demo(
 
 
 @app.command()
+def bench(
+    truths: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="TRUTH...", help="Thin-slice images [default: the demo's head]."),
+    ] = None,
+    *,
+    solver: Annotated[
+        list[str] | None, typer.Option(help="Solver; may be repeated [default: all].")
+    ] = None,
+    thickness: Annotated[
+        list[float] | None,
+        typer.Option(metavar="MM", help="Slice thickness; may be repeated [default: 4]."),
+    ] = None,
+    profile: Annotated[str, typer.Option(help="Slice profile.")] = "rect",
+    scaling: Annotated[
+        bool, typer.Option("--scaling", help="Time scans of growing size instead.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Compare solvers on degraded images: quality, seconds and peak memory of each process."""
+    with failing_in_one_sentence():
+        from inversesr.benchmark import compare_solvers, measure_scaling
+
+        solvers = solver or list(SOLVER_NAMES)
+        show = _print_nothing if as_json else _print_row
+        if scaling:
+            rows = measure_scaling(solvers, show)
+        else:
+            tasks = [SimulateConfig(thickness_mm=t, profile=profile) for t in thickness or [4.0]]
+            with given_or_demo_head(truths) as images:
+                rows = compare_solvers(images, tasks, solvers, show)
+        if as_json:
+            _print_json({"rows": [asdict(row) for row in rows]})
+
+
+@app.command()
 def doctor(*, as_json: Json = False) -> None:
     """Say what this installation can do, what is missing, and what mends it."""
     from inversesr.doctor import examine
@@ -246,6 +283,18 @@ def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
         yield show
 
 
+@contextmanager
+def given_or_demo_head(images: list[Path] | None) -> Iterator[list[Path]]:
+    """Give the images named by the user, else the demo's head."""
+    if images:
+        yield images
+        return
+    from inversesr.demo import demo_head
+
+    with demo_head() as head:
+        yield [head]
+
+
 def warn(warnings: tuple[str, ...]) -> None:
     """Print warnings on standard error."""
     for warning in warnings:
@@ -266,6 +315,18 @@ def _describe(result: "Result", outputs: "Outputs") -> None:
             f"{source.scan.name}: differs from the measured slices by at most {share:.2g} "
             "of the intensity range"
         )
+
+
+def _print_nothing(_row: "Row") -> None:
+    """Keep standard output for the one JSON object."""
+
+
+def _print_row(row: "Row") -> None:
+    typer.echo(
+        f"{row.task:42s} {row.solver:8s} PSNR {row.psnr_db:6.2f} dB  SSIM {row.ssim:.4f}  "
+        f"residual {row.unlocked:.1e} -> {row.residual:.1e}  {row.n_voxels / 1e6:5.1f} M voxels  "
+        f"{row.seconds:6.1f} s (lock {row.lock_seconds:.2f} s)  {row.peak_gib:.2f} GiB"
+    )
 
 
 def _print_json(record: dict[str, Any]) -> None:

@@ -1,6 +1,8 @@
 """The demonstration: a real head, thick slices made from it, restored, scored, reported."""
 
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -62,6 +64,20 @@ def run_demo(folder: Path, progress: Callable[[str, int, int], None], *, force: 
         result, outputs = run_job([thick_path], settings, sub, force=force, progress=progress)
         scores[solver] = evaluate(result.volume, read_scan(truth_path).volume)
     return Demo(outputs, scores)
+
+
+@contextmanager
+def demo_head() -> Iterator[Path]:
+    """Give the demo's head as a temporary file.
+
+    Raises:
+        InputError: the extra `[demo]` is not installed.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / TRUTH_NAME
+        head = scan_from_image(_head(), "the demo's head")
+        write_volume(path, head.volume, head)
+        yield path
 
 
 def _head() -> Any:  # noqa: ANN401 (a nibabel image)

@@ -79,6 +79,14 @@ class Scan:
     sidecar: dict[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
+    @classmethod
+    def made_here(cls, volume: Volume) -> "Scan":
+        """Wrap a volume that never was a file, in scanner coordinates."""
+        affine = volume.grid.affine
+        return cls(
+            volume, Header(1, 1, affine, affine, np.dtype(np.float32), "mm", is_nifti2=False)
+        )
+
 
 def stem(path: Path) -> str:
     """Return the file name without the suffix of an image format."""

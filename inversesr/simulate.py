@@ -123,4 +123,5 @@ def _rician(clean: Image, sigma: float, seed: int) -> Image:
     rng = np.random.default_rng(seed)
     real = clean + sigma * rng.standard_normal(clean.shape, dtype=np.float32)
     imaginary = sigma * rng.standard_normal(clean.shape, dtype=np.float32)
-    return np.hypot(real, imaginary).astype(np.float32)
+    found: Image = np.hypot(real, imaginary).astype(np.float32)
+    return found

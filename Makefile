@@ -1,0 +1,33 @@
+# `make demo` and `make test` do all the set-up on a fresh machine with Python 3.11 or later.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test check bench clean
+
+demo: $(READY)
+	$(BIN)/inversesr demo -o demo --force
+
+test: $(READY)
+	$(BIN)/python -m pytest -q
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q -m "not slow" -n 2
+
+bench: $(READY)
+	$(BIN)/inversesr bench
+	$(BIN)/inversesr bench --scaling
+
+# torch first and by version: a plain `torch` would bring gigabytes of CUDA that a CPU never uses
+$(READY): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q torch==2.13.0
+	$(BIN)/pip install -q -e ".[report,demo,dev]"
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV) demo build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

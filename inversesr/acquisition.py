@@ -5,7 +5,6 @@ Authority grows from the header (voxel size) over the BIDS sidecar (`SliceThickn
 """
 
 from dataclasses import dataclass
-from math import isfinite
 
 import numpy as np
 
@@ -21,6 +20,8 @@ from inversesr.volume import Grid
 SAME_SPACING = 0.05
 # Header against sidecar, thickness + gap against spacing.
 AGREEMENT_MM = 0.02
+# No length in a scan is longer; JSON may hold integers that no float can.
+LONGEST_MM = 1e4
 # Beyond this overlap the slices hold next to nothing of their own.
 LARGEST_OVERLAP = 5.0
 # Peak of the whole process on the fine grid, measured with `tv` (see docs/benchmarks.md).
@@ -219,7 +220,7 @@ def _sidecar_length(scan: Scan, key: str) -> float | None:
     if value is None:
         return None
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not isfinite(value) or value <= 0:
+    if not is_number or not 0 < value <= LONGEST_MM:
         message = f"{scan.name}: the sidecar's {key} is not a length above 0 mm: correct it"
         raise InputError(message)
     return float(value)

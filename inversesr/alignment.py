@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk  # noqa: N813 (the name that its documentation uses)
 
+from inversesr.errors import InputError
 from inversesr.volume import Affine, Image, Volume
 
 # SimpleITK's world is LPS+.
@@ -21,17 +22,23 @@ N_STEPS = 100
 MINIMUM_STEP_MM = 1e-3
 
 
-def register_rigid(fixed: Volume, moving: Volume, mask: Image | None, seed: int) -> Affine:
-    """Find the rigid motion that brings one scan onto another, starting from their headers.
+def register_rigid(
+    fixed: Volume, moving: Volume, mask: Image | None, start: Affine, seed: int
+) -> Affine:
+    """Find the rigid motion that brings one scan onto another.
 
     Args:
         fixed: Scan that stays.
         moving: Scan of the same subject and contrast.
         mask: Where to look, on the grid of fixed, above 0 inside; None for everywhere.
+        start: First guess of the result; the identity trusts the headers.
         seed: Seed of the sampled voxels.
 
     Returns:
         fixed_world_from_moving_world, shape (4, 4).
+
+    Raises:
+        InputError: the scans hardly overlap, or the mask leaves nothing of them.
 
     Reference: Mattes, Haynor, Vesselle, Lewellen, Eubank (2003), PET-CT image registration in the
     chest using free-form deformations, IEEE Transactions on Medical Imaging 22(1):120-128,
@@ -40,9 +47,10 @@ def register_rigid(fixed: Volume, moving: Volume, mask: Image | None, seed: int)
     fixed_image, moving_image = _to_sitk(fixed), _to_sitk(moving)
     method = sitk.ImageRegistrationMethod()
     method.SetMetricAsMattesMutualInformation(HISTOGRAM_BINS)
-    method.SetMetricSamplingStrategy(method.RANDOM)
-    method.SetMetricSamplingPercentage(SAMPLED_SHARE, seed + 1)  # 0 would mean the wall clock
-    if mask is not None:
+    if mask is None:
+        method.SetMetricSamplingStrategy(method.RANDOM)
+        method.SetMetricSamplingPercentage(SAMPLED_SHARE, seed + 1)  # 0 means the wall clock
+    else:
         inside = fixed.with_data(mask)
         method.SetMetricFixedMask(sitk.Cast(_to_sitk(inside) > 0, sitk.sitkUInt8))
     method.SetInterpolator(sitk.sitkLinear)
@@ -51,10 +59,17 @@ def register_rigid(fixed: Volume, moving: Volume, mask: Image | None, seed: int)
     method.SetShrinkFactorsPerLevel(SHRINK_FACTORS)
     method.SetSmoothingSigmasPerLevel(SMOOTHING_MM)
     method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOn()
-    start = sitk.Euler3DTransform()
-    start.SetCenter(fixed_image.TransformContinuousIndexToPhysicalPoint(_centre(fixed)))
-    method.SetInitialTransform(start, inPlace=False)
-    transform = method.Execute(fixed_image, moving_image)
+    method.SetInitialTransform(
+        _turn_about(fixed_image, _centre(fixed, mask), start), inPlace=False
+    )
+    try:
+        transform = method.Execute(fixed_image, moving_image)
+    except RuntimeError as error:  # SimpleITK's only error, here for want of common voxels
+        message = (
+            "the scans hardly overlap in the world; expected scans of one subject in one place: "
+            "check their headers, and the mask if one was given"
+        )
+        raise InputError(message) from error
     moving_from_fixed = LPS_FROM_RAS @ _matrix(transform) @ LPS_FROM_RAS
     return np.asarray(np.linalg.inv(moving_from_fixed), dtype=np.float64)
 
@@ -66,8 +81,23 @@ def motion_mm(pose: Affine, volume: Volume) -> float:
     return float(np.linalg.norm((pose @ world - world)[:3], axis=0).max())
 
 
-def _centre(volume: Volume) -> list[float]:
-    return [(n - 1) / 2.0 for n in volume.grid.shape]
+def _centre(volume: Volume, mask: Image | None) -> list[float]:
+    """Middle of the mask, or of the image, in voxels."""
+    if mask is None:
+        return [(n - 1) / 2.0 for n in volume.grid.shape]
+    return [float(indices.mean()) for indices in np.nonzero(mask)]
+
+
+def _turn_about(image: Any, centre: list[float], fixed_from_moving: Affine) -> Any:  # noqa: ANN401
+    """Express a motion as rotation about a point of the image and a shift."""
+    pivot = np.array(image.TransformContinuousIndexToPhysicalPoint(centre))
+    moving_from_fixed = LPS_FROM_RAS @ np.linalg.inv(fixed_from_moving) @ LPS_FROM_RAS
+    rotation = moving_from_fixed[:3, :3]
+    transform = sitk.Euler3DTransform()
+    transform.SetCenter(pivot.tolist())
+    transform.SetMatrix(rotation.ravel().tolist())
+    transform.SetTranslation((moving_from_fixed[:3, 3] + rotation @ pivot - pivot).tolist())
+    return transform
 
 
 def _to_sitk(volume: Volume) -> Any:  # noqa: ANN401 (SimpleITK has no types)

@@ -1,7 +1,6 @@
-"""The command line: the only module that parses arguments or prints."""
+"""The command line; `cli` and its parts are the only modules that parse arguments or print."""
 
 import inspect
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -13,8 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from inversesr import cli_prior
+from inversesr.cli_output import (
+    Force,
+    Json,
+    failing_in_one_sentence,
+    print_json,
+    progress_bar,
+    warn,
+)
 from inversesr.config import SOLVER_NAMES, Config, SimulateConfig
-from inversesr.errors import InputError, InverseSRError
 
 if TYPE_CHECKING:
     from inversesr.benchmark import Row
@@ -29,8 +36,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace existing results.")]
+app.add_typer(cli_prior.app, name="prior")
 
 
 def with_options(config: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -104,7 +110,7 @@ def run(  # noqa: PLR0913 (one argument a flag)
         if as_json:
             paths = {name: str(path) for name, path in vars(outputs).items()}
             record = provenance(result, [])
-            _print_json({"outputs": paths, **record})
+            print_json({"outputs": paths, **record})
         else:
             _describe(result, outputs)
 
@@ -126,7 +132,7 @@ def simulate(
 
         simulate_file(thin, output, choices, force=force)
         if as_json:
-            _print_json({"output": str(output), "config": asdict(choices)})
+            print_json({"output": str(output), "config": asdict(choices)})
         else:
             typer.echo(f"thick-slice scan: {output}")
 
@@ -148,7 +154,7 @@ def evaluate(
 
         scores = evaluate_files(image, truth, mask)
         if as_json:
-            _print_json(asdict(scores))
+            print_json(asdict(scores))
             return
         typer.echo(f"PSNR  {scores.psnr_db:.2f} dB   (data range {scores.data_range:.4g})")
         typer.echo(f"SSIM  {scores.ssim:.4f}")
@@ -171,7 +177,7 @@ def demo(
         with progress_bar() as progress:
             made = run_demo(output, progress, force=force)
         if as_json:
-            _print_json(made.as_record())
+            print_json(made.as_record())
             return
         typer.echo(f"result: {made.outputs.image}")
         typer.echo(f"report: {made.outputs.report}")
@@ -212,7 +218,7 @@ def bench(
             with given_or_demo_head(truths) as images:
                 rows = compare_solvers(images, tasks, solvers, show)
         if as_json:
-            _print_json({"rows": [asdict(row) for row in rows]})
+            print_json({"rows": [asdict(row) for row in rows]})
 
 
 @app.command()
@@ -222,7 +228,7 @@ def doctor(*, as_json: Json = False) -> None:
 
     checks = examine()
     if as_json:
-        _print_json({"checks": [asdict(check) for check in checks]})
+        print_json({"checks": [asdict(check) for check in checks]})
     else:
         for check in checks:
             mark = "ok " if check.is_fine else "BAD"
@@ -230,57 +236,6 @@ def doctor(*, as_json: Json = False) -> None:
             typer.echo(f"{mark} {check.name:18s} {check.found}{advice}")
     if not all(check.is_fine for check in checks):
         raise typer.Exit(1)
-
-
-@contextmanager
-def failing_in_one_sentence() -> Iterator[None]:
-    """Turn an expected failure into one sentence and an exit status."""
-    try:
-        yield
-    except InputError as error:
-        typer.echo(f"inversesr: {error}", err=True)
-        raise typer.Exit(2) from error
-    except InverseSRError as error:
-        typer.echo(f"inversesr: {error}", err=True)
-        raise typer.Exit(1) from error
-    except MemoryError as error:
-        typer.echo("inversesr: out of memory: give a coarser --spacing", err=True)
-        raise typer.Exit(1) from error
-    except OSError as error:
-        typer.echo(f"inversesr: {error.strerror or error}: {error.filename or ''}", err=True)
-        raise typer.Exit(1) from error
-
-
-@contextmanager
-def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
-    """Show phases on standard error: a bar with rate and time left where it is a terminal."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    bar = Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty())
-    tasks: dict[str, Any] = {}
-
-    def show(phase: str, done: int, total: int) -> None:
-        if phase not in tasks:
-            tasks[phase] = bar.add_task(phase, total=total)
-        bar.update(tasks[phase], completed=done)
-
-    with bar:
-        yield show
 
 
 @contextmanager
@@ -293,12 +248,6 @@ def given_or_demo_head(images: list[Path] | None) -> Iterator[list[Path]]:
 
     with demo_head() as head:
         yield [head]
-
-
-def warn(warnings: tuple[str, ...]) -> None:
-    """Print warnings on standard error."""
-    for warning in warnings:
-        typer.echo(f"warning: {warning}", err=True)
 
 
 def _describe(result: "Result", outputs: "Outputs") -> None:
@@ -327,10 +276,6 @@ def _print_row(row: "Row") -> None:
         f"residual {row.unlocked:.1e} -> {row.residual:.1e}  {row.n_voxels / 1e6:5.1f} M voxels  "
         f"{row.seconds:6.1f} s (lock {row.lock_seconds:.2f} s)  {row.peak_gib:.2f} GiB"
     )
-
-
-def _print_json(record: dict[str, Any]) -> None:
-    typer.echo(json.dumps(record))
 
 
 def main() -> None:

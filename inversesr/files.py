@@ -23,6 +23,9 @@ def simulate_file(
     if not output.name.endswith((".nii.gz", ".nii")):
         message = f"{output.name} is not a NIfTI name: end it in .nii.gz"
         raise InputError(message)
+    if output.parent.resolve() / stem(output) == truth.parent.resolve() / stem(truth):
+        message = f"{output} would take the place of the image it is made from: name it otherwise"
+        raise InputError(message)
     sidecar = output.with_name(stem(output) + ".json")
     check_output([output, sidecar], force=force)
     scan = read_scan(truth)
@@ -32,7 +35,7 @@ def simulate_file(
         "SpacingBetweenSlices": config.thickness_mm + config.gap_mm,
         "Simulation": asdict(config),
     }
-    with atomic_folder(output.parent) as partial:
+    with atomic_folder(output.parent, output.name) as partial:
         write_volume(partial / output.name, thick, scan)
         (partial / sidecar.name).write_text(json.dumps(facts, indent=2) + "\n")
 

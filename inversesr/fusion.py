@@ -6,10 +6,12 @@ W_k carries the common fine grid into the fine grid of scan k, wherever that sca
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
+from scipy.ndimage import affine_transform
 
 from inversesr.acquisition import (
     Acquisition,
@@ -23,7 +25,6 @@ from inversesr.errors import InputError
 from inversesr.nifti import Scan
 from inversesr.noise import SIGMA_PER_MAD, estimate_noise
 from inversesr.operators.compose import Composed, Stacked, Weighted
-from inversesr.operators.conjugate_gradient import conjugate_gradient
 from inversesr.operators.resample import RigidResample
 from inversesr.protocols import Operator, Solution
 from inversesr.solvers.spline import spline
@@ -32,11 +33,13 @@ from inversesr.volume import Affine, Grid, Image, Volume
 
 # A voxel of a stack counts when this much of it lies inside the common grid.
 LEAST_COVERAGE = 0.99
-# Conjugate gradient steps of the first, unregularised fit.
-N_FIRST_STEPS = 4
 LEAST_COMMON_VOXELS = 1000
 # Noise below this share of the range is rounding.
 LEAST_NOISE_SHARE = 1e-3
+# The first round registers to the first scan, the next ones to what was fused so far.
+N_ROUNDS = 2
+# A stack is cut to the mask with this margin, for slices that stick out of it.
+MARGIN_MM = 12.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +49,9 @@ class Stack:
     Attributes:
         scan: The scan as it was read.
         acquisition: How it was taken.
-        operator: A_k W_k, from the common fine grid to its voxels.
-        coverage: Share of each voxel that the common grid covers, shape operator.out_shape.
+        operator: A_k W_k, from the common fine grid to its voxels near the mask.
+        coverage: Share of each voxel that the common grid (within the mask) covers, shape
+            operator.out_shape.
         motion_mm: Largest displacement that registration found.
         y: Its intensities on the first scan's scale, shape operator.out_shape.
         sigma: Noise, with what the model cannot explain, on that scale.
@@ -83,51 +87,92 @@ def fuse(
     Args:
         scans: Scans of one subject and contrast; the first gives the space and intensities.
         config: Choices of the run.
-        mask: Where registration looks, on the first scan's grid; None for everywhere.
+        mask: What moves as one, on the first scan's grid; outside it only the first scan counts.
+            None for everything.
         progress: Called with a phase, the steps done and their total.
         device: Where to compute.
 
     Raises:
         InputError: a scan does not overlap the first.
     """
-    first = scans[0]
     acquisitions = [describe_acquisition(scan, config) for scan in scans]
-    fine = fine_grid(first.volume.grid, acquisitions[0])
-    y0 = torch.from_numpy(first.volume.data).to(device)
-    x0 = spline(y0, first.volume.grid, fine)
-    stacks = []
-    for index, (scan, acquisition) in enumerate(zip(scans, acquisitions, strict=True)):
-        progress("registering", index, len(scans))
-        pose = np.eye(4)
-        if index > 0:
-            pose = register_rigid(first.volume, scan.volume, mask, config.seed)
-        stacks.append(_stack(scan, acquisition, fine, pose, x0))
-    progress("registering", len(scans), len(scans))
-    x0 = _first_fit(stacks, x0)
-    stacks = [_with_noise(stack, x0, config.noise) for stack in stacks]
-    A, y = _whitened(stacks)
-    solution = tv_stacks(A, y, x0, 1.0, lambda done, total: progress("fusing", done, total))
+    first = scans[0].volume
+    fine = fine_grid(first.grid, acquisitions[0])
+    x = spline(torch.from_numpy(first.data).to(device), first.grid, fine)
+    fixed, region = first, mask
+    poses = [np.eye(4) for _ in scans]
+    for n_round in range(1, N_ROUNDS + 1):
+        for k in range(1, len(scans)):
+            progress(f"registering, round {n_round}", k, len(scans) - 1)
+            poses[k] = register_rigid(fixed, scans[k].volume, region, poses[k], config.seed)
+        stacks = [_whole_stack(scans[0], acquisitions[0], fine, x)]
+        for scan, acquisition, pose in list(zip(scans, acquisitions, poses, strict=True))[1:]:
+            stacks.append(_moved_stack(scan, acquisition, pose, (fixed.grid, region), x, fine))
+        stacks = [_with_noise(stack, x, config.noise) for stack in stacks]
+        report = partial(progress, f"fusing, round {n_round}")
+        solution = tv_stacks(*_whitened(stacks), x, 1.0, report)
+        x = solution.x
+        if mask is not None:
+            region = _nearest(mask, first.grid, fine, np.eye(4))
+        fixed = Volume(x.cpu().numpy(), fine)
     return Fusion(fine, tuple(stacks), solution)
 
 
-def _stack(
-    scan: Scan, acquisition: Acquisition, fine: Grid, pose: Affine, x0: torch.Tensor
+def _whole_stack(scan: Scan, acquisition: Acquisition, fine: Grid, x: torch.Tensor) -> Stack:
+    """Take the first scan as it is."""
+    operator = forward_operator(scan.volume.grid, fine, acquisition)
+    y = torch.from_numpy(scan.volume.data).to(x)
+    return Stack(scan, acquisition, operator, torch.ones_like(y), 0.0, y, 0.0)
+
+
+def _moved_stack(
+    scan: Scan,
+    acquisition: Acquisition,
+    pose: Affine,
+    region: tuple[Grid, Image | None],
+    x: torch.Tensor,
+    fine: Grid,
 ) -> Stack:
-    """Place one scan and bring its intensities onto the scale of x0."""
-    own_fine = fine_grid(scan.volume.grid, acquisition)
-    A = forward_operator(scan.volume.grid, own_fine, acquisition)
-    operator: Operator = A
-    if not own_fine.same_as(fine) or not np.allclose(pose, np.eye(4)):
-        operator = Composed(A, RigidResample(fine, own_fine, pose))
-    coverage = operator(torch.ones_like(x0))
-    y = torch.from_numpy(scan.volume.data).to(x0)
+    """Place another scan and bring its intensities onto the scale of x."""
+    volume, inside = scan.volume, torch.ones_like(x)
+    mask_grid, mask = region
+    if mask is not None:
+        inside = torch.from_numpy(_nearest(mask, mask_grid, fine, np.eye(4))).to(x)
+        volume = _cut(volume, _nearest(mask, mask_grid, volume.grid, pose), scan.name)
+    own_fine = fine_grid(volume.grid, acquisition)
+    A = forward_operator(volume.grid, own_fine, acquisition)
+    operator = Composed(A, RigidResample(fine, own_fine, pose))
+    coverage = operator(inside)
+    y = torch.from_numpy(volume.data).to(x)
     seen = coverage >= LEAST_COVERAGE
     if int(seen.sum()) < LEAST_COMMON_VOXELS:
-        message = f"{scan.name} hardly overlaps the first scan: expected scans of one subject"
-        raise InputError(message)
-    gain, offset = _gain_and_offset(y[seen], operator(x0)[seen])
+        raise _no_overlap(scan.name)
+    gain, offset = _gain_and_offset(y[seen], operator(x)[seen])
     moved = motion_mm(pose, scan.volume)
     return Stack(scan, acquisition, operator, coverage, moved, gain * y + offset, 0.0)
+
+
+def _nearest(mask: Image, mask_grid: Grid, grid: Grid, pose: Affine) -> Image:
+    """Bring a mask onto another grid; pose is mask_world_from_grid_world."""
+    mask_from_grid = np.linalg.inv(mask_grid.affine) @ pose @ grid.affine
+    return np.asarray(affine_transform(mask, mask_from_grid, output_shape=grid.shape, order=0))
+
+
+def _cut(volume: Volume, mask: Image, name: str) -> Volume:
+    """Cut a scan to the box around a mask, with a margin."""
+    box = []
+    for axis, indices in enumerate(np.nonzero(mask)):
+        if indices.size == 0:
+            raise _no_overlap(name)
+        margin = int(np.ceil(MARGIN_MM / volume.grid.spacing_mm[axis]))
+        box.append(slice(max(0, int(indices.min()) - margin), int(indices.max()) + margin + 1))
+    return volume.cropped((box[0], box[1], box[2]))
+
+
+def _no_overlap(name: str) -> InputError:
+    return InputError(
+        f"{name} hardly overlaps the first scan: expected scans of one subject in one space"
+    )
 
 
 def _gain_and_offset(y: torch.Tensor, reference: torch.Tensor) -> tuple[float, float]:
@@ -137,33 +182,25 @@ def _gain_and_offset(y: torch.Tensor, reference: torch.Tensor) -> tuple[float, f
     return gain, float(reference.mean()) - gain * float(y.mean())
 
 
-def _first_fit(stacks: list[Stack], x0: torch.Tensor) -> torch.Tensor:
-    """Least squares from all stacks, stopped early."""
-    A, y = _whitened(stacks)
-    return conjugate_gradient(lambda d: A.adjoint(A(d)), A.adjoint(y), x0, N_FIRST_STEPS)
-
-
 def _with_noise(stack: Stack, x: torch.Tensor, stated: float | None) -> Stack:
-    """Judge a stack's noise by its own voxels and by what a first fit leaves of it."""
+    """Judge a stack's noise by its own voxels, and by what the image so far leaves of it."""
     seen = stack.coverage >= LEAST_COVERAGE
-    residual = (stack.operator(x) - stack.y)[seen].abs().cpu().numpy()
+    residual = (stack.operator(x) - stack.y)[seen].abs()
     sigma = stated
     if sigma is None:
-        volume = Volume(stack.y.cpu().numpy(), stack.scan.volume.grid)
+        nx, ny, nz = stack.y.shape
+        volume = Volume(stack.y.cpu().numpy(), Grid((nx, ny, nz), np.eye(4)))
         own = estimate_noise(volume, stack.acquisition.slice_axis)
-        sigma = max(own, SIGMA_PER_MAD * float(np.median(residual)))
+        sigma = max(own, SIGMA_PER_MAD * float(residual.median()))
     floor = LEAST_NOISE_SHARE * float(stack.y.max() - stack.y.min())
-    return Stack(
-        stack.scan, stack.acquisition, stack.operator, stack.coverage, stack.motion_mm, stack.y,
-        max(sigma, floor),
-    )  # fmt: skip
+    return replace(stack, sigma=max(sigma, floor))
 
 
 def _whitened(stacks: list[Stack]) -> tuple[Stacked, torch.Tensor]:
     """All stacks as one operator whose noise is 1, leaving out what the grid does not cover."""
     operators, parts = [], []
     for stack in stacks:
-        weights = (stack.coverage >= LEAST_COVERAGE).to(stack.y) / (stack.sigma or 1.0)
+        weights = (stack.coverage >= LEAST_COVERAGE).to(stack.y) / stack.sigma
         operators.append(Weighted(stack.operator, weights))
         parts.append((weights * stack.y).reshape(-1))
     return Stacked(tuple(operators)), torch.cat(parts)

@@ -4,6 +4,7 @@ Everything is written under temporary names in a folder of its own and renamed a
 image last: who finds the image finds a whole one, with all that belongs to it.
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -11,11 +12,11 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, time
 from typing import Any
 
 from inversesr.config import Config
@@ -27,6 +28,8 @@ from inversesr.report import has_report_packages, write_report
 
 NOT_FOR_DIAGNOSIS = "Research use only: not for diagnosis."
 PARTIAL_PREFIX = ".inversesr-partial-"
+# A folder younger than this may not have been locked yet by the run that made it.
+PARTIAL_GRACE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -83,9 +86,7 @@ def run_job(
     """
     start = perf_counter()
     outputs = output_names(scans[0], folder)
-    if len(set(scans)) < len(scans):
-        message = "the same scan is named twice: name each scan once"
-        raise InputError(message)
+    _check_inputs(scans, mask, outputs)
     check_output(list(vars(outputs).values()), force=force)
     set_threads(config.threads)
     read = [read_scan(path, config.volume) for path in scans]
@@ -94,7 +95,7 @@ def run_job(
     result = restore(read, config, region, progress)
     record = provenance(result, [file_facts(path) for path in scans])
     record["seconds"] = {"read": reading, **record["seconds"]}
-    with atomic_folder(outputs.image.parent) as partial:
+    with atomic_folder(outputs.image.parent, outputs.image.name) as partial:
         write_volume(
             partial / outputs.image.name, result.volume, result.sources[0].scan, config.output_type
         )
@@ -103,6 +104,19 @@ def run_job(
         if has_report_packages():
             write_report(partial / outputs.report.name, result, record)
     return result, outputs
+
+
+def _check_inputs(scans: Sequence[Path], mask: Path | None, outputs: Outputs) -> None:
+    inputs = [path.resolve() for path in scans]
+    if len(set(inputs)) < len(inputs):
+        message = "the same scan is named twice: name each scan once"
+        raise InputError(message)
+    if mask is not None:
+        inputs.append(mask.resolve())
+    for file in vars(outputs).values():
+        if file.resolve() in inputs:
+            message = f"{file} is an input and would be replaced: give another folder with -o"
+            raise InputError(message)
 
 
 def check_output(files: Sequence[Path], *, force: bool) -> None:
@@ -130,21 +144,48 @@ def check_output(files: Sequence[Path], *, force: bool) -> None:
 
 
 @contextmanager
-def atomic_folder(folder: Path) -> Iterator[Path]:
+def atomic_folder(folder: Path, last: str) -> Iterator[Path]:
     """Give a temporary folder whose files are moved into place if nothing goes wrong.
 
-    Files are moved in the reverse order of their making, each by one rename. What a killed run
-    left behind is cleared away by the next one.
+    Each file is moved by one rename. What a killed run left behind is cleared away by a later one.
+
+    Args:
+        folder: Where the files go; made if need be.
+        last: Name of the file that is moved when all others are in place.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    _clear_partial(folder)
     partial = Path(tempfile.mkdtemp(prefix=PARTIAL_PREFIX, dir=folder))
+    lock = os.open(partial, os.O_RDONLY)
     try:
+        _is_locked_now(lock)
         yield partial
-        made = sorted(partial.iterdir(), key=lambda file: file.stat().st_mtime_ns, reverse=True)
-        for file in made:
+        for file in sorted(partial.iterdir(), key=lambda file: file.name == last):
             file.replace(folder / file.name)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+        os.close(lock)
+
+
+def _clear_partial(folder: Path) -> None:
+    """Remove partial folders whose makers are dead: a lock ends with the process that holds it."""
+    for left in folder.glob(f"{PARTIAL_PREFIX}*"):
+        with suppress(OSError):
+            if time() - left.stat().st_mtime < PARTIAL_GRACE_SECONDS:
+                continue
+            lock = os.open(left, os.O_RDONLY)
+            if _is_locked_now(lock):
+                shutil.rmtree(left, ignore_errors=True)
+            os.close(lock)
+
+
+def _is_locked_now(descriptor: int) -> bool:
+    """Take the lock of an open folder; False where another process holds it or none exist."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def set_threads(n: int | None) -> None:

@@ -62,6 +62,6 @@ def foreground(truth: Image) -> Mask:
     from skimage.filters import threshold_otsu
 
     is_floor = truth == truth.min()
-    if is_floor.mean() >= 0.1:
+    if 0.1 <= is_floor.mean() < 1.0:
         return np.asarray(~is_floor)
     return np.asarray(truth > 0.5 * threshold_otsu(truth))

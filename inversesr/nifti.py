@@ -6,8 +6,11 @@ copied nor shown.
 """
 
 import json
+import logging
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ from typing import Any
 import nibabel
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
+from nibabel.freesurfer.mghformat import MGHError
 from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
@@ -25,7 +29,7 @@ from inversesr.volume import Affine, Grid, Volume
 SUFFIXES = (".nii.gz", ".nii", ".mgz", ".mgh")
 # What nibabel, gzip and numpy raise on files that are cut off, empty or something else.
 UNREADABLE = (
-    ImageFileError, HeaderDataError, EOFError, OSError, ValueError, TypeError, KeyError,
+    ImageFileError, HeaderDataError, MGHError, EOFError, OSError, ValueError, TypeError, KeyError,
     IndexError, OverflowError, AttributeError, struct.error, zlib.error, MemoryError,
 )  # fmt: skip
 LEAST_SLICES = 3
@@ -108,7 +112,8 @@ def read_scan(path: Path, volume: int | None = None) -> Scan:
     """
     _check_path(path)
     try:
-        image = nibabel.load(path)
+        with _quietly():
+            image = nibabel.load(path)
     except UNREADABLE as error:
         message = f"{path.name} is not a readable image: expected NIfTI or MGH, whole and intact"
         raise InputError(message) from error
@@ -125,17 +130,21 @@ def scan_from_image(
     """Check a nibabel image and take it in; see `read_scan`."""
     try:
         affine = np.asarray(image.affine, dtype=np.float64)
-        header = _keep_header(image)
+        with _quietly():
+            header = _keep_header(image)
     except UNREADABLE as error:
         message = f"{label} has no usable header: repair it, or convert the scan again"
         raise InputError(message) from error
-    shape, series = _check_shape(image.shape, label, volume)
+    # FreeSurfer's sizes are numpy integers, which JSON does not know
+    shape, series = _check_shape(tuple(int(n) for n in image.shape), label, volume)
     _check_type(image, label)
-    _check_affine(affine, shape, label)
+    if fault := _affine_fault(affine, shape):
+        message = f"{label} {fault}"
+        raise InputError(message)
     _check_memory(image, label)
     data = _read_voxels(image, label, series)
     _check_voxels(data, label)
-    warnings = _orientation_warnings(header, label)
+    warnings = _orientation_warnings(image, header, label)
     return Scan(
         Volume(data, Grid(shape, affine)),
         header,
@@ -198,6 +207,19 @@ def write_volume(path: Path, volume: Volume, source: Scan, output_type: str = "f
     nibabel.save(to_image(volume, source, output_type), path)
 
 
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep nibabel from telling what it mends in a header, and numpy what overflows in it."""
+    logger = logging.getLogger("nibabel.global")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        with np.errstate(all="ignore"):
+            yield
+    finally:
+        logger.setLevel(level)
+
+
 def _check_path(path: Path) -> None:
     if path.is_dir():
         message = (
@@ -233,6 +255,8 @@ def _keep_header(image: Any) -> Header:  # noqa: ANN401
     if not isinstance(image, nibabel.Nifti1Image):
         return Header(0, 1, affine, affine, image.get_data_dtype(), "mm", is_nifti2=False)
     qform, qform_code = image.get_qform(coded=True)
+    if qform is not None and _affine_fault(qform, (1, 1, 1)):
+        qform, qform_code = None, 0
     sform, sform_code = image.get_sform(coded=True)
     unit = image.header.get_xyzt_units()[0]
     return Header(
@@ -286,26 +310,25 @@ def _check_type(image: Any, label: str) -> None:  # noqa: ANN401
         raise InputError(message)
 
 
-def _check_affine(affine: Affine, shape: tuple[int, int, int], label: str) -> None:
+def _affine_fault(affine: Affine, shape: tuple[int, int, int]) -> str:
+    """Return what is wrong with an affine, to follow the name of the file; empty if nothing."""
     if not np.isfinite(affine).all():
-        message = f"{label} has an affine with NaN or Inf: repair the header"
-        raise InputError(message)
-    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+        return "has an affine with NaN or Inf: repair the header"
+    with np.errstate(over="ignore"):
+        spacing = np.linalg.norm(affine[:3, :3], axis=0)
     low, high = SPACING_RANGE_MM
     if spacing.min() < low or spacing.max() > high:
         found = " x ".join(f"{s:.4g}" for s in spacing)
-        message = (
-            f"{label} has voxels of {found} mm; expected {low} to {high} mm: "
+        return (
+            f"has voxels of {found} mm; expected {low} to {high} mm: "
             "repair the affine, or convert its unit to mm"
         )
-        raise InputError(message)
     if abs(np.linalg.det(affine[:3, :3] / spacing)) < 0.1:
-        message = f"{label} has an affine whose axes lie in one plane: repair the header"
-        raise InputError(message)
+        return "has an affine whose axes lie in one plane: repair the header"
     corner = np.abs(affine[:3, 3]) + np.abs(affine[:3, :3]) @ np.array(shape)
     if corner.max() > LARGEST_OFFSET_MM:
-        message = f"{label} lies {corner.max():.3g} mm from the origin: repair the affine"
-        raise InputError(message)
+        return f"lies {corner.max():.3g} mm from the origin: repair the affine"
+    return ""
 
 
 def _check_memory(image: Any, label: str) -> None:  # noqa: ANN401
@@ -358,9 +381,11 @@ def _slice_axis(image: Any) -> int | None:  # noqa: ANN401
     return None if axis is None else int(axis)
 
 
-def _orientation_warnings(header: Header, label: str) -> tuple[str, ...]:
+def _orientation_warnings(image: Any, header: Header, label: str) -> tuple[str, ...]:  # noqa: ANN401
     if header.qform_code == 0 and header.sform_code == 0:
         return (f"{label} does not say how it lies in the world: left and right are a guess",)
+    if header.sform_code and not header.qform_code and image.header.get("qform_code", 0) > 0:
+        return (f"{label} has a broken qform: it is left out, the sform is used",)
     if header.qform_code and header.sform_code:
         linear = np.abs(header.qform[:3, :3] - header.sform[:3, :3]).max()
         if linear > 0.01 * np.abs(header.sform[:3, :3]).max():

@@ -18,6 +18,10 @@ SIGMA_PER_MAD = 1.4826
 TISSUE_SHARE = 0.15
 BRIGHT_PERCENTILE = 99.0
 LEAST_TISSUE_VOXELS = 1000
+# Air this many standard deviations bright is rare: 1 % of it, by Rayleigh's distribution.
+AIR_REACH = 3.0
+# The first guess of sigma lets some air through, the next two do not.
+N_PASSES = 3
 # Above this ratio of signal to noise, Rician noise is Gaussian to 1 %.
 GAUSSIAN_SNR = 5.0
 
@@ -40,11 +44,14 @@ def estimate_noise(volume: Volume, slice_axis: int) -> float:
     """
     y = volume.data
     residual = _second_differences(y, slice_axis)
-    tissue = _tissue(y)
-    if int(tissue.sum()) < LEAST_TISSUE_VOXELS:
-        return 0.0
-    sigma = SIGMA_PER_MAD * float(np.median(np.abs(residual[tissue])))
-    return sigma / _rician_shrinkage(float(np.median(y[tissue])), sigma)
+    sigma = 0.0
+    for _ in range(N_PASSES):
+        tissue = _tissue(y, sigma)
+        if int(tissue.sum()) < LEAST_TISSUE_VOXELS:
+            break
+        shown = SIGMA_PER_MAD * float(np.median(np.abs(residual[tissue])))
+        sigma = shown / _rician_shrinkage(float(np.median(y[tissue])), shown)
+    return sigma
 
 
 def _second_differences(y: Image, slice_axis: int) -> Image:
@@ -57,10 +64,10 @@ def _second_differences(y: Image, slice_axis: int) -> Image:
     return residual
 
 
-def _tissue(y: Image) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+def _tissue(y: Image, sigma: float) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
     floor = float(y.min())
     bright = float(np.percentile(y, BRIGHT_PERCENTILE)) - floor
-    return (y - floor) > TISSUE_SHARE * bright
+    return (y - floor) > max(TISSUE_SHARE * bright, AIR_REACH * sigma)
 
 
 def _rician_shrinkage(signal: float, sigma: float) -> float:

@@ -39,6 +39,9 @@ def restore(
     config = replace(config or Config(), **choices)
     set_threads(config.threads)
     several = list(scans) if isinstance(scans, list | tuple) else [scans]
+    if not several:
+        message = "found no scan; expected at least one path or nibabel image"
+        raise InputError(message)
     return pipeline.restore([load(scan, config.volume) for scan in several], config)
 
 

@@ -84,6 +84,14 @@ class Volume:
             message = f"data {self.data.shape} does not fit the grid {self.grid.shape}"
             raise ValueError(message)
 
+    def cropped(self, box: tuple[slice, slice, slice]) -> "Volume":
+        """Return the part inside a box of voxels, where it was in the world."""
+        data = np.ascontiguousarray(self.data[box])
+        affine = self.grid.affine.copy()
+        affine[:3, 3] += affine[:3, :3] @ [side.start or 0 for side in box]
+        x, y, z = data.shape
+        return Volume(data, Grid((x, y, z), affine))
+
     def with_data(self, data: Image) -> "Volume":
         """Return other intensities on the same grid."""
         return replace(self, data=np.asarray(data, dtype=np.float32))

@@ -19,7 +19,7 @@ from inversesr.volume import Affine, Grid
 # Target voxels a slab: bounds the memory of the coordinates (12 bytes each in float32).
 SLAB_VOXELS = 2_000_000
 # Interpolation, padding and corner codes of torch's grid sampler.
-BILINEAR, ZEROS, ALIGN_CORNERS = 0, 0, True
+BILINEAR, ZEROS, ALIGN_CORNERS = 0, 0, False
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +50,7 @@ class RigidResample:
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """Resample x, shape in_shape, onto the target grid."""
         slabs = [
-            grid_sample(x[None, None], coordinates, align_corners=True)[0, 0]
+            grid_sample(x[None, None], coordinates, align_corners=ALIGN_CORNERS)[0, 0]
             for _, coordinates in self._slabs(x)
         ]
         return torch.cat(slabs)
@@ -89,8 +89,8 @@ class RigidResample:
             @ self.source_world_from_target_world
             @ self.target.affine
         )
-        # an axis of one voxel has no extent: any coordinate but 0 must fall outside
-        half = np.maximum((np.array(self.source.shape) - 1) / 2.0, 0.5)
+        # to voxel edges, not centres: an axis of one voxel still has an outside
+        half = np.array(self.source.shape) / 2.0
         centre = (np.array(self.source.shape) - 1) / 2.0
         normalised = source_from_target[:3] / half[:, None]
         normalised[:, 3] -= centre / half

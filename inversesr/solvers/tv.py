@@ -23,8 +23,8 @@ FIRST_ORDER_WEIGHTS = (1.0, 1.0)
 SECOND_ORDER_WEIGHTS = (0.7, 1.0)
 # Primal step as a share of the intensity range.
 STEP_SHARE = 0.05
-N_STEPS = 60
-TOLERANCE = 2e-4
+N_STEPS = 80
+TOLERANCE = 1e-4
 
 ROOT_2 = 2.0**0.5
 Weights = tuple[float, ...]

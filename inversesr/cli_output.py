@@ -1,0 +1,76 @@
+"""What all commands share: options, progress, warnings, and failing in one sentence."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+
+from inversesr.errors import InputError, InverseSRError
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace existing results.")]
+
+
+@contextmanager
+def failing_in_one_sentence() -> Iterator[None]:
+    """Turn an expected failure into one sentence and an exit status."""
+    try:
+        yield
+    except InputError as error:
+        typer.echo(f"inversesr: {error}", err=True)
+        raise typer.Exit(2) from error
+    except InverseSRError as error:
+        typer.echo(f"inversesr: {error}", err=True)
+        raise typer.Exit(1) from error
+    except MemoryError as error:
+        typer.echo("inversesr: out of memory: give a coarser --spacing", err=True)
+        raise typer.Exit(1) from error
+    except OSError as error:
+        typer.echo(f"inversesr: {error.strerror or error}: {error.filename or ''}", err=True)
+        raise typer.Exit(1) from error
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
+    """Show phases on standard error: a bar with rate and time left where it is a terminal."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    bar = Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty())
+    tasks: dict[str, Any] = {}
+
+    def show(phase: str, done: int, total: int) -> None:
+        if phase not in tasks:
+            tasks[phase] = bar.add_task(phase, total=total)
+        bar.update(tasks[phase], completed=done)
+
+    with bar:
+        yield show
+
+
+def warn(warnings: tuple[str, ...]) -> None:
+    """Print warnings on standard error."""
+    for warning in warnings:
+        typer.echo(f"warning: {warning}", err=True)
+
+
+def print_json(record: dict[str, Any]) -> None:
+    """Print one JSON object on standard output."""
+    typer.echo(json.dumps(record))

@@ -1,0 +1,1 @@
+"""Generative models of the brain, and the networks they are made of."""

@@ -1,0 +1,273 @@
+"""Encoding and decoding of large images in bounded memory, without approximation.
+
+The image is a list of slabs along its first axis. Every convolution sees one plane of each
+neighbour, and GroupNorm uses the statistics of the whole image, merged from those of the slabs,
+
+    M2 = sum_k M2_k + n_k (mean_k - mean)^2,        var = M2 / n,
+
+so the result is that of the whole image to rounding. A slab is replaced by its result as soon as
+the next one has taken the plane that it needs.
+
+Reference for the merge: Chan, Golub, LeVeque (1983), Algorithms for computing the sample
+variance, doi:10.1080/00031305.1983.10483115.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from inversesr.priors.folded import foldable, upsample_convolve
+
+Slabs = list[Tensor]
+Transform = Callable[[Tensor], Tensor]
+Fill = Callable[[Tensor, Tensor], None]
+Parts = tuple[Tensor | None, Tensor, Tensor | None]
+# About 80 MB of 128 bfloat16 channels: large enough for full speed, small beside the image.
+# Slabs below 32 MB would come from the heap of the C library, which fragments and is not returned.
+DEFAULT_SLAB_VOXELS = 300_000
+
+
+@dataclass(frozen=True, eq=False)
+class _Pass:
+    """What all steps through one network share."""
+
+    dtype: torch.dtype
+    slab_voxels: int
+
+
+def decode_in_slabs(autoencoder: Any, z: Tensor, slab_voxels: int = DEFAULT_SLAB_VOXELS) -> Tensor:  # noqa: ANN401  (MONAI's AutoencoderKL)
+    """Decode a latent as `autoencoder.decode` does, without a gradient.
+
+    Args:
+        autoencoder: MONAI's AutoencoderKL. Its first and last convolutions may be float32 while
+            those between them are bfloat16.
+        z: Latent, shape (1, C, X, Y, Z), float32.
+        slab_voxels: About how many voxels of the image are in work at a time.
+
+    Returns:
+        Image, shape (1, 1, fX, fY, fZ).
+    """
+    with torch.inference_mode():
+        z = autoencoder.post_quant_conv(z.to(_dtype_of(autoencoder.post_quant_conv)))
+        blocks = autoencoder.decoder.blocks
+        x = _run(blocks, z, slab_voxels)
+    return x.clone()
+
+
+def encode_in_slabs(autoencoder: Any, x: Tensor, slab_voxels: int = DEFAULT_SLAB_VOXELS) -> Tensor:  # noqa: ANN401
+    """Encode an image to the mean of its latent, as `autoencoder.encode` does, without a gradient.
+
+    Args:
+        autoencoder: See `decode_in_slabs`.
+        x: Image, shape (1, 1, X, Y, Z), every side a multiple of the latent factor.
+        slab_voxels: See `decode_in_slabs`.
+
+    Returns:
+        Latent, shape (1, C, X/f, Y/f, Z/f).
+    """
+    with torch.inference_mode():
+        h = _run(autoencoder.encoder.blocks, x, slab_voxels)
+        z: Tensor = autoencoder.quant_conv_mu(h.to(_dtype_of(autoencoder.quant_conv_mu)))
+    return z.clone()
+
+
+def _run(blocks: nn.ModuleList, x: Tensor, slab_voxels: int) -> Tensor:
+    """Apply the blocks of an encoder or decoder one after the other."""
+    work = _Pass(_inner_dtype(blocks), slab_voxels)
+    slabs = _split(x, work)
+    # the first convolution leads into the type of the inner ones; the last keeps its own
+    slabs = _convolve(slabs, _layer(blocks[0]), dtype=work.dtype)
+    for block in list(blocks)[1:-1]:
+        slabs = _step(block, slabs, work)
+    slabs = _convolve(slabs, _layer(blocks[-1]))
+    return torch.cat(slabs, dim=2).float()
+
+
+def _step(block: Any, slabs: Slabs, work: _Pass) -> Slabs:  # noqa: ANN401  (MONAI blocks)
+    """Apply one block to all slabs."""
+    from monai.networks.nets.autoencoderkl import AEKLDownsample, AEKLResBlock
+
+    if isinstance(block, AEKLResBlock):
+        return _residual(block, slabs)
+    if isinstance(block, AEKLDownsample):
+        return _downsample(slabs, block.conv.conv, work)
+    if foldable(block) is not None:
+        return _upsample(slabs, block, work)
+    if isinstance(block, nn.GroupNorm):
+        normalise = _normaliser(slabs, block)
+        for i, slab in enumerate(slabs):
+            slabs[i] = normalise(slab)
+        return slabs
+    return _split(block(torch.cat(slabs, dim=2)), work)
+
+
+def _residual(block: Any, slabs: Slabs) -> Slabs:  # noqa: ANN401
+    """Apply a residual block; the slabs are replaced one by one."""
+    h = _convolve(list(slabs), block.conv1.conv, _activation(slabs, block.norm1))
+    h = _convolve(h, block.conv2.conv, _activation(h, block.norm2))
+    for i, slab in enumerate(slabs):
+        slabs[i] = block.nin_shortcut(slab).add_(h[i]) if _makes_new(block) else slab + h[i]
+        h[i] = h[i][:0]
+    return slabs
+
+
+def _makes_new(block: Any) -> bool:  # noqa: ANN401
+    """Whether the shortcut of a residual block returns a tensor of its own."""
+    return not isinstance(block.nin_shortcut, nn.Identity)
+
+
+def _layer(block: Any) -> nn.Conv3d:  # noqa: ANN401
+    """Return the convolution in MONAI's wrapper."""
+    layer: nn.Conv3d = block.conv
+    return layer
+
+
+def _convolve(
+    slabs: Slabs,
+    layer: nn.Conv3d,
+    fill: Fill | None = None,
+    dtype: torch.dtype | None = None,
+) -> Slabs:
+    """Replace each slab by the 3 x 3 x 3 convolution of the image, transformed by `fill`."""
+    before = None
+    for i, slab in enumerate(slabs):
+        after = slabs[i + 1][:, :, :1] if i + 1 < len(slabs) else None
+        last = slab[:, :, -1:].clone()
+        window = _window((before, slab, after), fill).to(layer.weight.dtype)
+        y = functional.conv3d(window, layer.weight, layer.bias, padding=(0, 1, 1))
+        slabs[i] = y if dtype is None else y.to(dtype)
+        before = last
+    return slabs
+
+
+def _downsample(slabs: Slabs, layer: nn.Conv3d, work: _Pass) -> Slabs:
+    """Apply a convolution of stride 2 that is padded at the far end only."""
+    for i, slab in enumerate(slabs):
+        after = slabs[i + 1][:, :, :1] if i + 1 < len(slabs) else None
+        window = _window((None, slab, after), margin=(0, 1))[:, :, 1:]
+        slabs[i] = functional.conv3d(window, layer.weight, layer.bias, stride=2)
+    return _split(torch.cat(slabs, dim=2), work)
+
+
+def _upsample(slabs: Slabs, block: nn.Module, work: _Pass) -> Slabs:
+    """Double the resolution and convolve."""
+    layer = foldable(block)
+    if layer is None:
+        message = "this block does not upsample"
+        raise TypeError(message)
+    # each slab becomes 8 times larger
+    slabs = _split(torch.cat(slabs, dim=2), _Pass(work.dtype, work.slab_voxels // 8))
+    before = None
+    for i, slab in enumerate(slabs):
+        after = slabs[i + 1][:, :, :1] if i + 1 < len(slabs) else None
+        last = slab[:, :, -1:].clone()
+        slabs[i] = upsample_convolve(_window((before, slab, after), margin=(1, 1)), layer)
+        before = last
+    return slabs
+
+
+def _window(parts: Parts, fill: Fill | None = None, margin: tuple[int, int] = (0, 0)) -> Tensor:
+    """Join a slab with one plane of each neighbour, zero outside the image.
+
+    Args:
+        parts: Plane before (or None), slab, plane after (or None).
+        fill: Writes a transformed part to its place; None copies it.
+        margin: Zero voxels before and after along the two other axes.
+
+    Returns:
+        The slab with its surroundings, channels-last.
+    """
+    _, slab, _ = parts
+    n, c, depth, height, width = slab.shape
+    low, high = margin
+    window = torch.empty(
+        (n, c, depth + 2, height + low + high, width + low + high),
+        dtype=slab.dtype,
+        device=slab.device,
+        memory_format=torch.channels_last_3d,
+    )
+    if low or high:
+        window.zero_()
+    inner = window[..., low : low + height, low : low + width]
+    for part, place in zip(parts, (slice(0, 1), slice(1, -1), slice(-1, None)), strict=True):
+        if part is None:
+            inner[:, :, place] = 0.0
+        elif fill is None:
+            inner[:, :, place] = part
+        else:
+            fill(part, inner[:, :, place])
+    return window
+
+
+def _activation(slabs: Slabs, norm: nn.GroupNorm) -> Fill:
+    """Return GroupNorm with the statistics of all slabs, followed by SiLU."""
+    normalise = _normaliser(slabs, norm)
+
+    def fill(part: Tensor, place: Tensor) -> None:
+        torch.ops.aten.silu.out(normalise(part), out=place)
+
+    return fill
+
+
+def _normaliser(slabs: Slabs, norm: nn.GroupNorm) -> Transform:
+    """Return GroupNorm with the statistics of all slabs."""
+    mean, variance = group_statistics(slabs, norm)
+    each = norm.num_channels // norm.num_groups
+    kind = norm.weight.dtype
+    by_channel = [v.to(kind).repeat_interleave(each) for v in (mean, variance)]
+    return lambda slab: functional.batch_norm(
+        slab, by_channel[0], by_channel[1], norm.weight, norm.bias, eps=norm.eps
+    )
+
+
+def group_statistics(slabs: Slabs, norm: nn.GroupNorm) -> tuple[Tensor, Tensor]:
+    """Compute mean and variance of every group over all slabs.
+
+    Args:
+        slabs: Parts of one image, shapes (1, C, ., Y, Z), dense.
+        norm: The normalisation, for its groups.
+
+    Returns:
+        Means and (biased) variances, shape (n_groups,), float64.
+    """
+    count, mean, squares = 0, torch.zeros(1), torch.zeros(1)
+    for slab in slabs:
+        size = slab[0, 0].numel()
+        # an epsilon of nearly nothing, so that the variance comes back exactly
+        _, m, rstd = torch.native_group_norm(
+            slab, norm.weight, norm.bias, 1, norm.num_channels, size, norm.num_groups, 1e-12
+        )
+        m = m.flatten().double()
+        added = size * (norm.num_channels // norm.num_groups)
+        own = (rstd.flatten().double() ** -2 - 1e-12).clamp(min=0.0) * added
+        if count == 0:
+            count, mean, squares = added, m, own
+            continue
+        shift = m - mean
+        total = count + added
+        squares = squares + own + shift**2 * (count * added / total)
+        mean, count = mean + shift * (added / total), total
+    return mean, squares / count
+
+
+def _split(x: Tensor, work: _Pass) -> Slabs:
+    """Cut an image into slabs of an even number of planes, each with memory of its own."""
+    area = x.shape[3] * x.shape[4]
+    planes = max(2, work.slab_voxels // area // 2 * 2)
+    parts = torch.split(x, planes, dim=2)
+    return [p.clone(memory_format=torch.channels_last_3d) for p in parts]
+
+
+def _inner_dtype(blocks: nn.ModuleList) -> torch.dtype:
+    """Return the type of the convolutions between the first and the last."""
+    layers = [m for m in blocks[1:-1].modules() if isinstance(m, nn.Conv3d)]
+    return layers[0].weight.dtype if layers else _dtype_of(blocks)
+
+
+def _dtype_of(module: nn.Module) -> torch.dtype:
+    """Return the type of a module's first weight."""
+    return next(module.parameters()).dtype

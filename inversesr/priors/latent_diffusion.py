@@ -1,0 +1,354 @@
+"""A latent diffusion model as a prior: images x = D(z), latents z from a denoised chain.
+
+Every number that differs between priors comes from `prior.json`; see docs/priors.md.
+
+Reference: Rombach, Blattmann, Lorenz, Esser, Ommer (2022), High-resolution image synthesis with
+latent diffusion models, arXiv:2112.10752.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from inversesr.errors import InputError
+from inversesr.priors.bundle import CARD_NAME, PriorCard, grid_of, parse_card
+from inversesr.priors.chunked import DEFAULT_SLAB_VOXELS, decode_in_slabs, encode_in_slabs
+from inversesr.priors.lean_autograd import lean_copy
+from inversesr.priors.networks import boundary_layers, fast_dtype, hold_in, load_network
+from inversesr.priors.schedule import (
+    Schedule,
+    clean_from_output,
+    ddim,
+    make_schedule,
+    timestep_path,
+)
+from inversesr.volume import Grid
+from inversesr.weights import check_file, find_prior, load_tensors, read_json
+
+
+@dataclass(frozen=True, eq=False)
+class LatentDiffusionPrior:
+    """Autoencoder and denoiser of one `prior.json`, ready to compute.
+
+    Attributes:
+        card: Content of `prior.json`.
+        grid: Where images lie.
+        autoencoder: MONAI's AutoencoderKL, frozen.
+        denoiser: MONAI's DiffusionModelUNet, frozen, or None when the prior has none.
+        schedule: Noise levels, or None without a denoiser.
+        dtype: Type in which the networks compute; what goes in and comes out is float32.
+        gradients: "lean" keeps least memory; "stock" is plain autograd, to compare with.
+        guidance: Weight of classifier-free guidance; 1 uses the condition as it is.
+        slab_voxels: About how many voxels are in work at a time without a gradient.
+    """
+
+    card: PriorCard
+    grid: Grid
+    autoencoder: nn.Module
+    denoiser: nn.Module | None
+    schedule: Schedule | None
+    dtype: torch.dtype = torch.float32
+    gradients: Literal["lean", "stock"] = "lean"
+    guidance: float = 1.0
+    slab_voxels: int = DEFAULT_SLAB_VOXELS
+
+    @property
+    def latent_shape(self) -> tuple[int, ...]:
+        """Shape of a latent, (channels, X / factor, Y / factor, Z / factor)."""
+        latent = self.card.latent
+        return (latent.channels, *(n // latent.factor for n in self.grid.shape))
+
+    @property
+    def device(self) -> torch.device:
+        """Device on which the networks are."""
+        return next(self.autoencoder.parameters()).device
+
+    def on_shape(self, shape: tuple[int, int, int]) -> "LatentDiffusionPrior":
+        """Return the same free prior for images of another shape.
+
+        Raises:
+            InputError: the prior's grid is fixed, or the shape is no multiple of its factor.
+        """
+        if self.card.grid.kind == "fixed":
+            message = (
+                f"prior {self.card.name!r} has the fixed grid {self.grid.shape}: resample to it"
+            )
+            raise InputError(message)
+        return replace(self, grid=grid_of(self.card, shape))
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Return the latent of an image.
+
+        Args:
+            x: Image in [0, 1], shape grid.shape. Differentiable when it requires a gradient.
+
+        Returns:
+            Mean of the latent, shape latent_shape, float32.
+
+        Raises:
+            InputError: the prior has no encoder.
+        """
+        if not self.card.latent.has_encoder:
+            message = (
+                f"prior {self.card.name!r} has a decoder but no encoder; this needs one: "
+                "import a checkpoint of the whole autoencoder"
+            )
+            raise InputError(message)
+        intensity = self.card.intensity
+        width = intensity.network_high - intensity.network_low
+        seen = (intensity.network_low + width * x.float())[None, None]
+        z: Tensor
+        if _wants_gradient(x):
+            z = self._differentiable(self._lean_autoencoder, self.autoencoder, "encode", seen)[0]
+        else:
+            z = encode_in_slabs(self.autoencoder, seen, self.slab_voxels)
+        return z[0].float() * self.card.latent.scale
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Return the image of a latent.
+
+        Args:
+            z: Latent, shape latent_shape. Differentiable when it requires a gradient.
+
+        Returns:
+            Image, nominally in [0, 1], shape grid.shape, float32.
+        """
+        seen = z.float()[None] / self.card.latent.scale
+        x: Tensor
+        if _wants_gradient(z):
+            x = self._differentiable(self._lean_autoencoder, self.autoencoder, "decode", seen)
+        else:
+            x = decode_in_slabs(self.autoencoder, seen, self.slab_voxels)
+        intensity = self.card.intensity
+        width = intensity.network_high - intensity.network_low
+        return (x[0, 0].float() - intensity.network_low) / width
+
+    def context(self, values: Mapping[str, float] | None = None) -> Tensor:
+        """Scale conditioning variables to what the denoiser sees.
+
+        Args:
+            values: Known variables in their natural units; the others take their defaults.
+
+        Returns:
+            Scaled variables in the order of `prior.json`, shape (n_variables,).
+
+        Raises:
+            InputError: a variable is unknown or out of range.
+        """
+        variables = self.card.conditioning.variables
+        given = dict(values or {})
+        unknown = sorted(set(given) - {v.name for v in variables})
+        if unknown:
+            known = ", ".join(v.name for v in variables) or "none"
+            message = f"prior {self.card.name!r} has no variable {unknown[0]!r}; it has {known}"
+            raise InputError(message)
+        scaled = []
+        for v in variables:
+            value = given.get(v.name, v.default)
+            if not v.low <= value <= v.high:
+                message = f"{v.name} is {value}; expected {v.low} to {v.high}"
+                raise InputError(message)
+            scaled.append((value - v.low) / (v.high - v.low))
+        return torch.tensor(scaled, dtype=torch.float32, device=self.device)
+
+    def denoise(self, z_t: Tensor, t: int, context: Tensor | None = None) -> Tensor:
+        """Return the clean latent expected from the noisy one.
+
+        Args:
+            z_t: Noisy latent, shape latent_shape.
+            t: Timestep.
+            context: Scaled variables, see `context`; None takes the defaults. Differentiable.
+
+        Returns:
+            Clean latent, shape latent_shape, float32.
+        """
+        output = self.predict(z_t, t, context)
+        return clean_from_output(self._schedule, output, z_t.float(), t)
+
+    def predict(self, z_t: Tensor, t: int, context: Tensor | None = None) -> Tensor:
+        """Return what the denoiser predicts (noise, v, clean latent or flow), guided if asked.
+
+        Reference: Ho, Salimans (2022), Classifier-free diffusion guidance, arXiv:2207.12598.
+
+        Raises:
+            InputError: guidance was asked for, but the prior was not trained for it.
+        """
+        seen = self.context() if context is None else context
+        output = self._network_output(z_t, t, seen)
+        if self.guidance == 1.0:
+            return output
+        null = self.card.conditioning.null
+        if null is None:
+            message = (
+                f"prior {self.card.name!r} was not trained for guidance; expected 1, "
+                f"found {self.guidance}"
+            )
+            raise InputError(message)
+        without = self._network_output(z_t, t, seen.new_tensor(null))
+        return without + self.guidance * (output - without)
+
+    def sample(
+        self,
+        n_steps: int,
+        generator: torch.Generator,
+        context: Tensor | None = None,
+        spacing: str | None = None,
+        eta: float = 0.0,
+    ) -> Tensor:
+        """Draw a latent from the prior by DDIM.
+
+        Args:
+            n_steps: Number of denoiser calls.
+            generator: Source of randomness.
+            context: See `denoise`.
+            spacing: Timestep spacing; None takes that of `prior.json`.
+            eta: 0 is deterministic after the first noise.
+
+        Returns:
+            A latent, shape latent_shape, for `decode`.
+        """
+        path = timestep_path(self._schedule, n_steps, spacing)
+        noise = torch.randn(self.latent_shape, generator=generator, device=generator.device)
+
+        def denoise(z_t: Tensor, t: int) -> Tensor:
+            return self.denoise(z_t, t, context)
+
+        return ddim(self._schedule, denoise, noise.to(self.device), path, eta, generator)
+
+    @property
+    def _schedule(self) -> Schedule:
+        """Return the schedule, which every prior with a denoiser has."""
+        if self.schedule is None:
+            message = f"prior {self.card.name!r} has no denoiser; this needs one"
+            raise InputError(message)
+        return self.schedule
+
+    def _network_output(self, z_t: Tensor, t: int, context: Tensor) -> Tensor:
+        """Call the denoiser once."""
+        if self.denoiser is None:
+            message = f"prior {self.card.name!r} has no denoiser; this needs one"
+            raise InputError(message)
+        conditioning = self.card.conditioning
+        seen = z_t.float()[None]
+        arguments: dict[str, Any] = {"timesteps": torch.tensor([t], device=z_t.device)}
+        if conditioning.concatenated:
+            maps = context.reshape(1, -1, 1, 1, 1).to(seen).expand(-1, -1, *seen.shape[2:])
+            seen = torch.cat([seen, maps], dim=1)
+        if conditioning.cross_attention:
+            arguments["context"] = context.reshape(1, 1, -1).to(seen.device, self.dtype)
+        seen = seen.to(self.dtype)
+        if _wants_gradient(z_t) or _wants_gradient(context):
+            lean = self.gradients == "lean"
+            network = self._lean_denoiser if lean else self.denoiser
+            return network(seen, **arguments)[0].float()  # type: ignore[no-any-return]
+        with torch.no_grad():
+            return self.denoiser(seen, **arguments)[0].float()  # type: ignore[no-any-return]
+
+    def _differentiable(
+        self, lean: nn.Module, stock: nn.Module, method: str, argument: Tensor
+    ) -> Any:  # noqa: ANN401  (encode returns two tensors, decode one)
+        """Call a method of the network whose gradient is wanted."""
+        if self.gradients == "lean":
+            return getattr(lean, method)(argument)
+        mixed = self.dtype != torch.float32
+        with torch.autocast(argument.device.type, dtype=torch.bfloat16, enabled=mixed):
+            return getattr(stock, method)(argument)
+
+    @cached_property
+    def _lean_autoencoder(self) -> nn.Module:
+        """The autoencoder with memory-lean gradients; it shares the weights."""
+        return lean_copy(self.autoencoder)
+
+    @cached_property
+    def _lean_denoiser(self) -> nn.Module:
+        """The denoiser with memory-lean gradients; it shares the weights."""
+        return lean_copy(self.denoiser or nn.Identity())
+
+
+def load_prior(
+    name_or_folder: str | Path,
+    device: torch.device | None = None,
+    dtype: torch.dtype | None = None,
+    shape: tuple[int, int, int] | None = None,
+) -> LatentDiffusionPrior:
+    """Load a prior, after checking size and hash of every file.
+
+    Args:
+        name_or_folder: Name of an installed prior, or its folder.
+        device: Where to compute; None is the CPU.
+        dtype: Type in which to hold the weights; None takes bfloat16 where the processor has
+            units for it, else float32.
+        shape: Image shape of a free prior; None takes the smallest possible.
+
+    Returns:
+        The prior.
+
+    Raises:
+        InputError: a file is missing, damaged, or not what `prior.json` says.
+    """
+    folder = find_prior(name_or_folder)
+    card = parse_card(read_json(folder / CARD_NAME))
+    unlisted = [n.file for n in card.networks.values() if n.file not in card.files]
+    if unlisted:
+        message = (
+            f"{folder / CARD_NAME} lists no size and hash for {unlisted[0]}; expected both: "
+            "import the weights again"
+        )
+        raise InputError(message)
+    for name, entry in card.files.items():
+        check_file(folder / name, entry.size, entry.sha256, f"inversesr prior fetch {card.name}")
+    device = device or torch.device("cpu")
+    tensors: dict[str, dict[str, Tensor]] = {
+        role: {k: t.to(device) for k, t in load_tensors(folder / card.networks[role].file).items()}
+        for role in ("autoencoder", "denoiser")
+        if role in card.networks
+    }
+    return assemble_prior(card, tensors, dtype or fast_dtype(device), shape)
+
+
+def assemble_prior(
+    card: PriorCard,
+    tensors: Mapping[str, Mapping[str, Tensor]],
+    dtype: torch.dtype = torch.float32,
+    shape: tuple[int, int, int] | None = None,
+) -> LatentDiffusionPrior:
+    """Build a prior from its card and its weights.
+
+    Args:
+        card: Content of `prior.json`.
+        tensors: Weights of "autoencoder" and, when the card has one, "denoiser", by MONAI name.
+        dtype: Type in which to hold the weights.
+        shape: Image shape of a free prior; None takes the smallest possible.
+
+    Returns:
+        The prior.
+
+    Raises:
+        InputError: the card has no autoencoder, or the weights do not fit it.
+    """
+    if "autoencoder" not in card.networks:
+        message = f"prior {card.name!r} has no autoencoder; expected one: it cannot decode"
+        raise InputError(message)
+    partial = not card.latent.has_encoder
+    autoencoder = load_network(
+        card.networks["autoencoder"], tensors["autoencoder"], partial=partial
+    )
+    hold_in(autoencoder, dtype, exact=boundary_layers(autoencoder))
+    denoiser, schedule = None, None
+    if "denoiser" in card.networks and card.schedule is not None:
+        denoiser = load_network(card.networks["denoiser"], tensors["denoiser"], partial=False)
+        hold_in(denoiser, dtype)
+        schedule = make_schedule(card.schedule)
+    smallest = (card.grid.multiple,) * 3
+    grid = grid_of(card, shape or (smallest if card.grid.kind == "free" else None))
+    return LatentDiffusionPrior(card, grid, autoencoder, denoiser, schedule, dtype)
+
+
+def _wants_gradient(tensor: Tensor) -> bool:
+    """Whether the caller will differentiate with respect to a tensor."""
+    return torch.is_grad_enabled() and tensor.requires_grad

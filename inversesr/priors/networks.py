@@ -1,0 +1,156 @@
+"""Networks of a prior: built from MONAI's classes by name, and held in the type that is fast.
+
+MONAI's classes are never subclassed; what has to differ is set on the instance.
+"""
+
+import importlib
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from inversesr.errors import InputError
+from inversesr.priors.bundle import NetworkCard
+
+# name in prior.json -> where the class lives
+CLASSES = {
+    "AutoencoderKL": "monai.networks.nets",
+    "DiffusionModelUNet": "monai.networks.nets",
+}
+Shapes = dict[str, tuple[int, ...]]
+
+
+def build_network(card: NetworkCard) -> nn.Module:
+    """Build a network without memory for its weights (on the meta device), for inference.
+
+    Raises:
+        InputError: the class is unknown, or refuses the arguments.
+    """
+    if card.network not in CLASSES:
+        message = f"network class is {card.network!r}; expected one of {', '.join(CLASSES)}"
+        raise InputError(message)
+    kind = getattr(importlib.import_module(CLASSES[card.network]), card.network)
+    try:
+        with torch.device("meta"):
+            network: nn.Module = kind(**card.arguments)
+    except (TypeError, ValueError) as error:
+        message = f"{card.network} refuses the arguments of prior.json: {error}"
+        raise InputError(message) from error
+    return network.eval().requires_grad_(requires_grad=False)
+
+
+def tensor_shapes(card: NetworkCard) -> Shapes:
+    """Return the shapes of all tensors of a network by name, without allocating them."""
+    return {name: tuple(t.shape) for name, t in build_network(card).state_dict().items()}
+
+
+def load_network(card: NetworkCard, tensors: Mapping[str, Tensor], *, partial: bool) -> nn.Module:
+    """Build a network and give it its weights, which are not copied.
+
+    Args:
+        card: Class and arguments.
+        tensors: Weights by MONAI core name.
+        partial: Whether tensors may be missing (a decoder without its encoder).
+
+    Returns:
+        The network, for inference, its weights frozen.
+
+    Raises:
+        InputError: tensors are missing, superfluous or of another shape.
+    """
+    network = build_network(card)
+    expected = {name: tuple(t.shape) for name, t in network.state_dict().items()}
+    found = {name: tuple(t.shape) for name, t in tensors.items()}
+    complain_about_tensors(expected, found, card.file, partial=partial)
+    network.load_state_dict(dict(tensors), strict=not partial, assign=True)
+    return network.requires_grad_(requires_grad=False)
+
+
+def complain_about_tensors(expected: Shapes, found: Shapes, where: str, *, partial: bool) -> None:
+    """Check names and shapes of tensors.
+
+    Raises:
+        InputError: naming the first tensor that is missing, superfluous or of another shape.
+    """
+    missing = sorted(set(expected) - set(found))
+    superfluous = sorted(set(found) - set(expected))
+    advice = "the architecture in prior.json is not the one of these weights"
+    if superfluous:
+        count = len(superfluous)
+        message = f"{where} has {count} unexpected tensors, first {superfluous[0]!r}: {advice}"
+        raise InputError(message)
+    if missing and not partial:
+        message = f"{where} lacks {len(missing)} tensors, first {missing[0]!r}: {advice}"
+        raise InputError(message)
+    for name, shape in found.items():
+        if shape != expected[name]:
+            message = f"{where} has {name!r} of shape {shape}; expected {expected[name]}: {advice}"
+            raise InputError(message)
+
+
+def hold_in(network: nn.Module, dtype: torch.dtype, exact: Sequence[nn.Module] = ()) -> nn.Module:
+    """Convert a network in place to the type and memory layout in which it will compute.
+
+    Kernels of 3D convolutions are laid out channels-last. On the CPU, weights of normalisation
+    layers stay float32, because their statistics take the type of the weights. MONAI's
+    `upcast_attention` fails on weights that are not float32: fused attention, which keeps its
+    softmax in float32 by itself, replaces it.
+
+    Args:
+        network: Freshly loaded network.
+        dtype: float32, bfloat16 or float16.
+        exact: Modules that stay float32 all the same.
+
+    Returns:
+        The same network.
+    """
+    kept = {id(m) for part in exact for m in part.modules()}
+    for module in network.modules():
+        norm = isinstance(module, nn.GroupNorm | nn.LayerNorm)
+        for parameter in module.parameters(recurse=False):
+            if parameter.is_meta:
+                continue
+            keep = (norm and parameter.device.type == "cpu") or id(module) in kept
+            parameter.data = parameter.data.to(torch.float32 if keep else dtype)
+            if parameter.ndim == 5:
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last_3d)
+        if dtype != torch.float32 and isinstance(module, nn.AvgPool3d):
+            vars(module)["forward"] = partial(_pool_in_float32, module)
+        if dtype != torch.float32 and getattr(module, "attention_dtype", None) is not None:
+            attention: Any = module
+            attention.attention_dtype = None
+            attention.use_flash_attention = True
+    return network
+
+
+def _pool_in_float32(pool: nn.AvgPool3d, x: Tensor) -> Tensor:
+    """Average over windows; torch has no 3D kernel for half precision on the CPU."""
+    size, stride = pool.kernel_size, pool.stride
+    return nn.functional.avg_pool3d(x.float(), size, stride, pool.padding).to(x.dtype)
+
+
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """Whether a device multiplies bfloat16 matrices in hardware, so that it is worth using."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    if device.type != "cpu":
+        return False
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(bool(getattr(torch.cpu, name, lambda: False)()) for name in checks)
+
+
+def fast_dtype(device: torch.device) -> torch.dtype:
+    """Return the type in which networks run fastest on a device: bfloat16, else float32."""
+    return torch.bfloat16 if has_fast_bfloat16(device) else torch.float32
+
+
+def boundary_layers(autoencoder: Any) -> list[nn.Module]:  # noqa: ANN401  (MONAI's AutoencoderKL)
+    """Return the layers at which images and latents enter and leave an autoencoder.
+
+    They are cheap; in bfloat16 they would round intensities to 8 bits.
+    """
+    encoder, decoder = autoencoder.encoder.blocks, autoencoder.decoder.blocks
+    ends = [encoder[0], encoder[-1], decoder[0], decoder[-1]]
+    return [*ends, autoencoder.quant_conv_mu, autoencoder.post_quant_conv]

@@ -1,0 +1,239 @@
+"""The training loop that every stage shares: resumable, annealed, averaged.
+
+    progress p runs from 0 to 1;   rate = learning_rate (1 + cos(pi p)) / 2 after a linear warm-up
+
+Progress is counted in steps or in minutes. It is part of the checkpoint, so a run that is
+resumed with another budget anneals smoothly from where it was to the new end.
+"""
+
+import copy
+import csv
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+CHECKPOINT_NAME = "checkpoint.safetensors"
+BETAS = (0.9, 0.99)
+ADAM_BUFFERS = ("exp_avg", "exp_avg_sq", "step")
+LOSSES_NAME, VALIDATION_NAME = "losses.csv", "validation.csv"
+
+ModelT = TypeVar("ModelT", bound=nn.Module)
+BatchT = TypeVar("BatchT")
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """How long and how to train.
+
+    Attributes:
+        n_steps: Steps in all; the budget unless minutes is given.
+        minutes: Budget of this call in wall-clock minutes instead of steps; bit-exact resuming
+            needs a budget in steps.
+        learning_rate: Highest learning rate.
+        n_warm_up: Steps over which the rate rises from zero.
+        ema_decay: Decay of the averaged weights.
+        max_gradient_norm: Longer gradients are scaled down to it.
+        log_every: Steps between rows of losses.csv.
+        validate_every: Steps between rows of validation.csv.
+        checkpoint_minutes: Minutes between checkpoints.
+        seed: Seed of the batches.
+    """
+
+    n_steps: int = 20_000
+    minutes: float | None = None
+    learning_rate: float = 6e-4
+    n_warm_up: int = 200
+    ema_decay: float = 0.999
+    max_gradient_norm: float = 1.0
+    log_every: int = 50
+    validate_every: int = 1_000
+    checkpoint_minutes: float = 5.0
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Task(Generic[ModelT, BatchT]):
+    """What a stage trains.
+
+    Attributes:
+        model: Network, trained in place.
+        draw: Draws the batch of a step.
+        loss: Scalar to be lowered.
+        validate: Figures of merit of the averaged network.
+    """
+
+    model: ModelT
+    draw: Callable[[torch.Generator, int], BatchT]
+    loss: Callable[[ModelT, BatchT], torch.Tensor]
+    validate: Callable[[ModelT], dict[str, float]]
+
+
+@dataclass(eq=False)
+class State(Generic[ModelT]):
+    """Everything that changes while training, and all that a checkpoint holds."""
+
+    model: ModelT
+    averaged: ModelT
+    optimiser: torch.optim.AdamW
+    generator: torch.Generator
+    step: int = 0
+    progress: float = 0.0
+
+
+def train(
+    task: Task[ModelT, BatchT], config: LoopConfig, output_dir: Path, *, resume: bool
+) -> ModelT:
+    """Train until the budget is used up.
+
+    Args:
+        task: What to train.
+        config: How long and how.
+        output_dir: Receives checkpoint.safetensors, losses.csv and validation.csv.
+        resume: Continue from the checkpoint in output_dir, if there is one.
+
+    Returns:
+        The network with averaged weights.
+    """
+    output_dir.mkdir(parents=True, exist_ok=True)
+    state = new_state(task.model, config)
+    checkpoint = output_dir / CHECKPOINT_NAME
+    if resume and checkpoint.exists():
+        restore(state, checkpoint)
+    for name in (LOSSES_NAME, VALIDATION_NAME):
+        drop_rows_after(output_dir / name, state.step)
+    begin = saved = time.monotonic()
+    elapsed, losses = 0.0, []
+    while state.progress < 1.0:
+        losses.append(take_step(state, task, config))
+        before, elapsed = elapsed, time.monotonic() - begin
+        state.progress = advance(state, config, before, elapsed)
+        if state.step % config.log_every == 0:
+            rate = learning_rate(state, config)
+            mean = math.fsum(losses) / len(losses)
+            row = {"minutes": elapsed / 60.0, "progress": state.progress, "rate": rate}
+            append_row(output_dir / LOSSES_NAME, {"step": state.step, **row, "loss": mean})
+            losses.clear()
+        if state.step % config.validate_every == 0 or state.progress >= 1.0:
+            figures = task.validate(state.averaged)
+            append_row(output_dir / VALIDATION_NAME, {"step": state.step, **figures})
+        if time.monotonic() - saved > 60.0 * config.checkpoint_minutes:
+            save(state, checkpoint)
+            saved = time.monotonic()
+    save(state, checkpoint)
+    return state.averaged
+
+
+def new_state(model: ModelT, config: LoopConfig) -> State[ModelT]:
+    """Return the state before the first step."""
+    averaged = copy.deepcopy(model).requires_grad_(requires_grad=False)
+    optimiser = torch.optim.AdamW(model.parameters(), betas=BETAS, weight_decay=0.0)
+    generator = torch.Generator().manual_seed(config.seed)
+    return State(model, averaged, optimiser, generator)
+
+
+def take_step(state: State[ModelT], task: Task[ModelT, BatchT], config: LoopConfig) -> float:
+    """Draw a batch, follow its gradient, update the average; return the loss."""
+    for group in state.optimiser.param_groups:
+        group["lr"] = learning_rate(state, config)
+    state.optimiser.zero_grad()
+    loss = task.loss(state.model, task.draw(state.generator, state.step))
+    loss.backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(state.model.parameters(), config.max_gradient_norm)
+    state.optimiser.step()
+    state.step += 1
+    # a young average must forget the untrained weights quickly
+    decay = min(config.ema_decay, (1.0 + state.step) / (10.0 + state.step))
+    with torch.no_grad():
+        for mean, weight in zip(
+            state.averaged.parameters(), state.model.parameters(), strict=True
+        ):
+            mean.lerp_(weight, 1.0 - decay)
+    return float(loss.detach())
+
+
+def learning_rate(state: State[ModelT], config: LoopConfig) -> float:
+    """Return the rate of the next step: linear warm-up, then half a cosine."""
+    warm_up = min(1.0, (state.step + 1) / max(1, config.n_warm_up))
+    cosine = 0.5 * (1.0 + math.cos(math.pi * state.progress))
+    return config.learning_rate * warm_up * cosine
+
+
+def advance(state: State[ModelT], config: LoopConfig, before: float, elapsed: float) -> float:
+    """Return the progress after a step: its share of what was left, steps or seconds."""
+    if config.minutes is None:
+        n_left = config.n_steps - state.step
+        share = 1.0 / (n_left + 1.0) if n_left > 0 else 1.0
+    else:
+        left = 60.0 * config.minutes - before
+        share = (elapsed - before) / left if elapsed < 60.0 * config.minutes else 1.0
+    return state.progress + (1.0 - state.progress) * share if share < 1.0 else 1.0
+
+
+def save(state: State[ModelT], path: Path) -> None:
+    """Write a checkpoint under a temporary name and rename it."""
+    tensors = {f"model.{k}": v for k, v in state.model.state_dict().items()}
+    tensors |= {f"averaged.{k}": v for k, v in state.averaged.state_dict().items()}
+    tensors |= {f"adam.{name}": value for name, value in adam_buffers(state).items()}
+    tensors["generator"] = state.generator.get_state()
+    metadata = {"state": json.dumps({"step": state.step, "progress": state.progress})}
+    temporary = path.with_suffix(".partial")
+    save_file({k: v.contiguous() for k, v in tensors.items()}, temporary, metadata)
+    temporary.replace(path)
+
+
+def restore(state: State[ModelT], path: Path) -> None:
+    """Bring a state to where a checkpoint left it, bit for bit."""
+    with safe_open(path, framework="pt") as file:
+        numbers = json.loads(file.metadata()["state"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
+    state.model.load_state_dict(strip(tensors, "model."))
+    state.averaged.load_state_dict(strip(tensors, "averaged."))
+    state.generator.set_state(tensors["generator"])
+    state.step, state.progress = numbers["step"], numbers["progress"]
+    buffers = strip(tensors, "adam.")
+    for name, weight in state.model.named_parameters():
+        state.optimiser.state[weight] = {
+            key: buffers[f"{name}.{key}"] for key in ADAM_BUFFERS if f"{name}.{key}" in buffers
+        }
+
+
+def adam_buffers(state: State[ModelT]) -> dict[str, torch.Tensor]:
+    """Return the moments of the optimiser by the name of their weight."""
+    return {
+        f"{name}.{key}": buffer
+        for name, weight in state.model.named_parameters()
+        for key, buffer in state.optimiser.state[weight].items()
+    }
+
+
+def strip(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    """Keep the tensors whose name begins with a prefix, and drop the prefix."""
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def append_row(path: Path, row: dict[str, float]) -> None:
+    """Add a row to a table; the first row brings the header."""
+    is_new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, list(row))
+        if is_new:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def drop_rows_after(path: Path, step: int) -> None:
+    """Forget rows that were written after the checkpoint that is being resumed."""
+    if not path.exists():
+        return
+    header, *rows = path.read_text().splitlines(keepends=True)
+    kept = [row for row in rows if int(row.split(",")[0]) <= step]
+    path.write_text("".join([header, *kept]))

@@ -1,0 +1,105 @@
+"""Reads folders of scans for training and keeps them in memory, one byte or two a voxel."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import torch
+from scipy.ndimage import zoom
+
+from inversesr.errors import InputError
+
+LABEL_WORDS = frozenset({"seg", "dseg", "aseg", "label", "labels"})
+# A header that says 1.0 mm beside 0.87 mm hides an acquisition that is coarser still.
+SHARP_TOLERANCE = 1.05
+COMMON_SPACING_MM = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """A training volume.
+
+    Attributes:
+        name: File name without its suffix.
+        voxels: Intensities (uint8, 0 to white) or labels (int16), shape (X, Y, Z), cropped.
+        white: Intensity that counts as one.
+        sharp_axes: Axes along which the voxels are as small as the scan's smallest.
+        spacing_mm: Distance between voxels along the sharp axes.
+    """
+
+    name: str
+    voxels: torch.Tensor
+    white: float
+    sharp_axes: tuple[int, ...]
+    spacing_mm: float
+
+    @property
+    def is_labels(self) -> bool:
+        """Whether this is a label map."""
+        return self.voxels.dtype == torch.int16
+
+
+def find_scans(data_dirs: Iterable[Path]) -> list[Path]:
+    """List the NIfTI files below some folders, sorted by name.
+
+    Raises:
+        InputError: there are none.
+    """
+    folders = list(data_dirs)
+    paths = sorted(path for folder in folders for path in folder.rglob("*.nii*"))
+    if not paths:
+        message = f"no NIfTI file in {[str(f) for f in folders]}; expected *.nii or *.nii.gz"
+        raise InputError(message)
+    return paths
+
+
+def read_scan(path: Path) -> Scan:
+    """Read an image or, if its name has a word such as "seg" in it, a label map."""
+    image = nibabel.load(path)
+    array = np.asarray(image.dataobj)
+    name = path.name.split(".nii")[0]
+    spacing = [float(s) for s in image.header.get_zooms()[:3]]
+    sharp = tuple(a for a in range(3) if spacing[a] <= SHARP_TOLERANCE * min(spacing))
+    if LABEL_WORDS.intersection(name.lower().split("_")):
+        voxels, white = crop_to_content(array).astype(np.int16), 1.0
+    else:
+        voxels, white = to_bytes(crop_to_content(array)), 255.0
+    return Scan(name, torch.from_numpy(voxels), white, sharp, min(spacing))
+
+
+def to_bytes(array: np.ndarray) -> np.ndarray:
+    """Scale intensities so that the 99.9th percentile becomes 255."""
+    white = max(float(np.percentile(array, 99.9)), 1e-6)
+    return np.asarray(np.clip(array * (255.0 / white), 0, 255).round(), dtype=np.uint8)
+
+
+def crop_to_content(array: np.ndarray) -> np.ndarray:
+    """Cut away planes at the faces that hold nothing but background."""
+    for axis in range(3):
+        others = tuple(a for a in range(3) if a != axis)
+        filled = np.flatnonzero((array > 0).any(axis=others))
+        if len(filled):
+            array = np.take(array, np.arange(filled[0], filled[-1] + 1), axis=axis)
+    return np.ascontiguousarray(array)
+
+
+def at_common_spacing(scan: Scan) -> Scan:
+    """Resample the sharp axes of an image to 1 mm, so that a network sees more than one scale."""
+    factor = scan.spacing_mm / COMMON_SPACING_MM
+    factors = [factor if axis in scan.sharp_axes else 1.0 for axis in range(3)]
+    array = zoom(scan.voxels.numpy().astype(np.float32), factors, order=3)
+    voxels = torch.from_numpy(array.clip(0, 255).round().astype(np.uint8))
+    return Scan(scan.name, voxels, scan.white, scan.sharp_axes, COMMON_SPACING_MM)
+
+
+def read_scans(paths: Iterable[Path]) -> list[Scan]:
+    """Read scans; an image finer than 1 mm is kept at its own spacing and again at 1 mm."""
+    scans: list[Scan] = []
+    for path in paths:
+        scan = read_scan(path)
+        scans.append(scan)
+        if not scan.is_labels and scan.spacing_mm * SHARP_TOLERANCE < COMMON_SPACING_MM:
+            scans.append(at_common_spacing(scan))
+    return scans

@@ -1,0 +1,202 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.transform import Rotation
+
+from inversesr import acquisition as module
+from inversesr.acquisition import (
+    describe_acquisition,
+    find_slice_axis,
+    fine_grid,
+    forward_operator,
+)
+from inversesr.config import Config
+from inversesr.errors import InputError
+from inversesr.nifti import Scan
+from inversesr.operators.slice_profile import PROFILES
+from inversesr.volume import Grid, Volume
+
+
+def scan_of(spacing_mm, shape=(8, 9, 7), sidecar=None, slice_axis=None):
+    affine = np.eye(4)
+    turn = Rotation.from_rotvec([0.1, -0.3, 0.2]).as_matrix()
+    affine[:3, :3] = turn * np.array(spacing_mm)
+    affine[:3, 3] = [11.0, -7.0, 3.0]
+    scan = Scan.made_here(Volume(np.ones(shape, np.float32), Grid(shape, affine)))
+    return replace(scan, name="head", sidecar=sidecar or {}, slice_axis=slice_axis)
+
+
+def described(voxel_mm=(1.0, 1.0, 5.0), sidecar=None, **choices):
+    return describe_acquisition(scan_of(voxel_mm, sidecar=sidecar), Config(**choices))
+
+
+def test_without_more_knowledge_the_slices_touch_and_a_warning_says_so():
+    found = described()
+    assert (found.slice_axis, found.slice_spacing_mm) == (2, pytest.approx(5.0))
+    assert found.thickness_mm == pytest.approx(5.0)
+    assert found.gap_mm == pytest.approx(0.0, abs=1e-9)
+    assert found.fine_spacing_mm == pytest.approx((1.0, 1.0, 1.0))
+    assert "not stated" in found.warnings[0]
+
+
+def test_the_sidecar_knows_better_than_the_header():
+    found = described(sidecar={"SliceThickness": 4, "SpacingBetweenSlices": 5.0})
+    assert found.thickness_mm == 4.0
+    assert found.gap_mm == pytest.approx(1.0)
+    assert found.warnings == ()
+    assert any("from the sidecar" in sentence for sentence in found.assumptions)
+
+
+def test_the_options_know_better_than_the_sidecar():
+    found = described(sidecar={"SliceThickness": 4.0}, thickness_mm=3.0)
+    assert found.thickness_mm == 3.0
+    assert found.warnings == ()
+    assert any("from the options" in sentence for sentence in found.assumptions)
+
+
+def test_the_options_silence_a_sidecar_that_contradicts_the_image():
+    found = described(sidecar={"SpacingBetweenSlices": 6.0}, thickness_mm=3.0)
+    assert found.thickness_mm == 3.0
+
+
+def test_a_gap_alone_gives_the_thickness():
+    assert described(gap_mm=1.5).thickness_mm == pytest.approx(3.5)
+
+
+def test_an_overlap_has_to_be_stated():
+    assert described(gap_mm=-1.0).thickness_mm == pytest.approx(6.0)
+    assert described(gap_mm=-1.0, thickness_mm=6.0).gap_mm == pytest.approx(-1.0)
+    both = {"SliceThickness": 6.0, "SpacingBetweenSlices": 5.0}
+    assert described(sidecar=both).gap_mm == pytest.approx(-1.0)
+
+
+@pytest.mark.parametrize("profile", sorted(PROFILES))
+def test_the_profile_is_the_one_asked_for(profile):
+    assert described(profile=profile).profile == profile
+
+
+@pytest.mark.parametrize(
+    ("choices", "words"),
+    [
+        ({"thickness_mm": 6.0}, "contradicts slices"),
+        ({"gap_mm": 5.0}, "leaves no slice"),
+        ({"gap_mm": 7.0}, "leaves no slice"),
+        ({"thickness_mm": 4.0, "gap_mm": 0.5}, "must add up"),
+        ({"thickness_mm": 30.0, "gap_mm": -25.0}, "overlap more than"),
+    ],
+)
+def test_options_that_contradict_the_image_are_refused(choices, words):
+    with pytest.raises(InputError, match=words):
+        described(**choices)
+
+
+@pytest.mark.parametrize(
+    ("sidecar", "words"),
+    [
+        ({"SpacingBetweenSlices": 4.0}, "the sidecar says"),
+        ({"SliceThickness": 6.0}, "contradicts slices"),
+        ({"SliceThickness": 30.0, "SpacingBetweenSlices": 5.0}, "overlap more than"),
+        ({"SliceThickness": 0.0}, "not a length"),
+        ({"SliceThickness": -3}, "not a length"),
+        ({"SliceThickness": "4 mm"}, "not a length"),
+        ({"SliceThickness": [4.0]}, "not a length"),
+        ({"SliceThickness": True}, "not a length"),
+        ({"SpacingBetweenSlices": float("nan")}, "not a length"),
+        ({"SpacingBetweenSlices": float("inf")}, "not a length"),
+    ],
+)
+def test_a_sidecar_that_makes_no_sense_is_refused(sidecar, words):
+    with pytest.raises(InputError, match=words):
+        described(sidecar=sidecar)
+
+
+def test_an_isotropic_image_is_refused():
+    with pytest.raises(InputError, match="already isotropic"):
+        described((1.0, 1.02, 1.0))
+
+
+def test_an_isotropic_image_is_refined_when_a_finer_spacing_is_asked_for():
+    found = described((2.0, 2.0, 2.0), spacing_mm=1.0)
+    assert found.fine_spacing_mm == (1.0, 1.0, 1.0)
+    assert found.slice_axis == 2
+
+
+@pytest.mark.parametrize("spacing_mm", [5.0, 6.0])
+def test_a_spacing_that_refines_nothing_is_refused(spacing_mm):
+    with pytest.raises(InputError, match="nothing to refine"):
+        described(spacing_mm=spacing_mm)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_any_axis_may_be_the_slice_axis(axis):
+    spacing, shape = [0.9, 0.9, 0.9], [8, 9, 10]
+    spacing[axis], shape[axis] = 4.5, 6
+    scan = scan_of(spacing, tuple(shape))
+    found = describe_acquisition(scan, Config())
+    assert found.slice_axis == axis
+    fine = fine_grid(scan.volume.grid, found)
+    assert fine.shape[axis] == 27
+    A = forward_operator(scan.volume.grid, fine, found)
+    assert A.out_shape == scan.volume.grid.shape
+    assert [m is None for m in A.matrices] == [a != axis for a in range(3)]
+
+
+def test_two_coarse_axes_are_both_refined():
+    scan = scan_of((1.0, 3.0, 6.0), (8, 9, 5))
+    found = describe_acquisition(scan, Config(thickness_mm=4.0))
+    fine = fine_grid(scan.volume.grid, found)
+    assert fine.shape == (8, 27, 30)
+    A = forward_operator(scan.volume.grid, fine, found)
+    # the slice axis has the gap, the in-plane axis averages over the whole voxel
+    np.testing.assert_allclose(
+        A.matrices[1], np.kron(np.eye(9), np.full((1, 3), 1.0 / 3.0)), atol=1e-12
+    )
+    expected = np.kron(np.eye(5), [[0.0, 0.25, 0.25, 0.25, 0.25, 0.0]])
+    np.testing.assert_allclose(A.matrices[2], expected, atol=1e-12)
+
+
+def test_among_equally_coarse_axes_the_stated_one_is_the_slice_axis():
+    grid = scan_of((4.0, 1.0, 4.1)).volume.grid
+    assert find_slice_axis(grid, 0) == 0
+    assert find_slice_axis(grid, 2) == 2
+    assert find_slice_axis(grid, None) == 2
+
+
+def test_a_stated_axis_that_is_not_coarse_is_not_believed():
+    assert find_slice_axis(scan_of((1.0, 1.0, 5.0)).volume.grid, 0) == 2
+
+
+def test_a_constant_image_gives_a_constant_scan():
+    scan = scan_of((1.0, 1.3, 3.7))
+    found = describe_acquisition(scan, Config(profile="gaussian"))
+    A = forward_operator(scan.volume.grid, fine_grid(scan.volume.grid, found), found)
+    y = A(torch.ones(A.in_shape, dtype=torch.float64))
+    torch.testing.assert_close(y, torch.ones(A.out_shape, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("spacing_mm", [(1.0, 1.0, 5.0), (5.0, 0.7, 0.7), (1.0, 2.0, 3.7)])
+def test_the_fine_grid_keeps_centre_directions_and_extent(spacing_mm):
+    scan = scan_of(spacing_mm)
+    grid = scan.volume.grid
+    fine = fine_grid(grid, describe_acquisition(scan, Config()))
+
+    def corner(g, sign):
+        half = sign * np.array(g.shape) / 2.0
+        return g.affine @ np.append((np.array(g.shape) - 1) / 2.0 + half, 1.0)
+
+    np.testing.assert_allclose(corner(fine, 0), corner(grid, 0), atol=1e-9)
+    np.testing.assert_allclose(fine.directions, grid.directions, atol=1e-12)
+    # opposite corners agree but for what a whole number of voxels cannot cover
+    for sign in (-1, 1):
+        off = np.abs(fine.directions.T @ (corner(fine, sign) - corner(grid, sign))[:3])
+        assert (off <= np.array(fine.spacing_mm) / 4.0 + 1e-9).all()
+
+
+def test_a_fine_grid_beyond_memory_is_refused(monkeypatch):
+    scan = scan_of((1.0, 1.0, 5.0))
+    found = describe_acquisition(scan, Config())
+    monkeypatch.setattr(module, "available_memory_bytes", lambda: 1000)
+    with pytest.raises(InputError, match="coarser --spacing"):
+        fine_grid(scan.volume.grid, found)

@@ -1,0 +1,91 @@
+from dataclasses import FrozenInstanceError, fields
+
+import pytest
+
+from inversesr.config import (
+    LOCK_NAMES,
+    PROFILE_NAMES,
+    SMALLEST_SPACING_MM,
+    SOLVER_NAMES,
+    Config,
+    SimulateConfig,
+)
+from inversesr.errors import InputError, InverseSRError
+
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize("config", [Config, SimulateConfig])
+def test_every_choice_has_a_help_text_that_is_a_sentence(config):
+    for choice in fields(config):
+        text = choice.metadata["help"]
+        assert text[0].isupper()
+        assert text.endswith((".", "]."))
+
+
+@pytest.mark.parametrize("config", [Config, SimulateConfig])
+def test_the_defaults_are_valid_and_cannot_be_changed_afterwards(config):
+    made = config()
+    with pytest.raises(FrozenInstanceError):
+        made.seed = 1
+
+
+@pytest.mark.parametrize("config", [Config, SimulateConfig])
+def test_every_default_is_one_of_its_choices(config):
+    for choice in fields(config):
+        if "choices" in choice.metadata:
+            assert choice.default in choice.metadata["choices"]
+
+
+@pytest.mark.parametrize(
+    ("name", "choices"),
+    [("solver", SOLVER_NAMES), ("profile", PROFILE_NAMES), ("lock", LOCK_NAMES)],
+)
+def test_every_named_choice_is_taken_and_any_other_is_refused(name, choices):
+    for value in choices:
+        assert getattr(Config(**{name: value}), name) == value
+    with pytest.raises(InputError, match=f"{name} is sharpest; expected {choices[0]} or"):
+        Config(**{name: "sharpest"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("spacing_mm", v) for v in (0.0, -1.0, SMALLEST_SPACING_MM / 2, NAN, INF)],
+        *[("thickness_mm", v) for v in (0.0, -1.0, NAN, INF)],
+        *[("gap_mm", v) for v in (NAN, INF, -INF)],
+        *[("noise", v) for v in (-1.0, NAN, INF)],
+        ("volume", -1),
+        ("threads", 0),
+        ("seed", -1),
+    ],
+)
+def test_a_number_outside_its_range_is_refused_by_name(name, value):
+    with pytest.raises(InputError, match=f"^{name.removesuffix('_mm')} is .*; expected "):
+        Config(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("thickness_mm", v) for v in (0.0, -1.0, NAN, INF)],
+        *[("gap_mm", v) for v in (-4.0, -9.0, NAN, INF)],
+        *[("noise", v) for v in (-0.1, 1.0, 2.0, NAN)],
+        *[("rotate", v) for v in (NAN, INF)],
+        ("axis", "X"),
+        ("profile", "sharp"),
+        ("seed", -1),
+    ],
+)
+def test_a_simulation_outside_its_range_is_refused(name, value):
+    with pytest.raises(InputError, match="expected"):
+        SimulateConfig(**{name: value})
+
+
+def test_overlapping_slices_are_a_negative_gap():
+    assert Config(gap_mm=-1.5).gap_mm == -1.5
+    assert SimulateConfig(thickness_mm=4.0, gap_mm=-1.5).gap_mm == -1.5
+
+
+def test_whoever_catches_the_package_s_error_catches_unusable_input_too():
+    assert issubclass(InputError, InverseSRError)

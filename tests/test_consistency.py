@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+import torch
+from laws import normal
+
+from inversesr.consistency import agreement, lock
+from inversesr.operators.separable import SeparableOperator
+
+MATRIX = np.kron(np.eye(4), np.full((1, 3), 1.0 / 3.0))
+
+
+@pytest.fixture
+def A():
+    return SeparableOperator((5, 6, 12), (None, None, MATRIX))
+
+
+@pytest.fixture
+def y(A):
+    return 100.0 + 20.0 * normal(A.out_shape, 1, torch.float32)
+
+
+@pytest.fixture
+def x(A):
+    return 100.0 + 20.0 * normal(A.in_shape, 2, torch.float32)
+
+
+def test_the_exact_lock_reproduces_the_scan(A, x, y):
+    found = agreement(A(lock(A, x, y, 0.0)), y, 2)
+    assert found.largest_share < 1e-5
+
+
+def test_the_exact_lock_adds_each_slice_its_own_residual(A, x, y):
+    # for plain means the correction is the residual itself, spread over the slice
+    expected = x + (y - A(x)).repeat_interleave(3, dim=2)
+    torch.testing.assert_close(lock(A, x, y, 0.0), expected)
+
+
+def test_the_lock_to_within_the_noise_leaves_just_the_noise(A, x, y):
+    assert agreement(A(lock(A, x, y, 2.5)), y, 2).rms == pytest.approx(2.5, rel=1e-4)
+
+
+def test_an_image_that_agrees_is_left_alone(A, x):
+    assert lock(A, x, A(x), 1.0) is x
+    torch.testing.assert_close(lock(A, x, A(x), 0.0), x)
+
+
+@pytest.mark.parametrize("slice_axis", [0, 1, 2])
+def test_agreement_is_the_plain_statistics_of_the_difference(y, slice_axis):
+    other = y + normal(y.shape, 3, torch.float32)
+    found = agreement(other, y, slice_axis)
+    difference = other.double().numpy() - y.double().numpy()
+    others = tuple(axis for axis in range(3) if axis != slice_axis)
+    assert found.rms == pytest.approx(np.sqrt(np.mean(difference**2)), rel=1e-6)
+    assert found.largest == pytest.approx(np.abs(difference).max(), rel=1e-6)
+    assert found.largest_share == pytest.approx(found.largest / np.ptp(y.numpy()), rel=1e-6)
+    by_slice = np.sqrt(np.mean(difference**2, axis=others))
+    assert found.rms_by_slice == pytest.approx(by_slice, rel=1e-5)

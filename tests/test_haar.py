@@ -1,0 +1,42 @@
+import pytest
+import torch
+
+from inversesr.priors import haar
+
+
+@pytest.fixture
+def x():
+    return torch.randn((2, 1, 4, 6, 8), generator=torch.Generator().manual_seed(0))
+
+
+def test_synthesis_inverts_analysis(x):
+    assert torch.allclose(haar.synthesise(haar.analyse(x)), x, atol=1e-6)
+
+
+def test_analysis_inverts_synthesis():
+    bands = torch.randn((2, 8, 2, 3, 4), generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(haar.analyse(haar.synthesise(bands)), bands, atol=1e-6)
+
+
+def test_the_transform_keeps_the_energy(x):
+    assert haar.analyse(x).square().sum() == pytest.approx(float(x.square().sum()), rel=1e-5)
+
+
+def test_synthesis_is_the_adjoint_of_analysis(x):
+    bands = torch.randn((2, 8, 2, 3, 4), generator=torch.Generator().manual_seed(1))
+    forward = float((haar.analyse(x) * bands).sum())
+    assert forward == pytest.approx(float((x * haar.synthesise(bands)).sum()), rel=1e-4)
+
+
+def test_the_first_band_is_the_scaled_mean_of_every_block(x):
+    means = torch.nn.functional.avg_pool3d(x, 2)
+    assert torch.allclose(haar.analyse(x)[:, :1], means * 8.0**0.5, atol=1e-6)
+
+
+def test_a_constant_image_has_only_the_first_band():
+    bands = haar.analyse(torch.ones(1, 1, 2, 2, 2))
+    assert torch.allclose(bands[:, 1:], torch.zeros(1, 7, 1, 1, 1), atol=1e-6)
+
+
+def test_precision_follows_the_input(x):
+    assert haar.analyse(x.double()).dtype == torch.float64

@@ -1,0 +1,279 @@
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+
+from inversesr.config import Config
+from inversesr.errors import InputError
+from inversesr.job import (
+    PARTIAL_PREFIX,
+    atomic_folder,
+    check_output,
+    file_facts,
+    output_names,
+    provenance,
+    run_job,
+)
+
+SECRET = "SECRET^PATIENT"
+SPLINE = Config(solver="spline")
+N_KILLS = 20
+
+
+@pytest.fixture
+def scan(tmp_path):
+    """A small thick-slice scan with text in its header, in a folder of its own."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    data = np.random.default_rng(0).uniform(50, 100, (12, 11, 6)).astype(np.float32)
+    image = nibabel.Nifti1Image(data, np.diag([1.0, 1.0, 4.0, 1.0]))
+    image.set_qform(image.affine, 1)
+    for name in ("descrip", "aux_file", "db_name", "intent_name"):
+        image.header[name] = SECRET.encode()
+    image.header.extensions.append(nibabel.nifti1.Nifti1Extension("comment", SECRET.encode()))
+    nibabel.save(image, folder / "scan.nii.gz")
+    return folder / "scan.nii.gz"
+
+
+def is_whole(path):
+    return np.isfinite(nibabel.load(path).get_fdata()).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "image", "report"),
+    [
+        ("scan.nii.gz", "scan_desc-sr.nii.gz", "scan_report.html"),
+        ("scan.nii", "scan_desc-sr.nii.gz", "scan_report.html"),
+        ("a.b.mgz", "a.b_desc-sr.nii.gz", "a.b_report.html"),
+        ("sub-01_T1w.nii.gz", "sub-01_desc-sr_T1w.nii.gz", "sub-01_T1w_report.html"),
+        (
+            "sub-01_ses-2_acq-tse_T2w.nii.gz",
+            "sub-01_ses-2_acq-tse_desc-sr_T2w.nii.gz",
+            "sub-01_ses-2_acq-tse_T2w_report.html",
+        ),
+        ("sub-01.nii.gz", "sub-01_desc-sr.nii.gz", "sub-01_report.html"),
+        ("sub-01_run-2.nii.gz", "sub-01_run-2_desc-sr.nii.gz", "sub-01_run-2_report.html"),
+    ],
+)
+def test_outputs_are_named_after_the_scan_with_the_bids_entity_in_its_place(name, image, report):
+    outputs = output_names(Path("in") / name, None)
+    assert outputs.image == Path("in") / image
+    assert outputs.sidecar == Path("in") / image.replace(".nii.gz", ".json")
+    assert outputs.report == Path("in") / report
+    assert output_names(Path("in") / name, Path("out")).image == Path("out") / image
+
+
+def test_a_run_writes_image_record_and_report_and_nothing_else(scan, tmp_path):
+    result, outputs = run_job([scan], SPLINE, tmp_path / "out")
+    names = {"scan_desc-sr.nii.gz", "scan_desc-sr.json", "scan_report.html"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == names
+    back = nibabel.load(outputs.image)
+    np.testing.assert_array_equal(back.get_fdata(dtype=np.float32), result.volume.data)
+    np.testing.assert_allclose(back.affine, result.volume.grid.affine, atol=1e-5)
+
+
+def test_a_scan_of_freesurfer_is_run_and_recorded_too(tmp_path):
+    data = np.random.default_rng(0).uniform(50, 100, (12, 11, 6)).astype(np.float32)
+    nibabel.save(nibabel.MGHImage(data, np.diag([1.0, 1.0, 4.0, 1.0])), tmp_path / "scan.mgz")
+    _, outputs = run_job([tmp_path / "scan.mgz"], SPLINE)
+    assert json.loads(outputs.sidecar.read_text())["scans"][0]["shape"] == [12, 11, 6]
+    assert is_whole(outputs.image)
+
+
+def test_the_same_seed_gives_the_same_image(scan, tmp_path):
+    first, _ = run_job([scan], Config(threads=1), tmp_path / "a")
+    second, _ = run_job([scan], Config(threads=1), tmp_path / "b")
+    np.testing.assert_array_equal(first.volume.data, second.volume.data)
+
+
+def test_a_run_does_not_change_its_input(scan):
+    before = file_facts(scan)
+    run_job([scan], SPLINE)
+    assert file_facts(scan) == before
+    assert before["sha256"] == hashlib.sha256(scan.read_bytes()).hexdigest()
+
+
+def test_the_record_is_plain_json_and_says_how_to_repeat_the_run(scan, tmp_path):
+    result, outputs = run_job([scan], SPLINE, tmp_path)
+    text = outputs.sidecar.read_text()
+    record = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    assert Config(**record["config"]) == SPLINE
+    assert record["inputs"] == [file_facts(scan)]
+    assert record["GeneratedBy"][0]["Name"] == "inversesr"
+    assert record["SkullStripped"] is False
+    assert record["output"]["shape"] == list(result.volume.grid.shape)
+    assert record["seconds"]["total"] > 0
+    assert json.dumps(provenance(result, []), allow_nan=False)
+
+
+@pytest.mark.parametrize("position", [0, 1, 2])
+def test_an_existing_output_is_refused_before_the_scan_is_even_read(scan, tmp_path, position):
+    outputs = output_names(scan, tmp_path)
+    existing = list(vars(outputs).values())[position]
+    existing.write_text("precious")
+    scan.write_bytes(b"unreadable")
+    with pytest.raises(InputError, match="exists already: give --force"):
+        run_job([scan], SPLINE, tmp_path)
+    assert existing.read_text() == "precious"
+
+
+def test_force_replaces_existing_outputs(scan, tmp_path):
+    outputs = output_names(scan, tmp_path)
+    for path in vars(outputs).values():
+        path.write_text("old")
+    run_job([scan], SPLINE, tmp_path, force=True)
+    assert is_whole(outputs.image)
+    assert "old" not in outputs.sidecar.read_text().split()
+
+
+@pytest.mark.parametrize("below", ["", "sub", "sub/sub"])
+def test_a_file_in_the_place_of_the_output_folder_is_refused(scan, tmp_path, below):
+    (tmp_path / "out").write_text("precious")
+    with pytest.raises(InputError, match="is a file, not a folder"):
+        run_job([scan], SPLINE, tmp_path / "out" / below)
+    assert (tmp_path / "out").read_text() == "precious"
+
+
+def test_a_folder_in_the_place_of_an_output_is_refused_even_with_force(scan, tmp_path):
+    output_names(scan, tmp_path).image.mkdir()
+    with pytest.raises(InputError, match="is a folder where a file"):
+        run_job([scan], SPLINE, tmp_path, force=True)
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no folder that even root may not use")
+def test_a_folder_that_cannot_be_written_to_is_refused():
+    with pytest.raises(InputError, match=r"cannot write into /proc.*with -o"):
+        check_output([Path("/proc/self/scan.nii.gz")], force=False)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write into any folder")
+def test_a_folder_without_permission_is_refused(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(InputError, match="cannot write into"):
+        check_output([tmp_path / "a.nii.gz"], force=False)
+
+
+def test_the_same_scan_twice_is_refused(scan, tmp_path):
+    with pytest.raises(InputError, match="named twice"):
+        run_job([scan, scan.parent / "." / scan.name], Config(), tmp_path / "out")
+
+
+def test_the_same_scan_by_two_names_is_refused(scan, tmp_path):
+    (tmp_path / "alias.nii.gz").symlink_to(scan)
+    with pytest.raises(InputError, match="named twice"):
+        run_job([scan, tmp_path / "alias.nii.gz"], Config(), tmp_path / "out")
+
+
+@pytest.mark.parametrize("role", ["scan", "mask"])
+def test_an_output_never_takes_the_place_of_an_input_even_with_force(scan, role):
+    other = scan.with_name("scan_desc-sr.nii.gz")
+    other.write_bytes(scan.read_bytes())
+    scans, mask = ([scan, other], None) if role == "scan" else ([scan], other)
+    with pytest.raises(InputError, match="is an input and would be replaced"):
+        run_job(scans, Config(), mask=mask, force=True)
+    assert other.read_bytes() == scan.read_bytes()
+
+
+def test_refusing_a_scan_creates_no_folder(scan, tmp_path):
+    scan.write_bytes(b"unreadable")
+    with pytest.raises(InputError):
+        run_job([scan], SPLINE, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_text_of_the_header_reaches_an_output(scan, tmp_path):
+    _, outputs = run_job([scan], Config(solver="spline", output_type="input"), tmp_path)
+    image = nibabel.load(outputs.image)
+    assert SECRET.encode() not in image.to_bytes()
+    for path in (outputs.sidecar, outputs.report):
+        assert "SECRET" not in path.read_text()
+
+
+# all or nothing
+
+
+def test_a_failure_inside_leaves_nothing_behind(tmp_path):
+    def write_half():
+        with atomic_folder(tmp_path, "a") as partial:
+            (partial / "a").write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_half()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_file_that_others_belong_to_appears_last(tmp_path, monkeypatch):
+    moved = []
+    replace = Path.replace
+
+    def watch(self, target):
+        moved.append(self.name)
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", watch)
+    for last in ("image", "record", "report"):
+        with atomic_folder(tmp_path, last) as partial:
+            for name in ("image", "record", "report"):
+                (partial / name).touch()
+        assert moved[-1] == last
+
+
+def test_the_next_run_clears_away_what_a_killed_one_left(tmp_path):
+    code = (
+        "import os, signal, sys; from pathlib import Path; "
+        "from inversesr.job import atomic_folder\n"
+        "with atomic_folder(Path(sys.argv[1]), 'a') as partial:\n"
+        "    (partial / 'a').write_text('half'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(PARTIAL_PREFIX)
+    os.utime(left, (0, 0))
+    with atomic_folder(tmp_path, "b") as partial:
+        (partial / "b").write_text("whole")
+    assert [p.name for p in tmp_path.iterdir()] == ["b"]
+
+
+def test_runs_into_the_same_folder_leave_each_other_alone(tmp_path):
+    with atomic_folder(tmp_path, "a") as first:
+        (first / "a").write_text("a")
+        os.utime(first, (0, 0))
+        with atomic_folder(tmp_path, "b") as second:
+            (second / "b").write_text("b")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b"]
+
+
+@pytest.mark.slow
+def test_a_kill_at_any_moment_leaves_no_image_or_a_whole_one(scan, tmp_path):
+    command = [sys.executable, "-m", "inversesr", "run", str(scan), "-o"]
+    before = file_facts(scan)
+    start = time.monotonic()
+    subprocess.run([*command, str(tmp_path / "whole")], check=True, capture_output=True)
+    duration = time.monotonic() - start
+    expected = nibabel.load(tmp_path / "whole" / "scan_desc-sr.nii.gz").get_fdata()
+    rng = random.Random(0)
+    for k in range(N_KILLS):
+        folder = tmp_path / f"out{k}"
+        process = subprocess.Popen(
+            [*command, str(folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        # most moments near the end, when files are written
+        time.sleep(duration * (1.1 * (k + rng.random()) / N_KILLS) ** 0.5)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        image = folder / "scan_desc-sr.nii.gz"
+        if image.exists():
+            np.testing.assert_array_equal(nibabel.load(image).get_fdata(), expected)
+            assert json.loads((folder / "scan_desc-sr.json").read_text())
+            assert (folder / "scan_report.html").read_text().rstrip().endswith("</html>")
+        assert file_facts(scan) == before

@@ -1,0 +1,61 @@
+import sys
+
+import numpy as np
+import psutil
+import pytest
+
+from inversesr import machine
+
+
+@pytest.fixture
+def container(tmp_path, monkeypatch):
+    """A made-up container: call it with a limit and what is used."""
+    limit, usage = tmp_path / "limit", tmp_path / "usage"
+    monkeypatch.setattr(machine, "CGROUP_LIMITS", ((limit, usage),))
+
+    def write(limit_text, usage_text):
+        limit.write_text(limit_text)
+        usage.write_text(usage_text)
+
+    return write
+
+
+def test_without_a_container_the_machine_decides(container):  # noqa: ARG001 (files left unwritten)
+    expected = psutil.virtual_memory().available
+    assert machine.available_memory_bytes() == pytest.approx(expected, rel=0.3)
+
+
+def test_a_container_with_less_memory_decides(container):
+    container("5000\n", "2000\n")
+    assert machine.available_memory_bytes() == 3000
+
+
+def test_a_container_without_a_limit_does_not_count(container):
+    container("max\n", "2000\n")
+    assert machine.available_memory_bytes() > 10_000
+
+
+def test_a_container_over_its_limit_has_nothing_left(container):
+    container("1000", "2000")
+    assert machine.available_memory_bytes() == 0
+
+
+def test_the_peak_is_in_bytes_and_never_falls():
+    before = machine.peak_memory_bytes()
+    assert before > 10 * 2**20
+    assert before >= psutil.Process().memory_info().rss * 0.5
+    block = np.ones(2**20)
+    assert machine.peak_memory_bytes() >= before
+    del block
+    assert machine.peak_memory_bytes() >= before
+
+
+def test_the_peak_is_converted_to_bytes_on_every_system(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "linux")
+    in_linux = machine.peak_memory_bytes()
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert in_linux == pytest.approx(1024 * machine.peak_memory_bytes(), rel=0.05)
+
+
+def test_sizes_are_told_in_gibibytes():
+    assert machine.gibibytes(1.5 * 2**30) == "1.5 GiB"

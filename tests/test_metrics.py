@@ -1,0 +1,115 @@
+import numpy as np
+import pytest
+from scipy.ndimage import binary_dilation, binary_erosion, gaussian_filter
+from skimage.metrics import normalized_root_mse, peak_signal_noise_ratio, structural_similarity
+
+from inversesr.metrics import foreground, intensity_range, nmse, psnr, ssim
+
+SHAPE = (30, 28, 26)
+
+
+@pytest.fixture
+def truth():
+    i, j, k = np.indices(SHAPE)
+    radius = np.hypot(np.hypot(i - 15, j - 14), k - 13)
+    head = np.where(radius < 10, 100.0 + 20.0 * np.sin(i / 2.0) + 3.0 * k, 0.0)
+    return head.astype(np.float32)
+
+
+@pytest.fixture
+def image(truth):
+    noise = np.random.default_rng(0).normal(0.0, 5.0, SHAPE)
+    return (truth + noise).astype(np.float32)
+
+
+@pytest.fixture
+def everywhere():
+    return np.ones(SHAPE, dtype=bool)
+
+
+def test_psnr_is_that_of_scikit_image(truth, image, everywhere):
+    expected = peak_signal_noise_ratio(truth, image, data_range=150.0)
+    assert psnr(image, truth, everywhere, 150.0) == pytest.approx(expected, rel=1e-6)
+
+
+def test_ssim_is_that_of_scikit_image_over_the_mask(truth, image):
+    mask = foreground(truth)
+    _, similarity = structural_similarity(
+        truth,
+        image,
+        data_range=150.0,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        full=True,
+    )
+    assert ssim(image, truth, mask, 150.0) == pytest.approx(similarity[mask].mean(), rel=1e-6)
+
+
+def test_ssim_of_a_mask_at_the_border_is_that_of_the_whole_volume(truth, image):
+    mask = np.zeros(SHAPE, dtype=bool)
+    mask[:4, 10:14, -5:] = True
+    _, similarity = structural_similarity(
+        truth,
+        image,
+        data_range=150.0,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        full=True,
+    )
+    assert ssim(image, truth, mask, 150.0) == pytest.approx(similarity[mask].mean(), abs=1e-6)
+
+
+def test_nmse_is_the_squared_nrmse_of_scikit_image(truth, image, everywhere):
+    expected = normalized_root_mse(truth, image, normalization="euclidean") ** 2
+    assert nmse(image, truth, everywhere) == pytest.approx(expected, rel=1e-5)
+
+
+def test_voxels_outside_the_mask_count_for_nothing(truth, image):
+    mask = foreground(truth)
+    spoilt = np.where(mask, image, 1e6).astype(np.float32)
+    assert psnr(spoilt, truth, mask, 150.0) == psnr(image, truth, mask, 150.0)
+    assert nmse(spoilt, truth, mask) == nmse(image, truth, mask)
+
+
+def test_identical_images_score_perfectly(truth, everywhere):
+    assert psnr(truth, truth, everywhere, 150.0) == float("inf")
+    assert ssim(truth, truth, everywhere, 150.0) == pytest.approx(1.0)
+    assert nmse(truth, truth, everywhere) == 0.0
+
+
+def test_scores_do_not_depend_on_the_unit_of_intensity(truth, image, everywhere):
+    def scores(scale):
+        x, t = (scale * image).astype(np.float32), (scale * truth).astype(np.float32)
+        data_range = intensity_range(t)
+        return psnr(x, t, everywhere, data_range), ssim(x, t, everywhere, data_range)
+
+    assert scores(1.0) == pytest.approx(scores(0.001), rel=1e-4)
+
+
+def test_the_foreground_of_a_stripped_brain_is_all_that_is_not_zero(truth):
+    assert np.array_equal(foreground(truth), truth > 0.0)
+
+
+def test_the_foreground_of_a_noisy_head_is_the_head(truth):
+    rng = np.random.default_rng(1)
+    # a soft edge, as partial volumes make it
+    real = gaussian_filter(truth, 1.0) + rng.normal(0.0, 4.0, SHAPE)
+    noisy = np.hypot(real, rng.normal(0.0, 4.0, SHAPE)).astype(np.float32)
+    deep_inside = binary_erosion(truth > 0.0, iterations=2)
+    far_outside = ~binary_dilation(truth > 0.0, iterations=3)
+    assert foreground(noisy)[deep_inside].all()
+    assert not foreground(noisy)[far_outside].any()
+
+
+def test_the_intensity_range_spans_the_foreground(truth):
+    shifted = truth - np.float32(50.0)
+    expected = np.percentile(truth[truth > 0.0], 99.9)
+    assert intensity_range(shifted) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_constant_image_is_all_foreground():
+    constant = np.full(SHAPE, 7.0, dtype=np.float32)
+    assert foreground(constant).all()
+    assert intensity_range(constant) == 0.0

@@ -1,0 +1,108 @@
+import subprocess
+import sys
+
+import nibabel
+import numpy as np
+import pytest
+
+import inversesr
+from inversesr import notebook
+from inversesr.errors import InputError
+
+AFFINE = np.array([[0, -1.0, 0, 9], [1.0, 0, 0, -4], [0, 0.0, 4.0, 30], [0, 0, 0, 1]])
+
+
+def thick(seed=0):
+    data = np.random.default_rng(seed).uniform(50, 100, (12, 11, 6)).astype(np.float32)
+    image = nibabel.Nifti1Image(data, AFFINE)
+    image.set_qform(AFFINE, 1)
+    image.set_sform(AFFINE, 2)
+    return image
+
+
+def thin():
+    x, y, z = np.meshgrid(*[np.linspace(0, 3, n) for n in (16, 14, 24)], indexing="ij")
+    data = (100 * (2 + np.sin(2 * x) + np.cos(3 * y + z))).astype(np.float32)
+    return nibabel.Nifti1Image(data, np.eye(4))
+
+
+def test_a_path_and_its_image_are_restored_to_the_same_voxels(tmp_path):
+    nibabel.save(thick(), tmp_path / "scan.nii.gz")
+    of_path = inversesr.restore(tmp_path / "scan.nii.gz", threads=1)
+    of_name = inversesr.restore(str(tmp_path / "scan.nii.gz"), threads=1)
+    of_image = inversesr.restore(thick(), threads=1)
+    np.testing.assert_array_equal(of_path.volume.data, of_name.volume.data)
+    np.testing.assert_array_equal(of_path.volume.data, of_image.volume.data)
+
+
+def test_the_result_is_a_nibabel_image_in_the_world_of_the_scan():
+    image = inversesr.restore(thick(), solver="spline").image
+    assert isinstance(image, nibabel.Nifti1Image)
+    assert image.shape == (12, 11, 24)
+    assert (int(image.header["sform_code"]), int(image.header["qform_code"])) == (2, 1)
+    for corner in ((-0.5, -0.5, -0.5), (11.5, 10.5, 5.5)):
+        fine = (*corner[:2], (corner[2] + 0.5) * 4 - 0.5)
+        np.testing.assert_allclose(
+            image.affine @ [*fine, 1], AFFINE @ [*corner, 1], atol=1e-5, err_msg="edge moved"
+        )
+
+
+def test_choices_are_fields_of_config_and_override_it():
+    config = inversesr.Config(solver="spline", spacing_mm=2.0)
+    result = inversesr.restore(thick(), config, profile="gaussian")
+    assert result.image.shape == (12, 11, 12)
+    assert (result.config.solver, result.config.profile) == ("spline", "gaussian")
+
+
+def test_a_choice_that_does_not_exist_is_a_type_error():
+    with pytest.raises(TypeError, match="sharpness"):
+        inversesr.restore(thick(), sharpness=3)
+
+
+@pytest.mark.parametrize("scan", [None, 3, np.zeros((3, 3, 3)), []], ids=repr)
+def test_what_is_no_scan_is_refused(scan):
+    with pytest.raises(InputError, match="expected"):
+        inversesr.restore(scan)
+
+
+def test_an_image_is_not_changed_by_restoring_it():
+    image = thick()
+    before = image.get_fdata().copy()
+    inversesr.restore(image, threads=1)
+    np.testing.assert_array_equal(image.get_fdata(), before)
+
+
+@pytest.mark.xfail(reason="the module inversesr.simulate hides the function once imported")
+def test_every_function_stays_a_function_after_its_first_use():
+    for name in ("restore", "simulate", "evaluate"):
+        getattr(inversesr, name)
+        assert callable(getattr(inversesr, name))
+
+
+def test_simulate_restore_evaluate_is_a_round_trip():
+    truth = thin()
+    scan = notebook.simulate(truth, thickness_mm=3.0)
+    assert scan.shape == (16, 14, 8)
+    scores = inversesr.evaluate(inversesr.restore(scan, threads=1).image, truth)
+    assert scores.psnr_db > 20
+    assert not scores.resampled
+
+
+def test_evaluate_takes_a_mask_of_the_shape_of_truth():
+    mask = np.zeros(thin().shape, bool)
+    mask[2:14, 2:12, 2:20] = True
+    assert inversesr.evaluate(thin(), thin(), mask).n_voxels == mask.sum()
+
+
+def test_the_notebook_functions_are_loaded_when_first_used():
+    code = (
+        "import sys, inversesr; "
+        "assert not {'torch', 'numpy', 'nibabel', 'monai'} & set(sys.modules); "
+        "assert callable(inversesr.restore); assert 'torch' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_name_that_does_not_exist_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'resotre'"):
+        _ = inversesr.resotre

@@ -1,0 +1,135 @@
+import csv
+
+import pytest
+import torch
+from torch import nn
+
+from inversesr.training.loop import (
+    CHECKPOINT_NAME,
+    LOSSES_NAME,
+    VALIDATION_NAME,
+    LoopConfig,
+    Task,
+    advance,
+    learning_rate,
+    new_state,
+    restore,
+    save,
+    take_step,
+    train,
+)
+
+CONFIG = LoopConfig(n_steps=4, n_warm_up=2, log_every=1, validate_every=2)
+
+
+def make_task():
+    model = nn.Conv3d(1, 1, 3, padding=1)
+    for weight in model.parameters():
+        nn.init.constant_(weight, 0.1)
+    return Task(
+        model.to(memory_format=torch.channels_last_3d),
+        lambda generator, _: torch.randn((2, 1, 4, 4, 4), generator=generator),
+        lambda net, batch: (net(batch) - batch).square().mean(),
+        lambda net: {"bias": float(net.bias)},
+    )
+
+
+def rows(path):
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
+def test_two_steps_and_two_resumed_steps_equal_four_steps(tmp_path):
+    whole = make_task()
+    state = new_state(whole.model, CONFIG)
+    for _ in range(4):
+        take_step(state, whole, CONFIG)
+        state.progress = advance(state, CONFIG, 0.0, 0.0)
+
+    first = make_task()
+    half = new_state(first.model, CONFIG)
+    for _ in range(2):
+        take_step(half, first, CONFIG)
+        half.progress = advance(half, CONFIG, 0.0, 0.0)
+    save(half, tmp_path / CHECKPOINT_NAME)
+    second = make_task()
+    averaged = train(second, CONFIG, tmp_path, resume=True)
+
+    for name, weight in state.model.state_dict().items():
+        assert torch.equal(weight, second.model.state_dict()[name])
+    for name, weight in state.averaged.state_dict().items():
+        assert torch.equal(weight, averaged.state_dict()[name])
+
+
+def test_a_restored_state_draws_the_same_batches(tmp_path):
+    task = make_task()
+    state = new_state(task.model, CONFIG)
+    take_step(state, task, CONFIG)
+    save(state, tmp_path / "c.safetensors")
+    other = new_state(make_task().model, CONFIG)
+    restore(other, tmp_path / "c.safetensors")
+    assert torch.equal(task.draw(state.generator, 1), task.draw(other.generator, 1))
+    assert other.step == 1
+
+
+def test_saving_leaves_no_partial_file(tmp_path):
+    train(make_task(), CONFIG, tmp_path, resume=False)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {CHECKPOINT_NAME, LOSSES_NAME, VALIDATION_NAME}
+
+
+def test_training_lowers_the_loss(tmp_path):
+    config = LoopConfig(n_steps=60, n_warm_up=5, learning_rate=0.05, log_every=10)
+    train(make_task(), config, tmp_path, resume=False)
+    losses = [float(row["loss"]) for row in rows(tmp_path / LOSSES_NAME)]
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_every_step_is_logged_once_even_after_resuming(tmp_path):
+    train(make_task(), CONFIG, tmp_path, resume=False)
+    state = new_state(make_task().model, CONFIG)
+    save(state, tmp_path / CHECKPOINT_NAME)
+    train(make_task(), CONFIG, tmp_path, resume=True)
+    assert [int(row["step"]) for row in rows(tmp_path / LOSSES_NAME)] == [1, 2, 3, 4]
+    assert [int(row["step"]) for row in rows(tmp_path / VALIDATION_NAME)] == [2, 4]
+
+
+def test_the_rate_rises_and_then_falls_to_nothing():
+    config = LoopConfig(n_steps=100, n_warm_up=10, learning_rate=1.0)
+    state = new_state(make_task().model, config)
+    rates = []
+    while state.progress < 1.0:
+        rates.append(learning_rate(state, config))
+        state.step += 1
+        state.progress = advance(state, config, 0.0, 0.0)
+    assert len(rates) == 100
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == rates[9]
+    assert rates[-1] < 1e-3
+
+
+def test_a_shorter_budget_anneals_from_where_it_was():
+    long, short = LoopConfig(n_steps=100), LoopConfig(n_steps=60)
+    state = new_state(make_task().model, long)
+    for state.step in range(1, 51):
+        state.progress = advance(state, long, 0.0, 0.0)
+    assert state.progress == pytest.approx(0.5)
+    for state.step in range(51, 61):
+        state.progress = advance(state, short, 0.0, 0.0)
+    assert state.progress == 1.0
+
+
+def test_progress_in_minutes_follows_the_clock():
+    config = LoopConfig(minutes=1.0)
+    state = new_state(make_task().model, config)
+    for before, after in ((0.0, 6.0), (6.0, 30.0)):
+        state.progress = advance(state, config, before, after)
+    assert state.progress == pytest.approx(0.5)
+    assert advance(state, config, 30.0, 61.0) == 1.0
+
+
+def test_the_average_follows_the_weights():
+    task = make_task()
+    state = new_state(task.model, CONFIG)
+    take_step(state, task, CONFIG)
+    distance = (state.averaged.weight - task.model.weight).detach().abs().max()
+    assert 0.0 < float(distance) < 1e-3

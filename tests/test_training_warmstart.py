@@ -1,0 +1,76 @@
+import nibabel
+import numpy as np
+import pytest
+import torch
+
+from inversesr.priors.warmstart import WarmStartNet, WarmStartShape
+from inversesr.training.degradation import degrade
+from inversesr.training.loop import LoopConfig
+from inversesr.training.patches import PatchConfig
+from inversesr.training.warmstart import (
+    WarmStartConfig,
+    charbonnier,
+    patches_at,
+    psnr_gain,
+    train_warmstart,
+    warmstart_loss,
+)
+
+CONFIG = WarmStartConfig(
+    shape=WarmStartShape(widths=(4, 4, 4), n_blocks=(1, 1, 1), n_embedding=4),
+    patches=PatchConfig(shape=(8, 8, 32), n_patches=1),
+    easy_patches=PatchConfig(shape=(8, 8, 16), n_patches=1),
+    n_easy_steps=1,
+    schedule=LoopConfig(n_steps=2, n_warm_up=1, log_every=1, validate_every=1),
+    held_out=("sub-02",),
+)
+
+
+@pytest.fixture
+def data_dir(tmp_path):
+    rng = np.random.default_rng(0)
+    for subject in ("sub-01", "sub-02"):
+        image = rng.uniform(0, 100, (16, 16, 32)).astype(np.float32)
+        path = tmp_path / f"{subject}_T1w.nii.gz"
+        nibabel.save(nibabel.Nifti1Image(image, np.eye(4)), path)
+    return tmp_path
+
+
+def test_training_runs_from_files_to_averaged_weights(data_dir, tmp_path):
+    net = train_warmstart([data_dir], CONFIG, tmp_path / "run", resume=False)
+    assert net.head.weight.abs().max() > 0.0
+    header = (tmp_path / "run" / "validation.csv").read_text().splitlines()[0]
+    assert header == "step,gain_db_4_0,gain_db_6_0"
+
+
+def test_the_same_seed_trains_the_same_network(data_dir, tmp_path):
+    nets = [train_warmstart([data_dir], CONFIG, tmp_path / name, resume=False) for name in "ab"]
+    for first, second in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
+        assert torch.equal(first, second)
+
+
+def test_the_loss_vanishes_when_the_start_is_the_truth():
+    generator = torch.Generator().manual_seed(0)
+    batch = degrade(torch.zeros(8, 8, 32), CONFIG.patches.degradation, generator)
+    blank = type(batch)(
+        batch.truth, torch.zeros_like(batch.start), batch.slices, batch.null,
+        torch.zeros_like(batch.measured),
+    )  # fmt: skip
+    loss = warmstart_loss(WarmStartNet(CONFIG.shape), blank, CONFIG)
+    assert float(loss.detach()) == 0.0
+
+
+@pytest.mark.parametrize(("step", "length"), [(0, 16), (1, 32), (100, 32)])
+def test_training_starts_on_easy_patches(step, length):
+    assert patches_at(step, CONFIG).shape[-1] == length
+
+
+def test_the_penalty_is_squared_near_zero_and_absolute_far_away():
+    assert float(charbonnier(torch.tensor([1e-3]), 0.1)) == pytest.approx(1e-6 / 0.2, rel=1e-2)
+    assert float(charbonnier(torch.tensor([10.0]), 0.1)) == pytest.approx(9.9, rel=1e-2)
+
+
+def test_an_untrained_network_gains_only_what_the_lock_gives():
+    truth = torch.rand((8, 8, 32), generator=torch.Generator().manual_seed(0)) + 0.1
+    gain = psnr_gain(WarmStartNet(CONFIG.shape), truth, 4, torch.float32)
+    assert 0.0 <= gain < 3.0

@@ -1,0 +1,173 @@
+import numpy as np
+import pytest
+import torch
+from laws import check_operator, normal
+
+from inversesr.operators.separable import SeparableOperator
+from inversesr.solvers import tv as module
+from inversesr.solvers.spline import spline
+from inversesr.solvers.tv import tv
+from inversesr.volume import Grid
+
+SHAPE, N_SLICES = (20, 18, 24), 6
+MATRIX = np.kron(np.eye(N_SLICES), np.full((1, 4), 0.25))
+PAIRS = [(a, b) for a in range(3) for b in range(a, 3)]
+
+
+class FirstDifference:
+    def __init__(self, axis):
+        self.in_shape = self.out_shape = (4, 5, 6)
+        self.axis = axis
+
+    def __call__(self, x):
+        n = x.shape[self.axis]
+        # torch.sub(out=...) has no autograd: compare with the differences of torch itself
+        last = torch.zeros_like(x.narrow(self.axis, n - 1, 1))
+        return torch.diff(x, dim=self.axis, append=x.narrow(self.axis, n - 1, 1) + last)
+
+    def adjoint(self, p):
+        return module._difference_adjoint(p, self.axis)
+
+
+class SecondDifference:
+    def __init__(self, a, b):
+        self.in_shape = self.out_shape = (4, 5, 6)
+        self.a, self.b = a, b
+
+    def __call__(self, x):
+        gradient = FirstDifference(self.a)(x)
+        if self.a == self.b:
+            before = torch.zeros_like(gradient.narrow(self.a, 0, 1))
+            return -torch.diff(gradient, dim=self.a, prepend=before)
+        return 2.0**0.5 * FirstDifference(self.b)(gradient)
+
+    def adjoint(self, q):
+        return module._second_adjoint(q, self.a, self.b)
+
+
+def scan_of(truth, sigma=0.0):
+    A = SeparableOperator(SHAPE, (None, None, MATRIX))
+    y = A(truth) + sigma * normal(A.out_shape, 9, truth.dtype)
+    grid = Grid((20, 18, N_SLICES), np.diag([1.0, 1.0, 4.0, 1.0]))
+    return A, y, spline(y, grid, grid.respaced(SHAPE, (1.0, 1.0, 1.0)))
+
+
+def blocks():
+    """A bright ellipsoid with a dark one inside."""
+    i, j, k = np.indices(SHAPE)
+    radius = np.sqrt(((i - 10) / 8) ** 2 + ((j - 9) / 7) ** 2 + ((k - 12) / 10) ** 2)
+    return torch.from_numpy(np.where(radius < 0.5, 40.0, np.where(radius < 1.0, 100.0, 10.0)))
+
+
+def variation(x):
+    """The functional that tv minimises, from its formula."""
+    first = torch.stack([FirstDifference(axis)(x) for axis in range(3)])
+    weights = (0.7, 0.7, 1.0)
+    second = torch.stack([weights[a] * weights[b] * SecondDifference(a, b)(x) for a, b in PAIRS])
+    return float(second.norm(dim=0).sum() + 2.0 * first.norm(dim=0).sum())
+
+
+def solve(A, y, x0, sigma):
+    return tv(A, y, x0, sigma, 2, lambda _done, _total: None)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_first_differences_obey_the_laws(axis):
+    check_operator(FirstDifference(axis))
+    x = normal((4, 5, 6), 0)
+    torch.testing.assert_close(module._difference(x, axis), FirstDifference(axis)(x))
+
+
+@pytest.mark.parametrize(("a", "b"), PAIRS)
+def test_second_differences_obey_the_laws(a, b):
+    check_operator(SecondDifference(a, b))
+    x = normal((4, 5, 6), 0)
+    found = module._second(module._difference(x, a), a, b)
+    torch.testing.assert_close(found, SecondDifference(a, b)(x))
+
+
+def test_a_straight_ramp_has_no_second_differences_inside():
+    i, j, k = np.indices((6, 6, 6))
+    ramp = torch.from_numpy(2.0 * i - j + 3.0 * k)
+    inside = (slice(1, -1),) * 3
+    for a, b in PAIRS:
+        second = module._second(module._difference(ramp, a), a, b)
+        assert float(second[inside].abs().max()) < 1e-12
+
+
+def test_the_step_sizes_respect_the_norm_of_the_differences():
+    # power iteration on G'G + H'H must stay below the bound that tv uses
+    x = normal((9, 9, 9), 1)
+    weights = (0.7, 0.7, 1.0)
+    for _ in range(60):
+        x = x / x.norm()
+        product = sum(
+            module._difference_adjoint(module._difference(x, axis), axis) for axis in range(3)
+        )
+        for a, b in PAIRS:
+            second = module._second(module._difference(x, a), a, b)
+            product += (weights[a] * weights[b]) ** 2 * module._second_adjoint(second, a, b)
+        x = product
+    bound = 4.0 * 3.0 + 16.0 * sum(w**2 for w in weights) ** 2
+    assert float(x.norm()) <= bound
+
+
+def test_shrinking_projects_each_voxel_onto_the_ball():
+    p = [3.0 * normal((4, 4, 4), seed) for seed in range(3)]
+    norm = torch.stack(p).norm(dim=0)
+    expected = torch.stack(p) * torch.clamp(2.0 / norm, max=1.0)
+    module._shrink_to_ball(p, 2.0)
+    torch.testing.assert_close(torch.stack(p), expected)
+
+
+def test_without_noise_the_scan_is_reproduced():
+    A, y, x0 = scan_of(blocks().float())
+    x = solve(A, y, x0, 0.0).x
+    assert float((A(x) - y).abs().max()) < 1e-5 * float(y.max() - y.min())
+
+
+def test_the_misfit_is_the_noise():
+    A, y, x0 = scan_of(blocks(), sigma=3.0)
+    misfit = float((A(solve(A, y, x0, 3.0).x) - y).square().mean().sqrt())
+    assert misfit == pytest.approx(3.0, rel=1e-3)
+
+
+@pytest.mark.parametrize("sigma", [0.0, 3.0])
+def test_the_image_varies_less_than_the_feasible_start(sigma):
+    A, y, x0 = scan_of(blocks(), sigma)
+    start = A.nearest_within(x0, y, sigma * y.numel() ** 0.5)
+    assert variation(solve(A, y, x0, sigma).x) < 0.95 * variation(start)
+
+
+def test_more_steps_do_not_vary_more(monkeypatch):
+    A, y, x0 = scan_of(blocks(), 3.0)
+    few = variation(solve(A, y, x0, 3.0).x)
+    monkeypatch.setattr(module, "N_STEPS", 240)
+    monkeypatch.setattr(module, "TOLERANCE", 0.0)
+    many = variation(solve(A, y, x0, 3.0).x)
+    assert many <= few * (1.0 + 1e-6)
+    assert many > 0.95 * few
+
+
+@pytest.mark.parametrize("sigma", [0.0, 5.0])
+def test_the_image_is_nearer_to_the_truth_than_the_spline(sigma):
+    truth = blocks()
+    A, y, x0 = scan_of(truth, sigma)
+    error = (solve(A, y, x0, sigma).x - truth).norm()
+    assert float(error) < 0.9 * float((x0 - truth).norm())
+
+
+def test_progress_and_history_count_the_same_steps():
+    A, y, x0 = scan_of(blocks(), 3.0)
+    seen = []
+    solution = tv(A, y, x0, 3.0, 2, lambda done, total: seen.append((done, total)))
+    assert [done for done, _ in seen] == list(range(1, solution.n_steps + 1))
+    assert len(solution.history["relative_change"]) == solution.n_steps
+    assert solution.status in ("converged", f"stopped after {module.N_STEPS} steps")
+
+
+def test_a_unit_of_intensity_is_only_a_unit():
+    A, y, x0 = scan_of(blocks(), 3.0)
+    one, thousand = solve(A, y, x0, 3.0), solve(A, 1000.0 * y, 1000.0 * x0, 3000.0)
+    torch.testing.assert_close(1000.0 * one.x, thousand.x, rtol=1e-6, atol=1e-2)
+    assert one.n_steps == thousand.n_steps

@@ -61,15 +61,16 @@ class IntensityCard:
 
 @dataclass(frozen=True)
 class LatentCard:
-    """The latent space: z = scale * (mean that the encoder predicts).
+    """The latent space: z = scale * (mean that the encoder predicts), whitened if it says so.
 
     Attributes:
         channels: Number of latent channels.
         factor: Image voxels to one latent voxel along each axis.
         scale: Number by which the encoder's mean is multiplied for the denoiser.
         has_encoder: Whether the weights of the encoder are in the file.
-        mean: Mean of z by channel over training scans, when measured.
-        std: Standard deviation of z by channel over training scans, when measured.
+        mean: Mean of z by channel over training scans, before whitening, when measured.
+        std: Standard deviation of z by channel over training scans, likewise.
+        whitened: Whether z is moreover shifted by the mean and divided by std.
     """
 
     channels: int
@@ -78,6 +79,7 @@ class LatentCard:
     has_encoder: bool = True
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    whitened: bool = False
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,7 @@ def parse_card(data: object) -> PriorCard:
         message = f"prior.json has format {found!r}; expected {FORMAT}: update inversesr"
         raise InputError(message)
     card = cast("PriorCard", _read(PriorCard, data, "prior.json"))
-    checks = (_grid_problem, _denoiser_problem, _conditioning_problem, _file_problem)
+    checks = (_grid_problem, _latent_problem, _denoiser_problem, _conditioning_problem, _file_problem)
     for problem in (check(card) for check in checks):
         if problem:
             message = f"prior.json of {card.name!r} contradicts itself: {problem}"
@@ -236,6 +238,19 @@ def _grid_problem(card: PriorCard) -> str:
         return "a free grid has no shape, and its multiple is a multiple of latent.factor"
     if spec.shape is not None and any(n % factor for n in spec.shape):
         return f"grid.shape {spec.shape} is no multiple of latent.factor {factor}"
+    return ""
+
+
+def _latent_problem(card: PriorCard) -> str:
+    """Return what is wrong with the statistics of the latent, or an empty text."""
+    latent = card.latent
+    for name, values in (("mean", latent.mean), ("std", latent.std)):
+        if values is None and latent.whitened:
+            return f"whitened latents need latent.{name}"
+        if values is not None and len(values) != latent.channels:
+            return f"latent.{name} has {len(values)} values; expected {latent.channels}"
+    if latent.std is not None and min(latent.std) <= 0:
+        return "latent.std must be above 0"
     return ""
 
 

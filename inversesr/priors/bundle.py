@@ -178,7 +178,13 @@ def parse_card(data: object) -> PriorCard:
         message = f"prior.json has format {found!r}; expected {FORMAT}: update inversesr"
         raise InputError(message)
     card = cast("PriorCard", _read(PriorCard, data, "prior.json"))
-    checks = (_grid_problem, _latent_problem, _denoiser_problem, _conditioning_problem, _file_problem)
+    checks = (
+        _grid_problem,
+        _latent_problem,
+        _denoiser_problem,
+        _conditioning_problem,
+        _file_problem,
+    )
     for problem in (check(card) for check in checks):
         if problem:
             message = f"prior.json of {card.name!r} contradicts itself: {problem}"

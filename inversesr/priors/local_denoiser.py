@@ -91,17 +91,17 @@ class LocalDenoiser(nn.Module):
         features = self.stem(features)
         skipped: list[torch.Tensor] = []
         for level, level_blocks in enumerate(self.down_blocks):
-            features = self._apply(level_blocks, features, embedding)
+            features = self._run_level(level_blocks, features, embedding)
             if level < len(self.downs):
                 skipped.append(features)
                 features = self.downs[level](features)
         for level in reversed(range(len(self.ups))):
             features = self.ups[level](features) + skipped.pop()
-            features = self._apply(self.up_blocks[level], features, embedding)
+            features = self._run_level(self.up_blocks[level], features, embedding)
         output: torch.Tensor = self.head(functional.silu(features))
         return output
 
-    def _apply(
+    def _run_level(
         self, level_blocks: nn.Module, features: torch.Tensor, embedding: torch.Tensor
     ) -> torch.Tensor:
         """Run the blocks of a level, in training perhaps without keeping what is inside them."""

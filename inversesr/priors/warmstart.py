@@ -71,7 +71,8 @@ class WarmStartNet(nn.Module):
         )
         self.stem = nn.Conv3d(haar.N_BANDS + N_PHASES, widths[0], 3, padding=1)
         self.down_blocks = nn.ModuleList(
-            modulated_blocks(width, n, n_embedding) for width, n in zip(widths, shape.n_blocks, strict=True)
+            modulated_blocks(width, n, n_embedding)
+            for width, n in zip(widths, shape.n_blocks, strict=True)
         )
         self.up_blocks = nn.ModuleList(
             modulated_blocks(width, n, n_embedding)

@@ -114,7 +114,9 @@ def draw_example(
     scans: list[Scan], config: AutoencoderConfig, generator: torch.Generator
 ) -> Example:
     """Draw patches in every orientation, and noise."""
-    patches = [draw_patch(scans, config.patches, generator) for _ in range(config.patches.n_patches)]
+    patches = [
+        draw_patch(scans, config.patches, generator) for _ in range(config.patches.n_patches)
+    ]
     # all alike, so that they can be stacked whatever the lengths of a patch
     axes = torch.randperm(3, generator=generator).tolist()
     x = torch.stack(patches).permute(0, *(1 + axis for axis in axes))[:, None].contiguous()

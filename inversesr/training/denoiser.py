@@ -22,8 +22,8 @@ from inversesr.priors.local_autoencoder import FACTOR, LocalAutoencoder, encode_
 from inversesr.priors.local_denoiser import LocalDenoiser
 from inversesr.priors.schedule import Schedule, make_schedule
 from inversesr.training import loop
-from inversesr.training.gaussian_latents import SIGMAS, StationaryGaussian, fit, squared_errors
-from inversesr.training.patches import cut, orient, vary_contrast
+from inversesr.training.gaussian_latents import SIGMAS, StationaryGaussian, fit
+from inversesr.training.patches import orient, vary_contrast
 from inversesr.training.random import integer
 from inversesr.training.scans import Scan, find_scans, read_scans
 from inversesr.training.synthetic import SyntheticConfig, paint
@@ -149,12 +149,12 @@ def train_denoiser(
     seed_weights(net, torch.Generator().manual_seed(config.schedule.seed))
     net.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # no stub
     schedule = make_schedule(config.noise)
-    rivals = gaussian_and_crops(autoencoder, read_scans(kept), latents, config)
+    trial = make_trial(autoencoder, read_scans(kept), latents, config)
     task = loop.Task(
         net,
         lambda generator, _: draw_noisy(latents, schedule, config, generator),
         lambda model, batch: denoiser_loss(model, batch, config.dtype),
-        lambda model: validate(model, rivals, schedule, config.dtype),
+        lambda model: validate(model, trial, schedule, config.dtype),
     )
     return loop.train(task, config.schedule, output_dir, resume=resume), latents
 
@@ -189,9 +189,7 @@ def vary_scan(scan: Scan, config: DenoiserConfig, generator: torch.Generator) ->
     return functional.pad(image, ends[::-1])
 
 
-def encode(
-    autoencoder: LocalAutoencoder, image: torch.Tensor, dtype: torch.dtype
-) -> torch.Tensor:
+def encode(autoencoder: LocalAutoencoder, image: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """Return the latent of an image, shape (C, X / 4, Y / 4, Z / 4), float16."""
     with torch.autocast(image.device.type, dtype, enabled=dtype != torch.float32):
         return encode_whole(autoencoder, image[None, None])[0].half()
@@ -208,9 +206,7 @@ def draw_crops(
     return latents.whitened(torch.stack(crops))
 
 
-def cut_latent(
-    volume: torch.Tensor, length: int, generator: torch.Generator
-) -> torch.Tensor:
+def cut_latent(volume: torch.Tensor, length: int, generator: torch.Generator) -> torch.Tensor:
     """Cut a cube at a random place of a latent, shape (C, X, Y, Z)."""
     corner = [integer(n - length + 1, generator) for n in volume.shape[1:]]
     return volume[(slice(None), *(slice(c, c + length) for c in corner))]
@@ -223,7 +219,9 @@ def draw_noisy(
     z = draw_crops(latents, config.n_crops, config.crop, generator)
     t = torch.randint(schedule.n_levels, (config.n_crops,), generator=generator)
     eps = torch.randn(z.shape, generator=generator)
-    a, b = (level[t].float()[:, None, None, None, None] for level in (schedule.signal, schedule.noise))
+    a, b = (
+        level[t].float()[:, None, None, None, None] for level in (schedule.signal, schedule.noise)
+    )
     return NoisyBatch(a * z + b * eps, t, a * eps - b * z)
 
 
@@ -231,4 +229,71 @@ def denoiser_loss(net: LocalDenoiser, batch: NoisyBatch, dtype: torch.dtype) -> 
     """Return the mean squared error of the prediction."""
     with torch.autocast(batch.z_t.device.type, dtype, enabled=dtype != torch.float32):
         v = net(batch.z_t, batch.t)
-    return (v.float() - batch.v).square().mean()
+    loss: torch.Tensor = (v.float() - batch.v).square().mean()
+    return loss
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """Held-out crops, their noise, and the Gaussian that the denoiser has to beat.
+
+    Attributes:
+        crops: Whitened latents, shape (B, C, X, Y, Z); none without held-out scans.
+        eps: Unit noise of the same shape.
+        gaussian: Fitted to crops of the training scans.
+    """
+
+    crops: torch.Tensor
+    eps: torch.Tensor
+    gaussian: StationaryGaussian
+
+
+def make_trial(
+    autoencoder: LocalAutoencoder, held_out: list[Scan], latents: Latents, config: DenoiserConfig
+) -> Trial:
+    """Encode held-out scans, cut crops from them, and fit the Gaussian to the training scans."""
+    generator = torch.Generator().manual_seed(config.schedule.seed)
+    gaussian = fit(draw_crops(latents, N_GAUSSIAN_CROPS, config.crop, generator))
+    volumes = []
+    for scan in held_out:
+        image = vary_scan(scan, config, generator)
+        volumes.append(encode(autoencoder, image, config.dtype))
+    own = Latents(volumes, latents.mean, latents.std)
+    n_crops = N_VALIDATION_CROPS * len(volumes)
+    if n_crops == 0:
+        return Trial(torch.empty(0), torch.empty(0), gaussian)
+    crops = draw_crops(own, n_crops, config.crop, generator)
+    return Trial(crops, torch.randn(crops.shape, generator=generator), gaussian)
+
+
+def validate(
+    net: LocalDenoiser, trial: Trial, schedule: Schedule, dtype: torch.dtype
+) -> dict[str, float]:
+    """Return mean squared errors of the clean latent by noise level.
+
+    Returns:
+        For every ratio of noise to signal: the error of the network, of the best denoiser for
+        white latents and of that for stationary Gaussian latents.
+    """
+    figures: dict[str, float] = {}
+    if not len(trial.crops):
+        return figures
+    for sigma in SIGMAS:
+        t = schedule.timestep_of(sigma)
+        a, b = schedule.level(t)
+        z_t = a * trial.crops + b * trial.eps
+        found = {
+            "network": a * z_t - b * predict(net, z_t, t, dtype),
+            "white": a * z_t,
+            "stationary": trial.gaussian.denoise(z_t, a, b),
+        }
+        for name, z in found.items():
+            figures[f"{name}_{sigma:g}"] = float((z - trial.crops).square().mean())
+    return figures
+
+
+def predict(net: LocalDenoiser, z_t: torch.Tensor, t: int, dtype: torch.dtype) -> torch.Tensor:
+    """Return the network's predictions, one latent after the other to save memory."""
+    timestep = torch.tensor([t])
+    with torch.no_grad(), torch.autocast(z_t.device.type, dtype, enabled=dtype != torch.float32):
+        return torch.cat([net(z[None], timestep).float() for z in z_t])

@@ -35,7 +35,8 @@ class StationaryGaussian:
         weights = torch.linalg.solve(total, signal * self.density)
         # both matrices are Hermitian and commute, so the order of the product does not matter
         clean = torch.einsum("xyzcd,bdxyz->bcxyz", weights, waves)
-        return torch.fft.ifftn(clean, dim=AXES, norm="ortho").real + self.mean
+        z: torch.Tensor = torch.fft.ifftn(clean, dim=AXES, norm="ortho").real + self.mean
+        return z
 
 
 def fit(crops: torch.Tensor) -> StationaryGaussian:

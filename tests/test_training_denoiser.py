@@ -23,7 +23,7 @@ from inversesr.training.loop import LoopConfig
 from inversesr.training.scans import read_scan, read_scans
 
 CONFIG = DenoiserConfig(
-    shape=DenoiserShape(8, (4, 6), (1, 1), 8),
+    shape=DenoiserShape((4, 6), (1, 1), 8),
     crop=4,
     n_passes=2,
     margin=3,
@@ -97,7 +97,7 @@ def test_the_target_leads_back_to_the_clean_latent(latents):
 def test_an_untrained_denoiser_is_the_best_one_for_white_latents(data_dir, autoencoder, latents):
     held_out = read_scans([data_dir / "sub-02_T1w.nii.gz"])
     trial = make_trial(autoencoder, held_out, latents, CONFIG)
-    net = CONFIG.shape.build()
+    net = CONFIG.shape.build(8)
     figures = validate(net, trial, make_schedule(CONFIG.noise), torch.float32)
     assert figures["network_1"] == pytest.approx(figures["white_1"])
     assert figures["stationary_1"] != pytest.approx(figures["white_1"], rel=1e-2)
@@ -105,13 +105,13 @@ def test_an_untrained_denoiser_is_the_best_one_for_white_latents(data_dir, autoe
 
 def test_without_held_out_scans_there_are_no_figures(autoencoder, latents):
     trial = make_trial(autoencoder, [], latents, CONFIG)
-    assert validate(CONFIG.shape.build(), trial, make_schedule(CONFIG.noise), torch.float32) == {}
+    assert validate(CONFIG.shape.build(8), trial, make_schedule(CONFIG.noise), torch.float32) == {}
 
 
 def test_training_lowers_the_loss_on_one_batch(latents):
     schedule = make_schedule(CONFIG.noise)
     batch = draw_noisy(latents, schedule, CONFIG, torch.Generator().manual_seed(1))
-    net = CONFIG.shape.build()
+    net = CONFIG.shape.build(8)
     optimiser = torch.optim.Adam(net.parameters(), lr=1e-2)
     losses = []
     for _ in range(30):

@@ -177,7 +177,7 @@ def parse_card(data: object) -> PriorCard:
     if found != FORMAT:
         message = f"prior.json has format {found!r}; expected {FORMAT}: update inversesr"
         raise InputError(message)
-    card = cast("PriorCard", _read(PriorCard, data, "prior.json"))
+    card = cast("PriorCard", read_value(PriorCard, data, "prior.json"))
     checks = (
         _grid_problem,
         _latent_problem,
@@ -298,22 +298,31 @@ def _file_problem(card: PriorCard) -> str:
     return ""
 
 
-def _read(kind: object, data: object, where: str) -> object:
-    """Convert a JSON value to a type, naming the place where it does not fit."""
+def read_value(kind: object, data: object, where: str) -> object:
+    """Convert a JSON value to a type, naming the place where it does not fit.
+
+    Args:
+        kind: A scalar type, a dataclass, or a tuple, dict, Literal or optional of these.
+        data: The decoded JSON value.
+        where: Its place, for the error message.
+
+    Raises:
+        InputError: the value is of another type.
+    """
     if is_dataclass(kind) and isinstance(kind, type):
         return _read_object(kind, data, where)
     origin, arguments = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
         inner = next(a for a in arguments if a is not type(None))
-        return None if data is None else _read(inner, data, where)
+        return None if data is None else read_value(inner, data, where)
     if origin is Literal and data in arguments:
         return data
     if origin is tuple and isinstance(data, list | tuple):
         many = arguments[-1] is Ellipsis
         if many or len(data) == len(arguments):
-            return tuple(_read(arguments[0], v, f"{where}[{i}]") for i, v in enumerate(data))
+            return tuple(read_value(arguments[0], v, f"{where}[{i}]") for i, v in enumerate(data))
     if origin is dict and isinstance(data, Mapping):
-        return {str(k): _read(arguments[1], v, f"{where}.{k}") for k, v in data.items()}
+        return {str(k): read_value(arguments[1], v, f"{where}.{k}") for k, v in data.items()}
     accepts = _SCALARS.get(kind)
     if accepts is not None and accepts(data):
         return float(data) if kind is float else data  # type: ignore[arg-type]
@@ -346,7 +355,7 @@ def _read_object(kind: type[Any], data: object, where: str) -> object:
         if required and name not in data:
             message = f"{where} lacks the field {name!r}: add it"
             raise InputError(message)
-    values = {name: _read(hints[name], v, f"{where}.{name}") for name, v in data.items()}
+    values = {name: read_value(hints[name], v, f"{where}.{name}") for name, v in data.items()}
     return kind(**values)
 
 

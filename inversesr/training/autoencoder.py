@@ -73,7 +73,12 @@ class AutoencoderConfig:
 
 
 def train_autoencoder(
-    data_dirs: Iterable[Path], config: AutoencoderConfig, output_dir: Path, *, resume: bool
+    data_dirs: Iterable[Path],
+    config: AutoencoderConfig,
+    output_dir: Path,
+    *,
+    resume: bool,
+    watch: loop.Watch | None = None,
 ) -> LocalAutoencoder:
     """Train the autoencoder.
 
@@ -82,6 +87,7 @@ def train_autoencoder(
         config: Everything that can be chosen.
         output_dir: Receives the checkpoint and the tables of losses.
         resume: Continue from the checkpoint in output_dir, if there is one.
+        watch: Called after every step.
 
     Returns:
         The network with averaged weights.
@@ -99,7 +105,7 @@ def train_autoencoder(
         lambda model, batch: autoencoder_loss(model, batch, config),
         lambda model: validate(model, examples, config.dtype),
     )
-    return loop.train(task, config.schedule, output_dir, resume=resume)
+    return loop.train(task, config.schedule, output_dir, resume=resume, watch=watch)
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,14 +154,14 @@ def divergence(mean: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
     return 0.5 * (mean**2 + sigma**2 - 1.0 - 2.0 * sigma.log()).mean()
 
 
-def whole_scan(scan: Scan, number: int) -> torch.Tensor:
-    """Return a held-out scan in [0, 1], padded to a multiple of 4, shape (X, Y, Z)."""
+def whole_scan(scan: Scan, number: int, multiple: int = FACTOR) -> torch.Tensor:
+    """Return a held-out scan in [0, 1], padded to a multiple, shape (X, Y, Z)."""
     if scan.is_labels:
         brain = torch.where(scan.voxels < FIRST_OUTSIDE_BRAIN, scan.voxels, 0)
         image = paint(brain, SyntheticConfig(), torch.Generator().manual_seed(number))
     else:
         image = scan.voxels.float() / scan.white
-    return functional.pad(image, [m for n in reversed(image.shape) for m in (0, -n % FACTOR)])
+    return functional.pad(image, [m for n in reversed(image.shape) for m in (0, -n % multiple)])
 
 
 def validate(

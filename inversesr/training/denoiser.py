@@ -10,8 +10,9 @@ Reference: Salimans, Ho (2022), Progressive distillation for fast sampling of di
 arXiv:2202.00512.
 """
 
+import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -21,14 +22,16 @@ from inversesr.priors.bundle import ScheduleCard
 from inversesr.priors.local_autoencoder import FACTOR, LocalAutoencoder, encode_whole
 from inversesr.priors.local_denoiser import LocalDenoiser
 from inversesr.priors.schedule import Schedule, make_schedule
-from inversesr.training import loop
+from inversesr.training import loop, processes
 from inversesr.training.gaussian_latents import SIGMAS, StationaryGaussian, fit
 from inversesr.training.patches import orient, vary_contrast
 from inversesr.training.random import integer
 from inversesr.training.scans import Scan, find_scans, read_scans
 from inversesr.training.synthetic import SyntheticConfig, paint
 from inversesr.training.warmstart import seed_weights
+from inversesr.weights import write_text
 
+LATENTS_NAME = "latents.json"
 # crops of which the Gaussian that is compared with is made, and held-out ones that are compared
 N_GAUSSIAN_CROPS = 256
 N_VALIDATION_CROPS = 4
@@ -39,20 +42,18 @@ class DenoiserShape:
     """Size of the network; see `LocalDenoiser`.
 
     Attributes:
-        channels: Channels of a latent.
         widths: Channels at 1, 1/2 and 1/4 of the latent's resolution.
         n_blocks: Residual blocks at each of these, on the way down and again on the way up.
         n_embedding: Length of the vector that describes the timestep.
     """
 
-    channels: int = 8
     widths: tuple[int, ...] = (64, 128, 192)
     n_blocks: tuple[int, ...] = (2, 2, 3)
     n_embedding: int = 128
 
-    def build(self) -> LocalDenoiser:
-        """Return the untrained network."""
-        return LocalDenoiser(self.channels, self.widths, self.n_blocks, self.n_embedding)
+    def build(self, channels: int) -> LocalDenoiser:
+        """Return the untrained network for latents of so many channels."""
+        return LocalDenoiser(channels, self.widths, self.n_blocks, self.n_embedding)
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,7 @@ def train_denoiser(
     output_dir: Path,
     *,
     resume: bool,
+    watch: loop.Watch | None = None,
 ) -> tuple[LocalDenoiser, Latents]:
     """Train the denoiser.
 
@@ -133,8 +135,9 @@ def train_denoiser(
         data_dirs: Folders of scans, and of label maps if there are any.
         autoencoder: Trained network.
         config: Everything that can be chosen.
-        output_dir: Receives the checkpoint and the tables of losses.
+        output_dir: Receives latents.json, the checkpoint and the tables of losses.
         resume: Continue from the checkpoint in output_dir, if there is one.
+        watch: Called after every step.
 
     Returns:
         The network with averaged weights, and the latents on which it was trained.
@@ -144,7 +147,8 @@ def train_denoiser(
     autoencoder.eval().requires_grad_(requires_grad=False)
     scans = read_scans(path for path in paths if path not in kept)
     latents = encode_scans(autoencoder, scans, config)
-    net = config.shape.build()
+    write_statistics(latents, config.noise, output_dir)
+    net = config.shape.build(len(latents.mean))
     net.recomputes = config.recompute
     seed_weights(net, torch.Generator().manual_seed(config.schedule.seed))
     net.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # no stub
@@ -156,7 +160,8 @@ def train_denoiser(
         lambda model, batch: denoiser_loss(model, batch, config.dtype),
         lambda model: validate(model, trial, schedule, config.dtype),
     )
-    return loop.train(task, config.schedule, output_dir, resume=resume), latents
+    net = loop.train(task, config.schedule, output_dir, resume=resume, watch=watch)
+    return net, latents
 
 
 def encode_scans(
@@ -172,6 +177,16 @@ def encode_scans(
     numbers = torch.cat([v.flatten(1).double() for v in volumes], dim=1)
     mean, std = numbers.mean(1).float(), numbers.std(1).float()
     return Latents(volumes, mean, std.clamp(min=1e-6))
+
+
+def write_statistics(latents: Latents, noise: ScheduleCard, output_dir: Path) -> None:
+    """Write latents.json: how latents are whitened and made noisy, which a prior must repeat."""
+    if processes.rank() != 0:
+        return
+    output_dir.mkdir(parents=True, exist_ok=True)
+    statistics = {"mean": latents.mean.tolist(), "std": latents.std.tolist()}
+    record = {"statistics": statistics, "schedule": asdict(noise)}
+    write_text(output_dir / LATENTS_NAME, json.dumps(record, indent=2) + "\n")
 
 
 def vary_scan(scan: Scan, config: DenoiserConfig, generator: torch.Generator) -> torch.Tensor:

@@ -16,7 +16,8 @@ from inversesr.training.stages import STAGES, Order, config_of, load_autoencoder
 from inversesr.weights import load_tensors
 
 SCHEDULE = {"n_steps": 4, "n_warm_up": 1, "log_every": 1, "validate_every": 2}
-SMALL = {"schedule": SCHEDULE, "held_out": ["sub-02"]}
+# not bfloat16, whose kernels are not repeatable for a handful of channels
+SMALL = {"schedule": SCHEDULE, "held_out": ["sub-02"], "dtype": "float32"}
 PATCHES = {"shape": [8, 8, 32], "n_patches": 1}
 SETTINGS = {
     "warmstart": {
@@ -194,9 +195,7 @@ def test_an_exported_prior_whitens_latents_as_the_denoiser_saw_them(run_dir, dat
     assert torch.allclose(prior.encode(x), (plain - mean) / std, atol=2e-2)
 
 
-def test_the_exported_warm_start_is_the_averaged_one_in_half_precision(
-    run_dir, data_dir, tmp_path
-):
+def test_the_exported_warm_start_is_the_averaged_one_in_half_precision(run_dir, tmp_path):
     card = export_prior(run_dir, [], ExportConfig(), tmp_path)
     assert card.reconstruction_rmse is None
     network = card.networks["warmstart"]

@@ -206,8 +206,10 @@ def take_step(state: State[ModelT], task: Task[ModelT, BatchT], config: LoopConf
     mean_loss = loss.detach()
     gradients = [w.grad for w in state.model.parameters() if w.grad is not None]
     processes.average([mean_loss, *gradients])
-    nn.utils.clip_grad_norm_(state.model.parameters(), config.max_gradient_norm)
-    state.optimiser.step()
+    norm = nn.utils.clip_grad_norm_(state.model.parameters(), config.max_gradient_norm)
+    # kernels for bfloat16 now and then return what is no number; one such step would end it all
+    if norm.isfinite():
+        state.optimiser.step()
     state.step += 1
     # a young average must forget the untrained weights quickly
     decay = min(config.ema_decay, (1.0 + state.step) / (10.0 + state.step))

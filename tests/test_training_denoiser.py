@@ -94,12 +94,14 @@ def test_the_target_leads_back_to_the_clean_latent(latents):
     assert torch.allclose(a * batch.z_t - b * batch.v, z, atol=1e-5)
 
 
-def test_an_untrained_denoiser_is_the_best_one_for_white_latents(data_dir, autoencoder, latents):
+def test_an_untrained_denoiser_takes_latents_for_white(data_dir, autoencoder, latents):
     held_out = read_scans([data_dir / "sub-02_T1w.nii.gz"])
     trial = make_trial(autoencoder, held_out, latents, CONFIG)
-    net = CONFIG.shape.build(8)
-    figures = validate(net, trial, make_schedule(CONFIG.noise), torch.float32)
-    assert figures["network_1"] == pytest.approx(figures["white_1"])
+    schedule = make_schedule(CONFIG.noise)
+    figures = validate(CONFIG.shape.build(8), trial, schedule, torch.float32)
+    a, b = schedule.level(schedule.timestep_of(1.0))
+    expected = a * (a * trial.crops + b * trial.eps) - trial.crops
+    assert figures["network_1"] == pytest.approx(float(expected.square().mean()))
     assert figures["stationary_1"] != pytest.approx(figures["white_1"], rel=1e-2)
 
 

@@ -26,6 +26,17 @@ def test_white_latents_are_only_scaled():
     assert torch.allclose(gaussian.denoise(z_t, 0.6, 0.8), 0.6 * z_t, atol=1e-5)
 
 
+def test_without_correlations_every_number_is_shrunk_towards_the_mean_of_its_channel():
+    crops = smooth_crops(500)
+    mean, variance = (f(crops.transpose(0, 1).flatten(1), dim=1)[:, None, None, None]
+                      for f in (torch.mean, torch.var))  # fmt: skip
+    z_t = torch.randn((2, 2, 4, 4, 4), generator=generator())
+    share = 0.6 * variance / (0.36 * variance + 0.64)
+    expected = mean + share * (z_t - 0.6 * mean)
+    found = fit(crops).whitened().denoise(z_t, 0.6, 0.8)
+    assert torch.allclose(found, expected, atol=2e-3)
+
+
 def test_a_measured_covariance_gives_the_expectation_under_it():
     crops = smooth_crops(4000)
     gaussian = fit(crops)

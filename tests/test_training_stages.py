@@ -10,13 +10,12 @@ from inversesr.cli import app
 from inversesr.priors.latent_diffusion import load_prior
 from inversesr.priors.warmstart import WarmStartNet, WarmStartShape
 from inversesr.training.architectures import arguments_of, averaged_weights
-from inversesr.training.curves import write_curves
 from inversesr.training.export import ExportConfig, export_prior
 from inversesr.training.stages import STAGES, Order, config_of, load_autoencoder, train_stage
 from inversesr.weights import load_tensors
 
 SCHEDULE = {"n_steps": 4, "n_warm_up": 1, "log_every": 1, "validate_every": 2}
-# not bfloat16, whose kernels are not repeatable for a handful of channels
+# not bfloat16, whose kernels fail on features of two voxels a side
 SMALL = {"schedule": SCHEDULE, "held_out": ["sub-02"], "dtype": "float32"}
 PATCHES = {"shape": [8, 8, 32], "n_patches": 1}
 SETTINGS = {
@@ -89,11 +88,6 @@ def test_a_stage_leaves_a_checkpoint_tables_and_a_picture(run_dir, stage):
     names = {path.name for path in (run_dir / stage).iterdir()}
     assert {"checkpoint.safetensors", "losses.csv", "validation.csv", "losses.png"} <= names
     assert (run_dir / stage / "losses.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_a_run_without_rows_has_no_picture(tmp_path):
-    write_curves(tmp_path)
-    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("stage", SETTINGS)

@@ -288,7 +288,7 @@ def validate(
 
     Returns:
         For every ratio of noise to signal: the error of the network, of the best denoiser for
-        white latents and of that for stationary Gaussian latents.
+        white Gaussian latents and of that for stationary Gaussian latents.
     """
     figures: dict[str, float] = {}
     if not len(trial.crops):
@@ -299,7 +299,7 @@ def validate(
         z_t = a * trial.crops + b * trial.eps
         found = {
             "network": a * z_t - b * predict(net, z_t, t, dtype),
-            "white": a * z_t,
+            "white": trial.gaussian.whitened().denoise(z_t, a, b),
             "stationary": trial.gaussian.denoise(z_t, a, b),
         }
         for name, z in found.items():

@@ -38,6 +38,11 @@ class StationaryGaussian:
         z: torch.Tensor = torch.fft.ifftn(clean, dim=AXES, norm="ortho").real + self.mean
         return z
 
+    def whitened(self) -> "StationaryGaussian":
+        """Return the Gaussian of the same variances that knows no correlations."""
+        variances = self.density.mean(dim=(0, 1, 2)).diagonal()
+        return StationaryGaussian(self.mean, variances.diag().expand_as(self.density))
+
 
 def fit(crops: torch.Tensor) -> StationaryGaussian:
     """Measure mean and spectral density of crops, shape (N, C, X, Y, Z)."""

@@ -207,7 +207,8 @@ def take_step(state: State[ModelT], task: Task[ModelT, BatchT], config: LoopConf
     gradients = [w.grad for w in state.model.parameters() if w.grad is not None]
     processes.average([mean_loss, *gradients])
     norm = nn.utils.clip_grad_norm_(state.model.parameters(), config.max_gradient_norm)
-    # kernels for bfloat16 now and then return what is no number; one such step would end it all
+    # Seen: weight gradients of bfloat16 convolutions are garbage, often no number, on features of
+    # two voxels or fewer a side (torch 2.13 on the CPU). One such step would end it all.
     if norm.isfinite():
         state.optimiser.step()
     state.step += 1

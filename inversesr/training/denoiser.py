@@ -32,8 +32,8 @@ from inversesr.training.warmstart import seed_weights
 from inversesr.weights import write_text
 
 LATENTS_NAME = "latents.json"
-# crops of which the Gaussian that is compared with is made, and held-out ones that are compared
-N_GAUSSIAN_CROPS = 256
+# crops that tell mean, variance and spectrum of latents, and crops of each held-out scan
+N_MEASURED_CROPS = 256
 N_VALIDATION_CROPS = 4
 
 
@@ -97,7 +97,7 @@ class Latents:
 
     Attributes:
         volumes: Latents, each of shape (C, X, Y, Z), float16.
-        mean: Mean over all voxels of all volumes, shape (C,).
+        mean: Mean over crops of the volumes, shape (C,).
         std: Standard deviation, likewise.
     """
 
@@ -174,9 +174,11 @@ def encode_scans(
         for scan in scans:
             image = vary_scan(scan, config, generator)
             volumes.append(encode(autoencoder, image, config.dtype))
-    numbers = torch.cat([v.flatten(1).double() for v in volumes], dim=1)
-    mean, std = numbers.mean(1).float(), numbers.std(1).float()
-    return Latents(volumes, mean, std.clamp(min=1e-6))
+    n_channels = len(volumes[0])
+    raw = Latents(volumes, torch.zeros(n_channels), torch.ones(n_channels))
+    # of crops, not of volumes: the middle of a head is in more crops than the air around it
+    crops = draw_crops(raw, N_MEASURED_CROPS, config.crop, generator).transpose(0, 1).flatten(1)
+    return Latents(volumes, crops.mean(1), crops.std(1).clamp(min=1e-6))
 
 
 def write_statistics(latents: Latents, noise: ScheduleCard, output_dir: Path) -> None:
@@ -268,7 +270,7 @@ def make_trial(
 ) -> Trial:
     """Encode held-out scans, cut crops from them, and fit the Gaussian to the training scans."""
     generator = torch.Generator().manual_seed(config.schedule.seed)
-    gaussian = fit(draw_crops(latents, N_GAUSSIAN_CROPS, config.crop, generator))
+    gaussian = fit(draw_crops(latents, N_MEASURED_CROPS, config.crop, generator))
     volumes = []
     for scan in held_out:
         image = vary_scan(scan, config, generator)

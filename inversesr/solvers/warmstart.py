@@ -7,6 +7,7 @@ import torch
 
 from inversesr.acquisition import Acquisition, voxel_centres
 from inversesr.operators.separable import SeparableOperator
+from inversesr.priors.networks import fast_dtype
 from inversesr.priors.warmstart import SliceGeometry, WarmStartNet, refine
 from inversesr.protocols import Solution
 from inversesr.volume import Grid
@@ -32,8 +33,7 @@ def warmstart(
     """
     # the network saw slices along the last axis only
     locked = A.project(x0, y).movedim(slice_axis, -1).contiguous()
-    dtype = next(net.parameters()).dtype
-    x = refine(net, locked, slices, dtype).movedim(-1, slice_axis).contiguous()
+    x = refine(net, locked, slices, fast_dtype(y.device)).movedim(-1, slice_axis).contiguous()
     return Solution(x, "one pass", 1)
 
 

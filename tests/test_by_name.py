@@ -76,7 +76,7 @@ def test_a_prior_without_a_warm_start_is_refused(task, tmp_path):
 def test_a_damaged_warm_start_is_refused(task, prior):
     file = prior / "warmstart.safetensors"
     file.write_bytes(file.read_bytes()[:-1] + b"x")
-    with pytest.raises(InputError, match="warmstart.safetensors"):
+    with pytest.raises(InputError, match=r"warmstart\.safetensors"):
         solve(task, Config(solver="warmstart", prior=str(prior)), silent)
 
 

@@ -13,7 +13,7 @@ from inversesr.priors.warmstart import load_warmstart
 from inversesr.protocols import Progress, Solution
 from inversesr.solvers.spline import spline
 from inversesr.solvers.tv import tv
-from inversesr.solvers.warmstart import slice_geometry, warmstart
+from inversesr.solvers.warmstart import describe_slices, warmstart
 from inversesr.volume import Grid
 
 
@@ -61,8 +61,8 @@ def _tv(task: Task, _config: Config, progress: Progress) -> Solution:
 def _warmstart(task: Task, config: Config, progress: Progress) -> Solution:
     net = load_warmstart(config.prior, task.y.device)
     progress("warmstart", 0, 1)
-    slices = slice_geometry(task.scan_grid, task.fine, task.acquisition)
-    solution = warmstart(task.A, task.y, task.x0, net, slices, task.acquisition.slice_axis)
+    slices = describe_slices(task.scan_grid, task.fine, task.acquisition)
+    solution = warmstart(task.A, task.y, task.x0, net, slices)
     progress("warmstart", 1, 1)
     return solution
 

@@ -7,7 +7,10 @@ from typing import Any
 from inversesr.errors import InputError
 
 PROFILE_NAMES = ("rect", "gaussian", "slr")
-SOLVER_NAMES = ("spline", "tv")
+SOLVER_NAMES = ("spline", "tv", "warmstart")
+AUTOMATIC = "auto"
+SOLVER_CHOICES = (AUTOMATIC, *SOLVER_NAMES)
+BUILTIN_PRIOR = "builtin"
 LOCK_NAMES = ("exact", "noise", "off")
 DEVICE_NAMES = ("auto", "cpu", "cuda")
 OUTPUT_TYPES = ("float32", "input")
@@ -29,7 +32,15 @@ class Config:
         InputError: a value is outside its range.
     """
 
-    solver: str = option("tv", "Method that fills in the thin slices.", choices=SOLVER_NAMES)
+    solver: str = option(
+        AUTOMATIC,
+        "Method that fills in the thin slices; auto takes warmstart for one scan whose slices "
+        "are like those that it was trained on, tv for all others.",
+        choices=SOLVER_CHOICES,
+    )
+    prior: str = option(
+        BUILTIN_PRIOR, "Prior of the solvers that need one: a name or a folder.", unit="NAME|DIR"
+    )
     spacing_mm: float | None = option(
         None, "Distance between thin slices [default: 1 mm].", flag="--spacing", unit="MM"
     )
@@ -77,7 +88,7 @@ class Config:
 
 
 _CHOICES = {
-    "solver": SOLVER_NAMES,
+    "solver": SOLVER_CHOICES,
     "profile": PROFILE_NAMES,
     "lock": LOCK_NAMES,
     "output_type": OUTPUT_TYPES,

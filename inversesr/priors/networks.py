@@ -17,6 +17,7 @@ from inversesr.priors.bundle import NetworkCard
 # name in prior.json -> where the class lives
 CLASSES = {
     "AutoencoderKL": "monai.networks.nets",
+    "BrainMaskNet": "inversesr.priors.brainmask",
     "DiffusionModelUNet": "monai.networks.nets",
 }
 Shapes = dict[str, tuple[int, ...]]

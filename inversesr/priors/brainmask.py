@@ -25,7 +25,7 @@ from inversesr.volume import Grid, Image, Volume
 
 SPACING_MM = 2.0
 # channels and residual blocks at 4, 8, 16 and 32 mm
-WIDTHS, N_BLOCKS = (16, 32, 64, 96), (1, 2, 2, 2)
+WIDTHS, N_BLOCKS = (16, 32, 64, 96), (0, 2, 2, 2)
 # percentiles of a scan that become 0 and 1 before the network, and where brighter ones are cut
 LOW_QUANTILE, HIGH_QUANTILE = 0.005, 0.99
 BRIGHTEST = 1.5
@@ -236,9 +236,13 @@ def from_ras(mask: Mask, order: tuple[int, ...], flips: tuple[int, ...]) -> Mask
 
 def one_piece(mask: Mask) -> Mask:
     """Keep the largest component and fill what it encloses."""
-    labels, n = ndimage.label(mask)
+    pieces, n = ndimage.label(mask)
     if n == 0:
         return mask
-    sizes = np.bincount(labels.ravel())
-    largest = labels == 1 + int(np.argmax(sizes[1:]))
-    return np.asarray(ndimage.binary_fill_holes(largest), dtype=np.bool_)
+    largest = 1 + int(np.argmax(np.bincount(pieces.ravel())[1:]))
+    box = ndimage.find_objects(pieces, max_label=largest)[-1]
+    # what is connected with the rim about the box is outside, and all the rest is not
+    outside, _ = ndimage.label(np.pad(pieces[box] != largest, 1, constant_values=True))
+    whole = np.zeros(mask.shape, dtype=np.bool_)
+    whole[box] = (outside != outside[0, 0, 0])[1:-1, 1:-1, 1:-1]
+    return whole

@@ -192,18 +192,21 @@ def draw_example(heads: list[Head], config: HeadConfig, generator: torch.Generat
 def sample_labels(head: Head, config: HeadConfig, generator: torch.Generator) -> torch.Tensor:
     """Sample a moved, scaled and bent label map at 2 mm by the nearest voxel."""
     linear = draw_linear(config, generator)
-    axes = [(torch.arange(n) - (n - 1) / 2.0) * SPACING_MM for n in config.shape]
-    offsets = torch.meshgrid(*axes, indexing="ij")
-    inside, index = torch.ones(config.shape, dtype=torch.bool), torch.zeros((), dtype=torch.long)
+    offsets = [
+        ((torch.arange(n) - (n - 1) / 2.0) * SPACING_MM).reshape([-1, 1, 1][: 3 - axis])
+        for axis, n in enumerate(config.shape)
+    ]
+    inside = torch.ones(config.shape, dtype=torch.bool)
+    index = torch.zeros(config.shape, dtype=torch.int32)
     for axis, n in enumerate(head.labels.shape):
         shift = config.shift_mm[axis] * uniform(-1.0, 1.0, generator)
         knots = config.bending_mm * torch.randn((5, 5, 5), generator=generator)
-        position = enlarge(knots, torch.Size(config.shape)) + shift
+        position = enlarge(knots, torch.Size(config.shape)).add_(shift)
         for other in range(3):
-            position = torch.add(position, offsets[other], alpha=float(linear[axis, other]))
-        voxel = (position / head.spacing_mm[axis] + head.centre[axis]).round().long()
+            position += linear[axis, other] * offsets[other]
+        voxel = (position / head.spacing_mm[axis] + head.centre[axis]).round_().int()
         inside &= (voxel >= 0) & (voxel < n)
-        index = index * n + voxel.clamp(0, n - 1)
+        index = index.mul_(n).add_(voxel.clamp_(0, n - 1))
     return head.labels.flatten()[index].long() * inside
 
 
@@ -262,6 +265,8 @@ def draw_field_of_view(scanned: torch.Tensor, generator: torch.Generator) -> tor
 
 def scale_scanned(image: torch.Tensor, scanned: torch.Tensor) -> torch.Tensor:
     """Scale intensities by those that were scanned; the rest is zero, as padding is."""
+    if scanned.all():
+        return scale_intensities(image)
     scaled = torch.zeros_like(image)
     scaled[scanned] = scale_intensities(image[scanned])
     return scaled

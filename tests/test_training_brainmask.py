@@ -7,8 +7,10 @@ import torch
 
 from inversesr.errors import InputError
 from inversesr.priors.brainmask import BrainMaskNet
+from inversesr.priors.networks import load_network
 from inversesr.training.brainmask import (
     BrainMaskConfig,
+    brainmask_card,
     brainmask_loss,
     is_label_map,
     soft_dice,
@@ -56,6 +58,14 @@ def test_training_runs_from_label_maps_to_averaged_weights(data_dir, tmp_path):
     header, row = (tmp_path / "run" / "validation.csv").read_text().splitlines()
     assert header == "step,mean_dice,lowest_dice"
     assert all(0.0 <= float(value) <= 1.0 for value in row.split(",")[1:])
+
+
+def test_the_card_of_the_network_builds_it_again_and_takes_its_weights():
+    net = BrainMaskNet(CONFIG.widths, CONFIG.n_blocks)
+    tensors = {name: tensor.half() for name, tensor in net.state_dict().items()}
+    built = load_network(brainmask_card(CONFIG), tensors, partial=False)
+    x = torch.rand((1, 1, 8, 8, 8), generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(built.float()(x), net(x), atol=1e-2)
 
 
 def test_the_same_seed_trains_the_same_network(data_dir, tmp_path):

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from inversesr.errors import InputError
 from inversesr.priors.brainmask import N_BLOCKS, WIDTHS, BrainMaskNet
+from inversesr.priors.bundle import NetworkCard
 from inversesr.training import loop
 from inversesr.training.heads import Example, Head, HeadConfig, draw_example, read_heads
 from inversesr.training.scans import LABEL_WORDS, find_scans
@@ -87,6 +88,12 @@ def train_brainmask(
         lambda model: validate(model, examples, config.dtype),
     )
     return loop.train(task, config.schedule, output_dir, resume=resume)
+
+
+def brainmask_card(config: BrainMaskConfig) -> NetworkCard:
+    """Return what `prior.json` says of the trained network."""
+    arguments = {"widths": list(config.widths), "n_blocks": list(config.n_blocks)}
+    return NetworkCard(BrainMaskNet.__name__, arguments, "brainmask.safetensors")
 
 
 def is_label_map(path: Path) -> bool:

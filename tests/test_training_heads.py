@@ -11,6 +11,7 @@ from inversesr.training.heads import (
     Head,
     HeadConfig,
     add_noise,
+    box_of_content,
     break_tissues,
     draw_example,
     draw_field_of_view,
@@ -27,7 +28,7 @@ STILL = HeadConfig(
     shape=(16, 16, 16), rotation_degrees=0.0, scaling=0.0, bending_mm=0.0, shift_mm=(0, 0, 0)
 )
 CALM = replace(
-    STILL, stripped=0.0, thick=0.0, partial=0.0, noisy=0.0,
+    STILL, stripped=0.0, cropped=0.0, thick=0.0, partial=0.0, noisy=0.0,
     contrast=SyntheticConfig(stripped=0.0, texture=0.0, lesions=0.0, blur=0.31),
 )  # fmt: skip
 
@@ -126,6 +127,19 @@ def test_a_field_of_view_is_a_slab():
         seen = draw_field_of_view(torch.ones((10, 10, 10), dtype=torch.bool), generator(seed))
         filled = [seen.any(dim=2).any(dim=1), seen.any(dim=2).any(dim=0), seen.any(1).any(0)]
         assert int(seen.sum()) == np.prod([int(f.sum()) for f in filled])
+
+
+def test_a_stripped_head_may_be_cropped_to_its_brain():
+    config = replace(CALM, stripped=1.0, cropped=1.0)
+    example = draw_example([small_head()], config, generator())
+    found = example.brain[0, 0].nonzero()
+    sides = found.max(dim=0).values - found.min(dim=0).values + 1
+    assert int(example.scanned.sum()) == int(sides.prod()) < example.scanned.numel()
+    assert (example.scanned[example.brain > 0] == 1).all()
+
+
+def test_the_box_of_nothing_is_everything():
+    assert box_of_content(torch.zeros((3, 4, 5), dtype=torch.bool)).all()
 
 
 def test_breaking_tissues_leaves_the_brain_and_the_background_alone():

@@ -77,6 +77,7 @@ class HeadConfig:
         shift_mm: Largest distance along each axis from the middle of the brain to that of the
             window.
         stripped: Share of heads of which only the brain is left.
+        cropped: Share of these that are cropped to the brain.
         tissues: Most kinds of tissue into which each label outside the brain is broken.
         thick: Share of heads with thick slices.
         min_thickness_mm: Thinnest of these.
@@ -93,6 +94,7 @@ class HeadConfig:
     bending_mm: float = 3.0
     shift_mm: tuple[float, float, float] = (15.0, 25.0, 35.0)
     stripped: float = 0.2
+    cropped: float = 0.5
     tissues: int = 4
     thick: float = 0.6
     min_thickness_mm: float = 2.0
@@ -173,7 +175,8 @@ def draw_example(heads: list[Head], config: HeadConfig, generator: torch.Generat
     labels = sample_labels(head, config, generator)
     inside = labels >= INSIDE
     labels = torch.where(inside, labels - INSIDE, labels)
-    if happens(config.stripped, generator):
+    stripped = happens(config.stripped, generator)
+    if stripped:
         labels = torch.where(inside, labels, 0)
     labels = break_tissues(labels, config.tissues, generator)
     image = paint(labels, config.contrast, generator)
@@ -182,7 +185,10 @@ def draw_example(heads: list[Head], config: HeadConfig, generator: torch.Generat
         image = thicken(image, thickness_mm, integer(3, generator))
     if happens(config.noisy, generator):
         image = add_noise(image, uniform(0.0, config.max_noise, generator), generator)
-    scanned = torch.ones(labels.shape, dtype=torch.bool)
+    if stripped and happens(config.cropped, generator):
+        scanned = box_of_content(labels > 0)
+    else:
+        scanned = torch.ones(labels.shape, dtype=torch.bool)
     if happens(config.partial, generator):
         scanned = draw_field_of_view(scanned, generator)
     image = scale_scanned(image, scanned)
@@ -251,6 +257,18 @@ def add_noise(image: torch.Tensor, sigma: float, generator: torch.Generator) -> 
     """Take the magnitude of an image with complex noise."""
     real = image + sigma * torch.randn(image.shape, generator=generator)
     return torch.hypot(real, sigma * torch.randn(image.shape, generator=generator))
+
+
+def box_of_content(content: torch.Tensor) -> torch.Tensor:
+    """Mark the smallest box that holds all marked voxels; everything if there are none."""
+    box = torch.ones_like(content)
+    for axis, others in enumerate(((1, 2), (0, 2), (0, 1))):
+        filled = content.any(dim=others[1]).any(dim=others[0]).nonzero()
+        if len(filled):
+            box.narrow(axis, 0, int(filled[0])).fill_(value=False)
+            end = int(filled[-1]) + 1
+            box.narrow(axis, end, box.shape[axis] - end).fill_(value=False)
+    return box
 
 
 def draw_field_of_view(scanned: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

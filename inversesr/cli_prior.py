@@ -83,7 +83,10 @@ def fetch(name: Annotated[str, typer.Argument(help="Name of a public prior.")]) 
 @app.command()
 def train(  # noqa: PLR0913  (one argument a flag)
     stage: Annotated[
-        str, typer.Argument(metavar="STAGE", help="warmstart, autoencoder, denoiser or export.")
+        str,
+        typer.Argument(
+            metavar="STAGE", help="warmstart, brainmask, autoencoder, denoiser, export."
+        ),
     ],
     more: Annotated[list[Path] | None, typer.Argument(metavar="DIR...", hidden=True)] = None,
     *,

@@ -85,7 +85,7 @@ def train(  # noqa: PLR0913  (one argument a flag)
     stage: Annotated[
         str,
         typer.Argument(
-            metavar="STAGE", help="warmstart, brainmask, autoencoder, denoiser, export."
+            metavar="STAGE", help="warmstart, brainmask, autoencoder, denoiser or export."
         ),
     ],
     more: Annotated[list[Path] | None, typer.Argument(metavar="DIR...", hidden=True)] = None,

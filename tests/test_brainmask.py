@@ -12,6 +12,7 @@ from inversesr.priors.brainmask import (
     brain_mask,
     brain_probability,
     one_piece,
+    pad,
     respace,
     respacing_matrix,
     scale_intensities,
@@ -154,6 +155,15 @@ def test_probability_is_unchanged_by_resampling_where_nothing_has_to_be_resample
     data = torch.rand((16, 16, 16), generator=torch.Generator().manual_seed(0))
     found = brain_probability(Bright(), data, [SPACING_MM] * 3)
     assert torch.allclose(found, torch.sigmoid(40.0 * (scale_intensities(data) - 0.5)), atol=1e-6)
+
+
+def test_padding_lies_on_both_sides_alike_and_is_found_again():
+    x = torch.rand((5, 8, 11), generator=torch.Generator().manual_seed(0))
+    padded, place = pad(x, 8)
+    assert padded.shape == (1, 1, 8, 8, 16)
+    assert torch.equal(padded[0, 0][place], x)
+    assert [side.start for side in place] == [1, 0, 2]
+    assert float(padded.sum()) == pytest.approx(float(x.sum()))
 
 
 def test_a_blank_image_is_scaled_to_zero():

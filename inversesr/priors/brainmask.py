@@ -132,12 +132,11 @@ def brain_probability(
     """
     lengths = [round_up(n * s / SPACING_MM) for n, s in zip(data.shape, spacing_mm, strict=True)]
     coarse = respace(data, spacing_mm, lengths, [SPACING_MM] * 3)
-    x = pad(scale_intensities(coarse), net.multiple)
+    x, place = pad(scale_intensities(coarse), net.multiple)
     dtype = next(net.parameters()).dtype
     with torch.no_grad():
         probability = torch.sigmoid(net(x.to(dtype)))[0, 0]
-    inside = probability[: lengths[0], : lengths[1], : lengths[2]]
-    return respace(inside, [SPACING_MM] * 3, data.shape, spacing_mm)
+    return respace(probability[place], [SPACING_MM] * 3, data.shape, spacing_mm)
 
 
 def respace(
@@ -189,10 +188,19 @@ def scale_intensities(x: torch.Tensor) -> torch.Tensor:
     return ((x - low) / (high - low).clamp(min=1e-12)).clamp(0.0, BRIGHTEST)
 
 
-def pad(x: torch.Tensor, multiple: int) -> torch.Tensor:
-    """Add zeros at the end of each axis up to a multiple, shape (1, 1, ...)."""
-    padding = [amount for n in reversed(x.shape) for amount in (0, -n % multiple)]
-    return functional.pad(x[None, None], padding)
+def pad(x: torch.Tensor, multiple: int) -> tuple[torch.Tensor, tuple[slice, ...]]:
+    """Add zeros about an image up to a multiple of voxels.
+
+    They are added on both sides alike, because a network feels where the volume ends.
+
+    Returns:
+        Padded image, shape (1, 1, ...), and where the image is in it.
+    """
+    before = [(-n % multiple) // 2 for n in x.shape]
+    after = [-n % multiple - b for n, b in zip(x.shape, before, strict=True)]
+    amounts = [amount for axis in (2, 1, 0) for amount in (before[axis], after[axis])]
+    place = tuple(slice(b, b + n) for b, n in zip(before, x.shape, strict=True))
+    return functional.pad(x[None, None], amounts), place
 
 
 def ras_order(grid: Grid) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -142,6 +142,7 @@ def validation_examples(heads: list[Head], config: BrainMaskConfig) -> list[Exam
         min_thickness_mm=VALIDATION_THICKNESS_MM,
         max_thickness_mm=VALIDATION_THICKNESS_MM,
         partial=0.0,
+        cropped=0.0,
     )
     return [
         draw_example([head], thick, torch.Generator().manual_seed(1_000 * number + repeat))

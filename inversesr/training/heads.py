@@ -92,7 +92,7 @@ class HeadConfig:
     rotation_degrees: float = 20.0
     scaling: float = 0.15
     bending_mm: float = 3.0
-    shift_mm: tuple[float, float, float] = (15.0, 25.0, 35.0)
+    shift_mm: tuple[float, float, float] = (25.0, 30.0, 40.0)
     stripped: float = 0.2
     cropped: float = 0.5
     tissues: int = 4

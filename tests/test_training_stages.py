@@ -129,7 +129,7 @@ def test_folders_may_follow_one_another(run_dir, data_dir, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("nothing",), "expected one of warmstart, autoencoder, denoiser"),
+        (("nothing",), "expected one of warmstart, autoencoder, brainmask, denoiser"),
         (("warmstart",), "no NIfTI file"),
         (("denoiser", "--data", "DATA"), "prior train autoencoder"),
         (("warmstart", "--config", "none.toml"), "missing"),

@@ -1,7 +1,7 @@
 """What operators, priors and solvers must offer to be exchangeable."""
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
@@ -38,8 +38,15 @@ class Prior(Protocol):
     Images are (X, Y, Z) tensors with intensities in [0, 1]; latents have shape latent_shape.
     """
 
-    grid: Grid
-    latent_shape: Shape
+    @property
+    def grid(self) -> Grid:
+        """Where images lie."""
+        ...
+
+    @property
+    def latent_shape(self) -> Shape:
+        """Shape of a latent."""
+        ...
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         """Return the latent of an image."""
@@ -63,7 +70,9 @@ class Solution:
         status: "converged", "closed form" or "stopped after N steps".
         n_steps: Iterations done.
         history: Figures by iteration, such as {"residual_rms": [...]}.
-        z: Latent behind x, for solvers with a prior.
+        z: Latent behind x, for solvers with a prior; one a sample where samples were drawn.
+        samples: Images drawn from the posterior, shape (n, *A.in_shape), or None.
+        facts: What else was found, such as conditioning variables in their natural units.
     """
 
     x: torch.Tensor
@@ -71,3 +80,5 @@ class Solution:
     n_steps: int
     history: dict[str, list[float]] = field(default_factory=dict)
     z: torch.Tensor | None = None
+    samples: torch.Tensor | None = None
+    facts: dict[str, Any] = field(default_factory=dict)

@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from inversesr.errors import InputError
 from inversesr.priors.bundle import CARD_NAME, PriorCard, VariableCard, grid_of, parse_card
 from inversesr.priors.chunked import DEFAULT_SLAB_VOXELS, decode_in_slabs, encode_in_slabs
-from inversesr.priors.shallow_features import shallow_features
 from inversesr.priors.lean_autograd import lean_copy
 from inversesr.priors.networks import boundary_layers, fast_dtype, hold_in, load_network
 from inversesr.priors.schedule import (
@@ -28,6 +27,7 @@ from inversesr.priors.schedule import (
     make_schedule,
     timestep_path,
 )
+from inversesr.priors.shallow_features import shallow_features
 from inversesr.volume import Grid
 from inversesr.weights import check_file, find_prior, load_tensors, read_json
 

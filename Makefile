@@ -21,6 +21,7 @@ check: $(READY)
 bench: $(READY)
 	$(BIN)/inversesr bench
 	$(BIN)/inversesr bench --scaling
+	$(BIN)/inversesr bench --networks
 
 # torch first and by version: a plain `torch` would bring gigabytes of CUDA that a CPU never uses
 $(READY): pyproject.toml

@@ -56,6 +56,7 @@ def measure_networks(
     variants: Sequence[str] = VARIANTS,
     card: Mapping[str, Any] | None = None,
     n_threads: int | None = None,
+    progress: Callable[[NetworkCost], None] = lambda _row: None,
 ) -> list[NetworkCost]:
     """Measure operations one after the other.
 
@@ -64,6 +65,7 @@ def measure_networks(
         variants: Names in VARIANTS.
         card: Content of a `prior.json`; None takes the UK Biobank brain LDM.
         n_threads: Threads of each process; None takes torch's default.
+        progress: Called with each row as it is done.
 
     Returns:
         One row for each operation and variant.
@@ -79,6 +81,7 @@ def measure_networks(
                     task = pool.submit(_measure, content, operation, variant, n_threads)
                     row = task.result()
             rows.append(row)
+            progress(row)
     return rows
 
 

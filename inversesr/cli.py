@@ -3,8 +3,7 @@
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import Field, asdict, fields
 from enum import Enum
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from inversesr import cli_prior
+from inversesr.cli_bench import bench
 from inversesr.cli_output import (
     Force,
     Json,
@@ -21,10 +21,9 @@ from inversesr.cli_output import (
     progress_bar,
     warn,
 )
-from inversesr.config import SOLVER_NAMES, Config, SimulateConfig
+from inversesr.config import Config, SimulateConfig
 
 if TYPE_CHECKING:
-    from inversesr.benchmark import Row
     from inversesr.job import Outputs
     from inversesr.pipeline import Result
 
@@ -37,6 +36,7 @@ app = typer.Typer(
 )
 
 app.add_typer(cli_prior.app, name="prior")
+app.command()(bench)
 
 
 def with_options(config: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -186,42 +186,6 @@ def demo(
 
 
 @app.command()
-def bench(
-    truths: Annotated[
-        list[Path] | None,
-        typer.Argument(metavar="TRUTH...", help="Thin-slice images [default: the demo's head]."),
-    ] = None,
-    *,
-    solver: Annotated[
-        list[str] | None, typer.Option(help="Solver; may be repeated [default: all].")
-    ] = None,
-    thickness: Annotated[
-        list[float] | None,
-        typer.Option(metavar="MM", help="Slice thickness; may be repeated [default: 4]."),
-    ] = None,
-    profile: Annotated[str, typer.Option(help="Slice profile.")] = "rect",
-    scaling: Annotated[
-        bool, typer.Option("--scaling", help="Time scans of growing size instead.")
-    ] = False,
-    as_json: Json = False,
-) -> None:
-    """Compare solvers on degraded images: quality, seconds and peak memory of each process."""
-    with failing_in_one_sentence():
-        from inversesr.benchmark import compare_solvers, measure_scaling
-
-        solvers = solver or list(SOLVER_NAMES)
-        show = _print_nothing if as_json else _print_row
-        if scaling:
-            rows = measure_scaling(solvers, show)
-        else:
-            tasks = [SimulateConfig(thickness_mm=t, profile=profile) for t in thickness or [4.0]]
-            with given_or_demo_head(truths) as images:
-                rows = compare_solvers(images, tasks, solvers, show)
-        if as_json:
-            print_json({"rows": [asdict(row) for row in rows]})
-
-
-@app.command()
 def doctor(*, as_json: Json = False) -> None:
     """Say what this installation can do, what is missing, and what mends it."""
     from inversesr.doctor import examine
@@ -238,18 +202,6 @@ def doctor(*, as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-@contextmanager
-def given_or_demo_head(images: list[Path] | None) -> Iterator[list[Path]]:
-    """Give the images named by the user, else the demo's head."""
-    if images:
-        yield images
-        return
-    from inversesr.demo import demo_head
-
-    with demo_head() as head:
-        yield [head]
-
-
 def _describe(result: "Result", outputs: "Outputs") -> None:
     grid = result.volume.grid
     size = " x ".join(str(n) for n in grid.shape)
@@ -264,18 +216,6 @@ def _describe(result: "Result", outputs: "Outputs") -> None:
             f"{source.scan.name}: differs from the measured slices by at most {share:.2g} "
             "of the intensity range"
         )
-
-
-def _print_nothing(_row: "Row") -> None:
-    """Keep standard output for the one JSON object."""
-
-
-def _print_row(row: "Row") -> None:
-    typer.echo(
-        f"{row.task:42s} {row.solver:8s} PSNR {row.psnr_db:6.2f} dB  SSIM {row.ssim:.4f}  "
-        f"residual {row.unlocked:.1e} -> {row.residual:.1e}  {row.n_voxels / 1e6:5.1f} M voxels  "
-        f"{row.seconds:6.1f} s (lock {row.lock_seconds:.2f} s)  {row.peak_gib:.2f} GiB"
-    )
 
 
 def main() -> None:

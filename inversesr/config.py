@@ -7,7 +7,8 @@ from typing import Any
 from inversesr.errors import InputError
 
 PROFILE_NAMES = ("rect", "gaussian", "slr")
-SOLVER_NAMES = ("spline", "tv")
+SOLVER_NAMES = ("spline", "tv", "warmstart")
+BUILTIN_PRIOR = "builtin"
 LOCK_NAMES = ("exact", "noise", "off")
 DEVICE_NAMES = ("auto", "cpu", "cuda")
 OUTPUT_TYPES = ("float32", "input")
@@ -30,6 +31,9 @@ class Config:
     """
 
     solver: str = option("tv", "Method that fills in the thin slices.", choices=SOLVER_NAMES)
+    prior: str = option(
+        BUILTIN_PRIOR, "Prior of the solvers that need one: a name or a folder.", unit="NAME|DIR"
+    )
     spacing_mm: float | None = option(
         None, "Distance between thin slices [default: 1 mm].", flag="--spacing", unit="MM"
     )

@@ -25,6 +25,7 @@ from inversesr.errors import InputError
 from inversesr.nifti import Scan
 from inversesr.noise import SIGMA_PER_MAD, estimate_noise
 from inversesr.operators.compose import Composed, Stacked, Weighted
+from inversesr.operators.conjugate_gradient import conjugate_gradient
 from inversesr.operators.resample import RigidResample
 from inversesr.protocols import Operator, Solution
 from inversesr.solvers.spline import spline
@@ -36,6 +37,8 @@ LEAST_COVERAGE = 0.99
 LEAST_COMMON_VOXELS = 1000
 # Noise below this share of the range is rounding.
 LEAST_NOISE_SHARE = 1e-3
+# Conjugate gradient steps of the unregularised fit by which noise is judged.
+N_FIRST_STEPS = 4
 # The first round registers to the first scan, the next ones to what was fused so far.
 N_ROUNDS = 2
 # A stack is cut to the mask with this margin, for slices that stick out of it.
@@ -108,6 +111,7 @@ def fuse(
         stacks = [_whole_stack(scans[0], acquisitions[0], fine, x)]
         for scan, acquisition, pose in list(zip(scans, acquisitions, poses, strict=True))[1:]:
             stacks.append(_moved_stack(scan, acquisition, pose, (fixed.grid, region), x, fine))
+        x = _first_fit(stacks, x)
         stacks = [_with_noise(stack, x, config.noise) for stack in stacks]
         report = partial(progress, f"fusing, round {n_round}")
         solution = tv_stacks(*_whitened(stacks), x, 1.0, report)
@@ -180,6 +184,12 @@ def _gain_and_offset(y: torch.Tensor, reference: torch.Tensor) -> tuple[float, f
     y, reference = y.double(), reference.double()
     gain = float(reference.std() / y.std().clamp_min(1e-12))
     return gain, float(reference.mean()) - gain * float(y.mean())
+
+
+def _first_fit(stacks: list[Stack], x: torch.Tensor) -> torch.Tensor:
+    """Least squares from all stacks, stopped early: what is left then is noise and motion."""
+    A, y = _whitened([replace(stack, sigma=1.0) for stack in stacks])
+    return conjugate_gradient(lambda d: A.adjoint(A(d)), A.adjoint(y), x, N_FIRST_STEPS, 1e-3)
 
 
 def _with_noise(stack: Stack, x: torch.Tensor, stated: float | None) -> Stack:

@@ -23,7 +23,8 @@ from inversesr.config import Config
 from inversesr.errors import InputError
 from inversesr.machine import peak_memory_bytes
 from inversesr.nifti import read_mask, read_scan, stem, write_volume
-from inversesr.pipeline import Progress, Result, Source, restore
+from inversesr.pipeline import Result, Source, restore
+from inversesr.protocols import Progress
 from inversesr.report import has_report_packages, write_report
 
 NOT_FOR_DIAGNOSIS = "Research use only: not for diagnosis."

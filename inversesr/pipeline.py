@@ -1,31 +1,22 @@
 """From scans to a restored image: the whole way on one screen, without disk or terminal."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
 import torch
 
-from inversesr.acquisition import (
-    Acquisition,
-    describe_acquisition,
-    fine_grid,
-    forward_operator,
-)
+from inversesr.acquisition import Acquisition, describe_acquisition
 from inversesr.config import Config
 from inversesr.consistency import Agreement, agreement, lock
 from inversesr.errors import InputError
 from inversesr.fusion import Fusion, fuse
 from inversesr.nifti import Scan, to_image
 from inversesr.noise import estimate_noise
-from inversesr.operators.separable import SeparableOperator
-from inversesr.protocols import Solution
-from inversesr.solvers.spline import spline
-from inversesr.solvers.tv import tv
+from inversesr.protocols import Progress
+from inversesr.solvers.by_name import Task, solve
 from inversesr.volume import Image, Volume
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,14 +118,14 @@ def choose_device(name: str) -> torch.device:
 def _restore_one(scan: Scan, config: Config, progress: Progress, device: torch.device) -> Result:
     start = perf_counter()
     acquisition = describe_acquisition(scan, config)
-    fine = fine_grid(scan.volume.grid, acquisition)
-    A = forward_operator(scan.volume.grid, fine, acquisition)
     sigma = config.noise
     if sigma is None:
         sigma = estimate_noise(scan.volume, acquisition.slice_axis)
     y = torch.from_numpy(scan.volume.data).to(device)
+    task = Task(y, scan.volume.grid, acquisition, sigma)
+    A = task.A
     prepared = perf_counter()
-    solution = _solve(A, y, (scan, acquisition, sigma), config.solver, progress)
+    solution = solve(task, config, progress)
     solved = perf_counter()
     # plain interpolation is the baseline: what people get today, without the lock
     locking = "off" if config.solver == "spline" else config.lock
@@ -149,25 +140,8 @@ def _restore_one(scan: Scan, config: Config, progress: Progress, device: torch.d
         "lock": perf_counter() - solved,
     }
     source = Source(scan, acquisition, sigma, before, after)
-    volume = Volume(x.cpu().numpy(), fine)
+    volume = Volume(x.cpu().numpy(), task.fine)
     return Result(volume, (source,), config, solution.status, solution.history, locking, seconds)
-
-
-def _solve(
-    A: SeparableOperator,
-    y: torch.Tensor,
-    known: tuple[Scan, Acquisition, float],
-    solver: str,
-    progress: Progress,
-) -> Solution:
-    scan, acquisition, sigma = known
-    fine = fine_grid(scan.volume.grid, acquisition)
-    x0 = spline(y, scan.volume.grid, fine)
-    if solver == "spline":
-        return Solution(x0, "closed form", 0)
-    return tv(
-        A, y, x0, sigma, acquisition.slice_axis, lambda done, total: progress("tv", done, total)
-    )
 
 
 def _fused_result(fusion: Fusion, config: Config, seconds: float) -> Result:

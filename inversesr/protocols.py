@@ -1,5 +1,6 @@
 """What operators, priors and solvers must offer to be exchangeable."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -8,6 +9,8 @@ import torch
 from inversesr.volume import Grid
 
 Shape = tuple[int, ...]
+# called with a phase, the steps done and their total
+Progress = Callable[[str, int, int], None]
 
 
 class Operator(Protocol):

@@ -60,3 +60,12 @@ def test_the_prox_is_that_of_a_dense_solver():
     right = x0.reshape(-1) / r2 + M.T @ y.reshape(-1) / sigma2
     expected = torch.linalg.solve(left, right).reshape(A.in_shape)
     torch.testing.assert_close(prox(A, x0, y, (r2, sigma2)), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_steps_after_the_solution_of_a_singular_system_change_nothing():
+    eigenvalues = torch.tensor([0.0, 0.0, 1.0, 1.0, 2.0, 3.0])
+    b = eigenvalues * torch.tensor([5.0, -3.0, 0.7, 1.3, -0.2, 0.9])
+    x0 = torch.tensor([0.3, -0.1, 1.7, 0.4, 2.2, -1.1])
+    x = conjugate_gradient(lambda d: eigenvalues * d, b, x0, 50)
+    torch.testing.assert_close(x[:2], x0[:2], rtol=0.0, atol=1e-5)
+    torch.testing.assert_close(eigenvalues * x, b)

@@ -25,17 +25,17 @@ LAYERS = (
         "priors.",
         "solvers.",
         "fusion",
-        "simulate",
+        "simulation",
         "evaluation",
     ),
     ("pipeline",),
     ("report", "training."),
     ("job",),
     ("files", "notebook", "demo", "doctor", "batch", "benchmark", "benchmark_networks"),
-    ("", "cli_output", "cli_prior", "cli"),
+    ("", "cli_output", "cli_prior", "cli_bench", "cli"),
     ("__main__",),
 )
-COMMAND_LINE = {"cli", "cli_output", "cli_prior"}
+COMMAND_LINE = {"cli", "cli_output", "cli_prior", "cli_bench"}
 # Packages that only some modules may import, even inside a function.
 OWNERS = {
     "nibabel": {"nifti", "training.scans"},
@@ -47,7 +47,7 @@ OWNERS = {
 }
 # The command line starts without these; a function imports them when it needs them.
 SLOW = {"torch", "numpy", "scipy", "nibabel", "monai", "SimpleITK", "skimage", "rich"}
-QUICK_MODULES = ("", "errors", "config", "cli_output", "cli_prior", "cli", "__main__")
+QUICK_MODULES = ("", "errors", "config", "cli_output", "cli_prior", "cli_bench", "cli", "__main__")
 
 
 def module_name(path):

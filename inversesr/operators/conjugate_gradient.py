@@ -9,6 +9,9 @@ import torch
 
 from inversesr.protocols import Operator
 
+# Residuals of this many rounding units of |b| are zero.
+ROUNDING_UNITS = 8.0
+
 
 def conjugate_gradient(
     normal: Callable[[torch.Tensor], torch.Tensor],
@@ -37,7 +40,8 @@ def conjugate_gradient(
     residual = b - normal(x)
     direction = residual
     energy = _inner(residual, residual)
-    floor = tolerance**2 * _inner(b, b)
+    # beyond rounding the residual of a singular system lies in its null space, and steps explode
+    floor = max(tolerance, ROUNDING_UNITS * torch.finfo(b.dtype).eps) ** 2 * _inner(b, b)
     for _ in range(n_steps):
         if energy <= floor:
             break

@@ -11,13 +11,20 @@ voxel alone, so what becomes of a voxel does not depend on how the volume was cr
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise, product
+from pathlib import Path
 
 import torch
 from torch import nn
 from torch.nn import functional
 
+from inversesr.errors import InputError
 from inversesr.priors import haar
+from inversesr.priors.bundle import CARD_NAME, parse_card
+from inversesr.priors.networks import complain_about_tensors
+from inversesr.weights import check_file, find_prior, load_tensors, read_json
 
+# name of the network in prior.json
+ROLE = "warmstart"
 # cosine and sine of the slice phase, at the two voxels that share one Haar coefficient
 N_PHASES = 4
 # brings the average and the seven details, which are far weaker, to about unit size
@@ -277,3 +284,42 @@ def pad(x: torch.Tensor) -> torch.Tensor:
 def crop(x: torch.Tensor, shape: torch.Size) -> torch.Tensor:
     """Take away what `pad` added."""
     return x[: shape[0], : shape[1], : shape[2]]
+
+
+def load_warmstart(name_or_folder: str | Path, device: torch.device) -> WarmStartNet:
+    """Load the warm-start network of a prior, after checking size and hash of its file.
+
+    Args:
+        name_or_folder: Name of an installed prior, or its folder.
+        device: Where to compute.
+
+    Returns:
+        The network, for inference, its weights float32.
+
+    Raises:
+        InputError: the prior has no such network, or its file is missing or damaged.
+    """
+    folder = find_prior(name_or_folder)
+    card = parse_card(read_json(folder / CARD_NAME))
+    part = card.networks.get(ROLE)
+    if part is None or part.file not in card.files:
+        message = (
+            f"prior {card.name!r} has no warm-start network; expected one: "
+            "give another --solver, or --prior builtin"
+        )
+        raise InputError(message)
+    entry = card.files[part.file]
+    check_file(folder / part.file, entry.size, entry.sha256, "pip install --force inversesr")
+    try:
+        shape = WarmStartShape(**part.arguments)
+    except TypeError as error:
+        message = f"prior.json of {card.name!r} does not describe its {part.network}: {error}"
+        raise InputError(message) from error
+    net = WarmStartNet(shape)
+    tensors = load_tensors(folder / part.file)
+    expected = {name: tuple(t.shape) for name, t in net.state_dict().items()}
+    found = {name: tuple(t.shape) for name, t in tensors.items()}
+    complain_about_tensors(expected, found, part.file, partial=False)
+    net.load_state_dict({name: t.float() for name, t in tensors.items()})
+    net.to(device).eval().requires_grad_(requires_grad=False)
+    return net.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload, no-any-return]  # no stub

@@ -10,7 +10,7 @@ import torch
 from inversesr.operators.separable import SeparableOperator
 from inversesr.priors.brain_ldm import BRAIN_LDM
 from inversesr.priors.bundle import parse_card
-from inversesr.priors.counted import CountedPrior
+from inversesr.priors.counted import CountedPrior, count_passes
 from inversesr.priors.gaussian import make_gaussian_prior
 from inversesr.priors.latent_diffusion import assemble_prior
 from inversesr.priors.networks import build_network
@@ -59,11 +59,16 @@ def problem_of(x, sigma=0.0, seed=0, factor=FACTOR, A=None):
     return Problem(A, y, sigma, spline_operator(scan, fine), one, one, torch.ones(shape), 2)
 
 
+def gaussian_counted(prior):
+    """Wrap a Gaussian prior for solvers."""
+    return CountedPrior(prior, prior.schedule)
+
+
 def gaussian_case(sigma=0.02, shape=(6, 5, 8), n_waves=(3, 2, 4), seed=0):
     """Return a Gaussian prior, a problem made from one of its samples, and the true latent."""
     prior = make_gaussian_prior(shape, n_waves)
     z = prior.sample(generator(seed))
-    return CountedPrior(prior), problem_of(prior.decode(z), sigma, seed), z
+    return gaussian_counted(prior), problem_of(prior.decode(z), sigma, seed), z
 
 
 def tiny_card(**changes):
@@ -97,7 +102,7 @@ def tiny_prior(gradients="lean", **changes):
             around = 1.0 if t.ndim == 1 and name.endswith("weight") else 0.0
             scale = 0.1 if t.ndim == 1 else t[0].numel() ** -0.5
             made[role][name] = around + scale * noise
-    return CountedPrior(replace(assemble_prior(card, made), gradients=gradients))
+    return count_passes(replace(assemble_prior(card, made), gradients=gradients))
 
 
 def tiny_case(gradients="lean", sigma=0.01):

@@ -1,8 +1,7 @@
 import pytest
 import torch
-from problems import gaussian_case, generator, one_thread, tiny_prior  # noqa: F401  (a fixture)
+from problems import gaussian_case, gaussian_counted, generator, one_thread, tiny_prior  # noqa: F401  (a fixture)
 
-from inversesr.priors.counted import CountedPrior
 from inversesr.priors.gaussian import make_gaussian_prior
 from inversesr.priors.schedule import CLEAN, add_noise
 from inversesr.solver_options import SolverOptions
@@ -64,7 +63,7 @@ def test_samples_have_the_spread_of_the_prior_and_their_mean_a_smaller_one():
 @pytest.mark.parametrize("t", [150, 400])
 def test_clean_latents_drawn_from_a_noisy_one_have_the_conditional_law(t):
     gaussian = make_gaussian_prior((8, 8, 8), (4, 4, 4), decay=0.0)
-    prior = CountedPrior(gaussian)
+    prior = gaussian_counted(gaussian)
     signal, noise = gaussian.schedule.level(t)
     z_t = add_noise(gaussian.schedule, gaussian.sample(generator()), t, torch.ones(1, 4, 4, 4))
     g = generator(3)

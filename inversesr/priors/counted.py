@@ -1,39 +1,24 @@
 """A prior that counts its passes, forward and backward: a cost that no machine changes."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from inversesr.errors import InputError
 from inversesr.priors.bundle import VariableCard
+from inversesr.priors.latent_diffusion import LatentDiffusionPrior
+from inversesr.priors.lean_autograd import lean_copy
 from inversesr.priors.schedule import Schedule
+from inversesr.priors.shallow_features import shallow_features
 from inversesr.protocols import Prior, Shape
 from inversesr.volume import Grid
 
-
-class DescribedPrior(Prior, Protocol):
-    """A prior that also says what solvers have to know of it."""
-
-    @property
-    def schedule(self) -> Schedule | None:
-        """Noise levels of the denoiser, or None without one."""
-        ...
-
-    @property
-    def variables(self) -> tuple[VariableCard, ...]:
-        """Conditioning variables."""
-        ...
-
-    @property
-    def reconstruction_rmse(self) -> float:
-        """Error of decoding an encoded image, in [0, 1]."""
-        ...
-
-    def features(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return perceptual features of an image, none where the prior has none."""
-        ...
+# Autoencoders of this kind lose a few hundredths of the range.
+UNMEASURED_RMSE = 0.03
+Extractor = Callable[[Tensor], tuple[Tensor, ...]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,12 +27,20 @@ class CountedPrior:
 
     Attributes:
         inner: The prior that does the work.
+        noise_levels: Noise levels of its denoiser, or None without one.
+        variables: Conditioning variables, in the order in which the denoiser takes them.
+        reconstruction_rmse: Error of decoding an encoded image, in [0, 1].
+        extract: Image -> perceptual features, or None without any.
         context: Conditioning variables as the denoiser sees them; None takes their defaults.
         counts: Passes so far: "encode", "decode", "denoise", "features", and the same with
             " backward".
     """
 
-    inner: DescribedPrior
+    inner: Prior
+    noise_levels: Schedule | None
+    variables: tuple[VariableCard, ...] = ()
+    reconstruction_rmse: float = 0.0
+    extract: Extractor | None = None
     context: Tensor | None = None
     counts: Counter[str] = field(default_factory=Counter)
 
@@ -62,26 +55,16 @@ class CountedPrior:
         return self.inner.latent_shape
 
     @property
-    def variables(self) -> tuple[VariableCard, ...]:
-        """Conditioning variables."""
-        return self.inner.variables
-
-    @property
-    def reconstruction_rmse(self) -> float:
-        """Error of decoding an encoded image, in [0, 1]."""
-        return self.inner.reconstruction_rmse
-
-    @property
     def schedule(self) -> Schedule:
         """Noise levels of the denoiser.
 
         Raises:
             InputError: the prior has no denoiser.
         """
-        if self.inner.schedule is None:
+        if self.noise_levels is None:
             message = "this prior has no denoiser; this solver needs one: choose another prior"
             raise InputError(message)
-        return self.inner.schedule
+        return self.noise_levels
 
     def encode(self, x: Tensor) -> Tensor:
         """Return the latent of an image."""
@@ -93,20 +76,21 @@ class CountedPrior:
         self.counts["decode"] += 1
         return self._watched("decode", self.inner.decode(z))
 
-    def features(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return perceptual features of an image."""
-        found = self.inner.features(x)
-        if found:
-            self.counts["features"] += 1
-            self._watched("features", found[-1])
-        return found
-
     def denoise(self, z_t: Tensor, t: int, context: Tensor | None = None) -> Tensor:
         """Return the clean latent expected from the noisy one."""
         known = self.context if context is None else context
         # before the call: a checkpoint that recomputes it never comes to its end
         self.counts["denoise"] += 1
         return self._watched("denoise", self.inner.denoise(z_t, t, known))
+
+    def features(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Return perceptual features of an image, shape (channels, X', Y', Z'); () without any."""
+        if self.extract is None:
+            return ()
+        self.counts["features"] += 1
+        found = self.extract(x)
+        self._watched("features", found[-1])
+        return found
 
     def _watched(self, name: str, result: Tensor) -> Tensor:
         """Count the backward pass through a result when that happens."""
@@ -115,3 +99,38 @@ class CountedPrior:
                 lambda _gradient: self.counts.update([f"{name} backward"])
             )
         return result
+
+
+def count_passes(prior: LatentDiffusionPrior, context: Tensor | None = None) -> CountedPrior:
+    """Wrap a latent diffusion prior for solvers.
+
+    Args:
+        prior: The prior.
+        context: Known conditioning variables as the denoiser sees them; None takes the defaults.
+    """
+    measured = prior.card.reconstruction_rmse
+    return CountedPrior(
+        prior,
+        prior.schedule,
+        prior.card.conditioning.variables,
+        UNMEASURED_RMSE if measured is None else measured,
+        _encoder_features(prior) if prior.card.latent.has_encoder else None,
+        context,
+    )
+
+
+def _encoder_features(prior: LatentDiffusionPrior) -> Extractor | None:
+    """Return what gives the features of a prior's encoder, by its kind of gradients."""
+    if not hasattr(getattr(prior.autoencoder, "encoder", None), "blocks"):
+        return None
+    is_lean, intensity = prior.gradients == "lean", prior.card.intensity
+    network = lean_copy(prior.autoencoder) if is_lean else prior.autoencoder
+    width = intensity.network_high - intensity.network_low
+    mixed = prior.dtype != torch.float32 and not is_lean
+
+    def extract(x: Tensor) -> tuple[Tensor, ...]:
+        seen = (intensity.network_low + width * x.float())[None, None]
+        with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=mixed):
+            return shallow_features(network, seen)
+
+    return extract

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inversesr.priors.bundle import ScheduleCard, VariableCard
+from inversesr.priors.bundle import ScheduleCard
 from inversesr.priors.schedule import Schedule, make_schedule
 from inversesr.protocols import Operator
 from inversesr.volume import Grid
@@ -58,20 +58,6 @@ class GaussianPrior:
     def latent_shape(self) -> tuple[int, ...]:
         """Shape of a latent, (1, waves along X, Y, Z)."""
         return tuple(self.variance.shape)
-
-    @property
-    def variables(self) -> tuple[VariableCard, ...]:
-        """Conditioning variables: none."""
-        return ()
-
-    @property
-    def reconstruction_rmse(self) -> float:
-        """Error of decoding an encoded image of this prior: none."""
-        return 0.0
-
-    def features(self, x: Tensor) -> tuple[Tensor, ...]:  # noqa: ARG002  (as of other priors)
-        """Return features of an image: none."""
-        return ()
 
     def encode(self, x: Tensor) -> Tensor:
         """Return B'(x - m), shape latent_shape."""

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from inversesr.errors import InputError
-from inversesr.priors.bundle import CARD_NAME, PriorCard, VariableCard, grid_of, parse_card
+from inversesr.priors.bundle import CARD_NAME, PriorCard, grid_of, parse_card
 from inversesr.priors.chunked import DEFAULT_SLAB_VOXELS, decode_in_slabs, encode_in_slabs
 from inversesr.priors.lean_autograd import lean_copy
 from inversesr.priors.networks import boundary_layers, fast_dtype, hold_in, load_network
@@ -27,12 +27,8 @@ from inversesr.priors.schedule import (
     make_schedule,
     timestep_path,
 )
-from inversesr.priors.shallow_features import shallow_features
 from inversesr.volume import Grid
 from inversesr.weights import check_file, find_prior, load_tensors, read_json
-
-# Autoencoders of this kind lose a few hundredths of the range.
-UNMEASURED_RMSE = 0.03
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,17 +68,6 @@ class LatentDiffusionPrior:
         """Device on which the networks are."""
         return next(self.autoencoder.parameters()).device
 
-    @property
-    def variables(self) -> tuple[VariableCard, ...]:
-        """Conditioning variables, in the order in which the denoiser takes them."""
-        return self.card.conditioning.variables
-
-    @property
-    def reconstruction_rmse(self) -> float:
-        """Error of decoding an encoded scan, in [0, 1]; a guess where it was not measured."""
-        measured = self.card.reconstruction_rmse
-        return UNMEASURED_RMSE if measured is None else measured
-
     def on_shape(self, shape: tuple[int, int, int]) -> "LatentDiffusionPrior":
         """Return the same free prior for images of another shape.
 
@@ -114,30 +99,15 @@ class LatentDiffusionPrior:
                 "import a checkpoint of the whole autoencoder"
             )
             raise InputError(message)
-        seen = self._seen(x)
+        intensity = self.card.intensity
+        width = intensity.network_high - intensity.network_low
+        seen = (intensity.network_low + width * x.float())[None, None]
         z: Tensor
         if _wants_gradient(x):
             z = self._differentiable(self._lean_autoencoder, self.autoencoder, "encode", seen)[0]
         else:
             z = encode_in_slabs(self.autoencoder, seen, self.slab_voxels)
         return z[0].float() * self.card.latent.scale
-
-    def features(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return what the encoder sees of an image at its two finest levels; differentiable.
-
-        Args:
-            x: Image in [0, 1], shape grid.shape.
-
-        Returns:
-            Tensors of shape (channels, X', Y', Z'), float32; none for a prior without an encoder.
-        """
-        if not self.card.latent.has_encoder:
-            return ()
-        lean = self.gradients == "lean"
-        network = self._lean_autoencoder if lean else self.autoencoder
-        mixed = self.dtype != torch.float32 and not lean
-        with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=mixed):
-            return shallow_features(network, self._seen(x))
 
     def decode(self, z: Tensor) -> Tensor:
         """Return the image of a latent.
@@ -257,12 +227,6 @@ class LatentDiffusionPrior:
             message = f"prior {self.card.name!r} has no denoiser; this needs one"
             raise InputError(message)
         return self.schedule
-
-    def _seen(self, x: Tensor) -> Tensor:
-        """Return an image as the autoencoder wants it."""
-        intensity = self.card.intensity
-        width = intensity.network_high - intensity.network_low
-        return (intensity.network_low + width * x.float())[None, None]
 
     def _network_output(self, z_t: Tensor, t: int, context: Tensor) -> Tensor:
         """Call the denoiser once."""

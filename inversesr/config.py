@@ -8,6 +8,8 @@ from inversesr.errors import InputError
 
 PROFILE_NAMES = ("rect", "gaussian", "slr")
 SOLVER_NAMES = ("spline", "tv", "warmstart")
+AUTOMATIC = "auto"
+SOLVER_CHOICES = (AUTOMATIC, *SOLVER_NAMES)
 BUILTIN_PRIOR = "builtin"
 LOCK_NAMES = ("exact", "noise", "off")
 DEVICE_NAMES = ("auto", "cpu", "cuda")
@@ -30,7 +32,12 @@ class Config:
         InputError: a value is outside its range.
     """
 
-    solver: str = option("tv", "Method that fills in the thin slices.", choices=SOLVER_NAMES)
+    solver: str = option(
+        AUTOMATIC,
+        "Method that fills in the thin slices; auto takes warmstart for one scan whose slices "
+        "are like those that it was trained on, tv for all others.",
+        choices=SOLVER_CHOICES,
+    )
     prior: str = option(
         BUILTIN_PRIOR, "Prior of the solvers that need one: a name or a folder.", unit="NAME|DIR"
     )
@@ -81,7 +88,7 @@ class Config:
 
 
 _CHOICES = {
-    "solver": SOLVER_NAMES,
+    "solver": SOLVER_CHOICES,
     "profile": PROFILE_NAMES,
     "lock": LOCK_NAMES,
     "output_type": OUTPUT_TYPES,

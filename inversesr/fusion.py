@@ -23,9 +23,8 @@ from inversesr.alignment import motion_mm, register_rigid
 from inversesr.config import Config
 from inversesr.errors import InputError
 from inversesr.nifti import Scan
-from inversesr.noise import SIGMA_PER_MAD, estimate_noise
+from inversesr.noise import estimate_noise
 from inversesr.operators.compose import Composed, Stacked, Weighted
-from inversesr.operators.conjugate_gradient import conjugate_gradient
 from inversesr.operators.resample import RigidResample
 from inversesr.protocols import Operator, Solution
 from inversesr.solvers.spline import spline
@@ -37,8 +36,6 @@ LEAST_COVERAGE = 0.99
 LEAST_COMMON_VOXELS = 1000
 # Noise below this share of the range is rounding.
 LEAST_NOISE_SHARE = 1e-3
-# Conjugate gradient steps of the unregularised fit by which noise is judged.
-N_FIRST_STEPS = 4
 # The first round registers to the first scan, the next ones to what was fused so far.
 N_ROUNDS = 2
 # A stack is cut to the mask with this margin, for slices that stick out of it.
@@ -57,7 +54,7 @@ class Stack:
             operator.out_shape.
         motion_mm: Largest displacement that registration found.
         y: Its intensities on the first scan's scale, shape operator.out_shape.
-        sigma: Noise, with what the model cannot explain, on that scale.
+        sigma: Noise on that scale.
     """
 
     scan: Scan
@@ -111,8 +108,7 @@ def fuse(
         stacks = [_whole_stack(scans[0], acquisitions[0], fine, x)]
         for scan, acquisition, pose in list(zip(scans, acquisitions, poses, strict=True))[1:]:
             stacks.append(_moved_stack(scan, acquisition, pose, (fixed.grid, region), x, fine))
-        x = _first_fit(stacks, x)
-        stacks = [_with_noise(stack, x, config.noise) for stack in stacks]
+        stacks = [_with_noise(stack, config.noise) for stack in stacks]
         report = partial(progress, f"fusing, round {n_round}")
         solution = tv_stacks(*_whitened(stacks), x, 1.0, report)
         x = solution.x
@@ -186,22 +182,13 @@ def _gain_and_offset(y: torch.Tensor, reference: torch.Tensor) -> tuple[float, f
     return gain, float(reference.mean()) - gain * float(y.mean())
 
 
-def _first_fit(stacks: list[Stack], x: torch.Tensor) -> torch.Tensor:
-    """Least squares from all stacks, stopped early: what is left then is noise and motion."""
-    A, y = _whitened([replace(stack, sigma=1.0) for stack in stacks])
-    return conjugate_gradient(lambda d: A.adjoint(A(d)), A.adjoint(y), x, N_FIRST_STEPS, 1e-3)
-
-
-def _with_noise(stack: Stack, x: torch.Tensor, stated: float | None) -> Stack:
-    """Judge a stack's noise by its own voxels, and by what the image so far leaves of it."""
-    seen = stack.coverage >= LEAST_COVERAGE
-    residual = (stack.operator(x) - stack.y)[seen].abs()
+def _with_noise(stack: Stack, stated: float | None) -> Stack:
+    """Judge a stack's noise by its own voxels; what contradicts the others is for the penalty."""
     sigma = stated
     if sigma is None:
         nx, ny, nz = stack.y.shape
         volume = Volume(stack.y.cpu().numpy(), Grid((nx, ny, nz), np.eye(4)))
-        own = estimate_noise(volume, stack.acquisition.slice_axis)
-        sigma = max(own, SIGMA_PER_MAD * float(residual.median()))
+        sigma = estimate_noise(volume, stack.acquisition.slice_axis)
     floor = LEAST_NOISE_SHARE * float(stack.y.max() - stack.y.min())
     return replace(stack, sigma=max(sigma, floor))
 

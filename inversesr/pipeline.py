@@ -1,21 +1,21 @@
 """From scans to a restored image: the whole way on one screen, without disk or terminal."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
 import torch
 
 from inversesr.acquisition import Acquisition, describe_acquisition
-from inversesr.config import Config
+from inversesr.config import AUTOMATIC, Config
 from inversesr.consistency import Agreement, agreement, lock
 from inversesr.errors import InputError
 from inversesr.fusion import Fusion, fuse
 from inversesr.nifti import Scan, to_image
 from inversesr.noise import estimate_noise
 from inversesr.protocols import Progress
-from inversesr.solvers.by_name import Task, solve
+from inversesr.solvers.by_name import Task, choose_solver, solve
 from inversesr.volume import Image, Volume
 
 
@@ -47,11 +47,12 @@ class Result:
     Attributes:
         volume: The image on the fine grid, in the first scan's world and intensities.
         sources: The scans behind it.
-        config: The choices made.
+        config: The choices made, the solver that was used among them.
         status: How the solver ended.
         history: Figures by iteration.
         lock: "exact", "noise" or "off": what was done, not what was asked for.
         seconds: Time spent in each phase.
+        notes: What should be known of the choice of the solver, in sentences.
     """
 
     volume: Volume
@@ -61,6 +62,7 @@ class Result:
     history: dict[str, list[float]]
     lock: str
     seconds: dict[str, float]
+    notes: tuple[str, ...] = ()
 
     @property
     def image(self) -> Any:  # noqa: ANN401 (nibabel has no types)
@@ -71,7 +73,7 @@ class Result:
     def warnings(self) -> tuple[str, ...]:
         """Everything a reader should know before trusting the image, in sentences."""
         found = [w for s in self.sources for w in (*s.scan.warnings, *s.acquisition.warnings)]
-        return tuple(dict.fromkeys(found))
+        return tuple(dict.fromkeys([*self.notes, *found]))
 
 
 def restore(
@@ -94,6 +96,7 @@ def restore(
     device = choose_device(config.device)
     if len(scans) == 1:
         return _restore_one(scans[0], config, progress, device)
+    config = replace(config, solver="tv" if config.solver == AUTOMATIC else config.solver)
     if config.solver != "tv":
         message = f"{len(scans)} scans are fused by tv, not by {config.solver}: give --solver tv"
         raise InputError(message)
@@ -124,6 +127,8 @@ def _restore_one(scan: Scan, config: Config, progress: Progress, device: torch.d
     y = torch.from_numpy(scan.volume.data).to(device)
     task = Task(y, scan.volume.grid, acquisition, sigma)
     A = task.A
+    solver, notes = choose_solver(task, config.solver)
+    config = replace(config, solver=solver)
     prepared = perf_counter()
     solution = solve(task, config, progress)
     solved = perf_counter()
@@ -141,7 +146,9 @@ def _restore_one(scan: Scan, config: Config, progress: Progress, device: torch.d
     }
     source = Source(scan, acquisition, sigma, before, after)
     volume = Volume(x.cpu().numpy(), task.fine)
-    return Result(volume, (source,), config, solution.status, solution.history, locking, seconds)
+    return Result(
+        volume, (source,), config, solution.status, solution.history, locking, seconds, notes
+    )
 
 
 def _fused_result(fusion: Fusion, config: Config, seconds: float) -> Result:

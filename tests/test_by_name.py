@@ -16,7 +16,7 @@ from inversesr.priors.bundle import (
 )
 from inversesr.priors.warmstart import WarmStartNet, WarmStartShape
 from inversesr.simulation import simulate
-from inversesr.solvers.by_name import SOLVERS, Task, solve
+from inversesr.solvers.by_name import SOLVERS, Task, choose_solver, solve
 from inversesr.volume import Grid, Volume
 from inversesr.weights import digest, save_tensors
 
@@ -85,3 +85,27 @@ def test_a_card_that_does_not_fit_its_weights_is_refused(task, tmp_path):
     folder = write_prior(tmp_path / "other", {"warmstart": part})
     with pytest.raises(InputError, match=r"prior\.json"):
         solve(task, Config(solver="warmstart", prior=str(folder)), silent)
+
+
+def thick_task(thickness_mm, spacing_mm=1.0):
+    grid = Grid((20, 20, 8), np.diag([1.0, 1.0, thickness_mm, 1.0]))
+    data = np.random.default_rng(0).uniform(20, 90, grid.shape).astype(np.float32)
+    scan = Scan.made_here(Volume(data, grid))
+    acquisition = describe_acquisition(scan, Config(spacing_mm=spacing_mm))
+    return Task(torch.from_numpy(data), grid, acquisition, 1.0)
+
+
+@pytest.mark.parametrize("thickness_mm", [2.0, 5.0, 9.0])
+def test_slices_like_those_of_the_training_get_the_warm_start(thickness_mm):
+    assert choose_solver(thick_task(thickness_mm), "auto") == ("warmstart", ())
+
+
+@pytest.mark.parametrize(("thickness_mm", "spacing_mm"), [(1.2, 1.0), (12.0, 1.0), (5.0, 0.4)])
+def test_other_slices_get_total_variation_and_a_sentence(thickness_mm, spacing_mm):
+    solver, notes = choose_solver(thick_task(thickness_mm, spacing_mm), "auto")
+    assert solver == "tv"
+    assert "tv is used" in notes[0]
+
+
+def test_a_named_solver_is_taken_whatever_the_slices():
+    assert choose_solver(thick_task(12.0), "spline") == ("spline", ())

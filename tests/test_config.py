@@ -6,7 +6,7 @@ from inversesr.config import (
     LOCK_NAMES,
     PROFILE_NAMES,
     SMALLEST_SPACING_MM,
-    SOLVER_NAMES,
+    SOLVER_CHOICES,
     Config,
     SimulateConfig,
 )
@@ -39,7 +39,7 @@ def test_every_default_is_one_of_its_choices(config):
 
 @pytest.mark.parametrize(
     ("name", "choices"),
-    [("solver", SOLVER_NAMES), ("profile", PROFILE_NAMES), ("lock", LOCK_NAMES)],
+    [("solver", SOLVER_CHOICES), ("profile", PROFILE_NAMES), ("lock", LOCK_NAMES)],
 )
 def test_every_named_choice_is_taken_and_any_other_is_refused(name, choices):
     for value in choices:

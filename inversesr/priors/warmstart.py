@@ -23,6 +23,8 @@ from inversesr.priors.bundle import CARD_NAME, parse_card
 from inversesr.priors.networks import complain_about_tensors
 from inversesr.weights import check_file, find_prior, load_tensors, read_json
 
+# Slices that the network can thin, in fine voxels: a little beyond those of its training.
+TRAINED_THICKNESS = (1.5, 10.0)
 # name of the network in prior.json
 ROLE = "warmstart"
 # cosine and sine of the slice phase, at the two voxels that share one Haar coefficient

@@ -7,9 +7,9 @@ from functools import cached_property
 import torch
 
 from inversesr.acquisition import Acquisition, fine_grid, forward_operator
-from inversesr.config import Config
+from inversesr.config import AUTOMATIC, Config
 from inversesr.operators.separable import SeparableOperator
-from inversesr.priors.warmstart import load_warmstart
+from inversesr.priors.warmstart import TRAINED_THICKNESS, load_warmstart
 from inversesr.protocols import Progress, Solution
 from inversesr.solvers.spline import spline
 from inversesr.solvers.tv import tv
@@ -73,6 +73,26 @@ SOLVERS: dict[str, Callable[[Task, Config, Progress], Solution]] = {
     "tv": _tv,
     "warmstart": _warmstart,
 }
+
+
+def choose_solver(task: Task, wanted: str) -> tuple[str, tuple[str, ...]]:
+    """Return the solver to use, and what a reader should know of the choice, in sentences.
+
+    Args:
+        task: The scan.
+        wanted: Name of a solver, or "auto".
+    """
+    if wanted != AUTOMATIC:
+        return wanted, ()
+    slices = describe_slices(task.scan_grid, task.fine, task.acquisition)
+    low, high = TRAINED_THICKNESS
+    found = slices.geometry.thickness
+    if low <= found <= high:
+        return "warmstart", ()
+    return "tv", (
+        f"slices are {found:.3g} times as thick as the thin ones; the warm start knows {low:g} to "
+        f"{high:g} times: tv is used, which invents nothing",
+    )
 
 
 def solve(task: Task, config: Config, progress: Progress) -> Solution:

@@ -76,6 +76,8 @@ class Solution:
         z: Latent behind x, for solvers with a prior; one a sample where samples were drawn.
         samples: Images drawn from the posterior, shape (n, *A.in_shape), or None.
         facts: What else was found, such as conditioning variables in their natural units.
+        prior_mask: Where a prior spoke, 0 to 1, shape A.in_shape; None without a prior.
+        notes: What a reader should know before trusting the image, in sentences.
     """
 
     x: torch.Tensor
@@ -85,3 +87,5 @@ class Solution:
     z: torch.Tensor | None = None
     samples: torch.Tensor | None = None
     facts: dict[str, Any] = field(default_factory=dict)
+    prior_mask: torch.Tensor | None = None
+    notes: tuple[str, ...] = ()

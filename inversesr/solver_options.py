@@ -53,6 +53,10 @@ class SolverOptions:
     fit_gain: bool = option(True, "Fit the prior's gain and offset to the scan.")  # noqa: FBT003
     delta: bool = option(True, "Add to the start only what the prior changed.")  # noqa: FBT003
     blind: bool = option(False, "latent-map: fit slice width and bias field.")  # noqa: FBT003
+    surprise: bool = option(
+        True,  # noqa: FBT003
+        "Trust the data where the prior's best fit misses it by far.",
+    )
     stop_at_noise: bool = option(True, "latent-map: stop when the misfit is noise.")  # noqa: FBT003
     n_samples: int = option(8, "split-gibbs: samples drawn from the posterior.", least=1)
     encoder_noise_gain: float = option(

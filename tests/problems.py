@@ -1,6 +1,7 @@
 """Small problems with a known answer, and a tiny latent diffusion prior with random weights."""
 
 import copy
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 
 from inversesr.operators.separable import SeparableOperator
 from inversesr.priors.brain_ldm import BRAIN_LDM
-from inversesr.priors.bundle import parse_card
+from inversesr.priors.bundle import FileCard, dump_card, parse_card
 from inversesr.priors.counted import CountedPrior, count_passes
 from inversesr.priors.gaussian import make_gaussian_prior
 from inversesr.priors.latent_diffusion import assemble_prior
@@ -17,6 +18,7 @@ from inversesr.priors.networks import build_network
 from inversesr.solvers.problem import Problem
 from inversesr.solvers.spline import spline_operator
 from inversesr.volume import Grid
+from inversesr.weights import digest, save_tensors
 
 FACTOR = 2
 
@@ -93,6 +95,12 @@ def tiny_card(**changes):
 def tiny_prior(gradients="lean", **changes):
     """A latent diffusion prior with random weights."""
     card = tiny_card(**changes)
+    made = random_tensors(card)
+    return count_passes(replace(assemble_prior(card, made), gradients=gradients))
+
+
+def random_tensors(card):
+    """Weights of every network of a card, of the size that keeps signals alive."""
     made = {}
     for role, network in card.networks.items():
         g = generator(2)
@@ -102,7 +110,29 @@ def tiny_prior(gradients="lean", **changes):
             around = 1.0 if t.ndim == 1 and name.endswith("weight") else 0.0
             scale = 0.1 if t.ndim == 1 else t[0].numel() ** -0.5
             made[role][name] = around + scale * noise
-    return count_passes(replace(assemble_prior(card, made), gradients=gradients))
+    return made
+
+
+def write_prior(folder, card, tensors):
+    """Write a prior with given weights to a folder; return the folder."""
+    folder.mkdir()
+    files = {}
+    for role, network in card.networks.items():
+        path = folder / network.file
+        save_tensors(path, tensors[role])
+        files[network.file] = FileCard(path.stat().st_size, digest(path))
+    (folder / "prior.json").write_text(dump_card(replace(card, files=files)))
+    return folder
+
+
+def free_card(**changes):
+    """A free prior of small networks, without conditioning."""
+    data = json.loads(dump_card(tiny_card()))
+    data["grid"] = {"kind": "free", "spacing_mm": [1, 1, 1], "multiple": 16}
+    data["conditioning"] = {}
+    arguments = data["networks"]["denoiser"]["arguments"]
+    arguments |= {"in_channels": 3, "with_conditioning": False, "cross_attention_dim": None}
+    return parse_card({**data, **changes})
 
 
 def tiny_case(gradients="lean", sigma=0.01):

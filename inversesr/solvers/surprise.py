@@ -13,7 +13,8 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from inversesr.solvers.problem import Problem
+from inversesr.protocols import Solution
+from inversesr.solvers.problem import Problem, finish
 
 SMOOTHING_MM = 3.0
 # Below the first the prior keeps its weight, above the second it has none.
@@ -63,3 +64,42 @@ def protect(problem: Problem, surprise: Tensor | None, mask: Tensor | None) -> P
     if mask is not None:
         m = m * (1.0 - mask.clamp(0.0, 1.0))
     return replace(problem, m=m)
+
+
+def keep_surprises(
+    problem: Problem,
+    solution: Solution,
+    rmse: float | None,
+    mask: Tensor | None,
+    spacing_mm: tuple[float, float, float],
+) -> Solution:
+    """Bring a solution back to its start where the scan surprises the prior or a mask says so.
+
+    x <- start + (m after / m before) (x - start)
+
+    Args:
+        problem: The problem that was solved.
+        solution: Its solution, before the lock.
+        rmse: See `surprise_map`; None looks for no surprise.
+        mask: See `protect`.
+        spacing_mm: See `surprise_map`.
+
+    Returns:
+        The solution, with where the prior spoke.
+    """
+    surprise = None
+    if rmse is not None:
+        surprise = surprise_map(problem, problem.scale.to_unit(solution.x), rmse, spacing_mm)
+    m = protect(problem, surprise, mask).m
+    kept = torch.where(problem.m > 0.0, m / problem.m.clamp_min(1e-6), 1.0)
+    start = finish(problem, problem.start)
+    facts = dict(solution.facts)
+    if surprise is not None:
+        facts["surprising_share"] = float((surprise > SEVERE).float().mean())
+    return replace(
+        solution,
+        x=start + kept * (solution.x - start),
+        samples=None if solution.samples is None else start + kept * (solution.samples - start),
+        prior_mask=m,
+        facts=facts,
+    )

@@ -65,6 +65,40 @@ def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
         yield show
 
 
+@contextmanager
+def training_bar(stage: str) -> Iterator[Callable[[Any], None]]:
+    """Show a training on standard error: its share done, loss, rate and time left."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:3.0f}%  step {task.fields[step]}"),
+        TextColumn("loss {task.fields[loss]:.4g}  {task.fields[rate]:.2f} steps/s"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[left]:.0f} min left"),
+    )
+    bar = Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty())
+    blank: dict[str, Any] = {"step": 0, "loss": float("nan"), "rate": 0.0, "left": 0.0}
+    task = bar.add_task(stage, total=1.0, **blank)
+    first: list[Any] = []
+
+    def show(moment: Any) -> None:  # noqa: ANN401  (training.loop.Moment; needs torch)
+        if not first:
+            first.append(moment)
+        n_steps = moment.step - first[0].step
+        minutes = moment.minutes - first[0].minutes
+        gained = moment.progress - first[0].progress
+        rate = n_steps / (60.0 * minutes) if minutes else 0.0
+        left = (1.0 - moment.progress) * minutes / gained if gained else 0.0
+        facts = {"step": moment.step, "loss": moment.loss, "rate": rate, "left": left}
+        bar.update(task, completed=moment.progress, **facts)
+
+    with bar:
+        yield show
+
+
 def warn(warnings: tuple[str, ...]) -> None:
     """Print warnings on standard error."""
     for warning in warnings:

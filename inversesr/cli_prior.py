@@ -1,11 +1,11 @@
 """The commands `inversesr prior ...`: which priors there are, and bringing new ones."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from inversesr.cli_output import Json, failing_in_one_sentence, print_json
+from inversesr.cli_output import Json, failing_in_one_sentence, print_json, training_bar
 
 app = typer.Typer(
     help="List, inspect, verify, import and fetch priors.",
@@ -78,3 +78,63 @@ def fetch(name: Annotated[str, typer.Argument(help="Name of a public prior.")]) 
 
         card = fetch_prior(name)
         typer.echo(f"installed {card.name} {card.version} ({card.licence}): {card.intended_use}")
+
+
+@app.command()
+def train(  # noqa: PLR0913  (one argument a flag)
+    stage: Annotated[
+        str,
+        typer.Argument(
+            metavar="STAGE", help="warmstart, brainmask, autoencoder, denoiser or export."
+        ),
+    ],
+    more: Annotated[list[Path] | None, typer.Argument(metavar="DIR...", hidden=True)] = None,
+    *,
+    data: Annotated[
+        list[Path] | None, typer.Option(metavar="DIR...", help="Folders of NIfTI scans.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Settings of the stage, JSON or TOML.")
+    ] = None,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="DIR", help="Folder of all stages.")
+    ] = Path("runs"),
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue from the checkpoint.")
+    ] = False,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.0, help="How long [default: a number of steps].")
+    ] = None,
+) -> None:
+    """Train one stage of a prior on your own scans; `export` makes a prior of what is trained."""
+    with failing_in_one_sentence():
+        from inversesr.training.settings import read_settings
+
+        folders = (*(data or []), *(more or []))
+        settings = read_settings(config) if config else {}
+        if stage == "export":
+            _export(output, folders, settings)
+            return
+        from inversesr.training.processes import joined, rank
+        from inversesr.training.stages import Order, train_stage
+
+        order = Order(stage, folders, output, settings, minutes, resume)
+        with joined():
+            with training_bar(stage) as watch:
+                trained = train_stage(order, watch if rank() == 0 else None)
+            if rank() == 0:
+                typer.echo(f"trained {stage}: {trained}")
+
+
+def _export(run_dir: Path, data_dirs: tuple[Path, ...], settings: dict[str, Any]) -> None:
+    """Write the prior of a run into the folder `prior` beside its stages."""
+    from inversesr.training.export import ExportConfig, export_prior
+    from inversesr.training.settings import configure
+
+    config = configure(ExportConfig(), settings, "export")
+    card = export_prior(run_dir, data_dirs, config, run_dir / "prior")
+    size = sum(entry.size for entry in card.files.values()) / 1e6
+    typer.echo(f"prior {card.name!r} of {', '.join(card.networks)}: {run_dir / 'prior'}")
+    rmse = card.reconstruction_rmse
+    measured = "not measured" if rmse is None else f"{rmse:.4f}"
+    typer.echo(f"{size:.1f} MB, reconstruction error (rms, of 1) {measured}")

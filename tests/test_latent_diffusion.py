@@ -303,3 +303,93 @@ def test_the_exact_brain_ldm_denoiser_in_bfloat16_stays_close_to_float32():
     expected = assemble_prior(card, tensors).predict(z, 500)
     found = assemble_prior(card, tensors, torch.bfloat16).predict(z, 500)
     assert float((found - expected).std() / expected.std()) < 0.02
+
+
+def local_card(**latent):
+    """A free prior of the project's own networks."""
+    data = copy.deepcopy(BRAIN_LDM)
+    data["networks"] = {
+        "autoencoder": {
+            "network": "LocalAutoencoder",
+            "arguments": {
+                "latent_channels": 8,
+                "widths": [4, 6],
+                "encoder_blocks": [1, 1],
+                "decoder_blocks": [1, 1],
+            },
+            "file": "autoencoder.safetensors",
+        },
+        "denoiser": {
+            "network": "LocalDenoiser",
+            "arguments": {"channels": 8, "widths": [4, 6], "n_blocks": [1, 1], "n_embedding": 8},
+            "file": "denoiser.safetensors",
+        },
+    }
+    data["grid"] = {"kind": "free", "spacing_mm": [1.0, 1.0, 1.0], "multiple": 8}
+    data["latent"] = {"channels": 8, "factor": 4, **latent}
+    data["conditioning"] = {}
+    data["schedule"] = {
+        "kind": "shifted_cosine",
+        "n_steps": 1000,
+        "prediction": "v",
+        "arguments": {"shift": 0.5},
+    }
+    return parse_card(data)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_local_networks_encode_decode_denoise_and_sample_on_any_shape(dtype):
+    prior = prior_of(local_card(), dtype).on_shape((16, 24, 8))
+    z = prior.encode(torch.rand(prior.grid.shape, generator=generator(1)))
+    assert z.shape == prior.latent_shape == (8, 4, 6, 2)
+    assert prior.decode(z).shape == prior.grid.shape
+    assert prior.denoise(z, 300).dtype == torch.float32
+    assert prior.sample(2, generator()).isfinite().all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_lean_and_stock_gradients_of_local_networks_agree(dtype):
+    found = []
+    for gradients in ("lean", "stock"):
+        prior = prior_of(local_card(), dtype, gradients=gradients).on_shape((16, 8, 8))
+        z = latent(prior).requires_grad_()
+        clean = prior.denoise(prior.encode(prior.decode(z)), 300)
+        found.append(torch.autograd.grad((clean**2).sum(), z)[0])
+    difference = (found[0] - found[1]).norm() / found[1].norm()
+    assert float(difference) < (1e-4 if dtype == torch.float32 else 0.1)
+
+
+def test_local_networks_in_bfloat16_stay_close_to_float32():
+    exact, held = (prior_of(local_card(), t) for t in (torch.float32, torch.bfloat16))
+    assert {p.dtype for p in held.autoencoder.parameters()} == {torch.bfloat16, torch.float32}
+    exact, held = (p.on_shape((16, 16, 16)) for p in (exact, held))
+    z = latent(exact)
+    pairs = [
+        (held.decode(z), exact.decode(z)),
+        (held.encode(exact.decode(z)), exact.encode(exact.decode(z))),
+        (held.predict(z, 500), exact.predict(z, 500)),
+    ]
+    for found, expected in pairs:
+        assert float((found - expected).std() / expected.std()) < 0.03
+
+
+def test_whitened_latents_are_shifted_and_scaled_by_channel():
+    plain = prior_of(local_card())
+    mean, std = [0.1 * n for n in range(8)], [1.0 + n for n in range(8)]
+    whitened = prior_of(local_card(mean=mean, std=std, whitened=True))
+    x = torch.rand(plain.grid.shape, generator=generator(1))
+    shape = (8, 1, 1, 1)
+    expected = (plain.encode(x) - torch.tensor(mean).reshape(shape)) / torch.tensor(std).reshape(
+        shape
+    )
+    assert torch.allclose(whitened.encode(x), expected, atol=1e-5)
+    assert torch.allclose(
+        whitened.decode(expected), plain.decode(plain.encode(x)), rtol=1e-4, atol=1e-4
+    )
+
+
+def test_whitening_needs_statistics_of_every_channel():
+    with pytest.raises(InputError, match=r"whitened latents need latent\.mean"):
+        local_card(whitened=True)
+    with pytest.raises(InputError, match=r"latent\.std has 1 values; expected 8"):
+        local_card(mean=[0.0] * 8, std=[1.0], whitened=True)

@@ -39,7 +39,7 @@ COMMAND_LINE = {"cli", "cli_output", "cli_prior", "cli_bench"}
 # Packages that only some modules may import, even inside a function.
 OWNERS = {
     "nibabel": {"nifti", "training.scans"},
-    "matplotlib": {"report"},
+    "matplotlib": {"report", "training.curves"},
     "jinja2": {"report"},
     "typer": COMMAND_LINE,
     "rich": COMMAND_LINE,

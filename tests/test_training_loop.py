@@ -133,3 +133,15 @@ def test_the_average_follows_the_weights():
     take_step(state, task, CONFIG)
     distance = (state.averaged.weight - task.model.weight).detach().abs().max()
     assert 0.0 < float(distance) < 1e-3
+
+
+def test_a_gradient_that_is_no_number_leaves_the_weights_alone():
+    task = make_task()
+    spoilt = Task(task.model, task.draw, lambda *a: task.loss(*a) * float("nan"), task.validate)
+    state = new_state(task.model, CONFIG)
+    before = task.model.weight.detach().clone()
+    take_step(state, spoilt, CONFIG)
+    assert torch.equal(task.model.weight, before)
+    take_step(state, task, CONFIG)
+    assert not torch.equal(task.model.weight, before)
+    assert task.model.weight.isfinite().all()

@@ -61,15 +61,16 @@ class IntensityCard:
 
 @dataclass(frozen=True)
 class LatentCard:
-    """The latent space: z = scale * (mean that the encoder predicts).
+    """The latent space: z = scale * (mean that the encoder predicts), whitened if it says so.
 
     Attributes:
         channels: Number of latent channels.
         factor: Image voxels to one latent voxel along each axis.
         scale: Number by which the encoder's mean is multiplied for the denoiser.
         has_encoder: Whether the weights of the encoder are in the file.
-        mean: Mean of z by channel over training scans, when measured.
-        std: Standard deviation of z by channel over training scans, when measured.
+        mean: Mean of z by channel over training scans, before whitening, when measured.
+        std: Standard deviation of z by channel over training scans, likewise.
+        whitened: Whether z is moreover shifted by the mean and divided by std.
     """
 
     channels: int
@@ -78,6 +79,7 @@ class LatentCard:
     has_encoder: bool = True
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    whitened: bool = False
 
 
 @dataclass(frozen=True)
@@ -175,8 +177,14 @@ def parse_card(data: object) -> PriorCard:
     if found != FORMAT:
         message = f"prior.json has format {found!r}; expected {FORMAT}: update inversesr"
         raise InputError(message)
-    card = cast("PriorCard", _read(PriorCard, data, "prior.json"))
-    checks = (_grid_problem, _denoiser_problem, _conditioning_problem, _file_problem)
+    card = cast("PriorCard", read_value(PriorCard, data, "prior.json"))
+    checks = (
+        _grid_problem,
+        _latent_problem,
+        _denoiser_problem,
+        _conditioning_problem,
+        _file_problem,
+    )
     for problem in (check(card) for check in checks):
         if problem:
             message = f"prior.json of {card.name!r} contradicts itself: {problem}"
@@ -239,6 +247,19 @@ def _grid_problem(card: PriorCard) -> str:
     return ""
 
 
+def _latent_problem(card: PriorCard) -> str:
+    """Return what is wrong with the statistics of the latent, or an empty text."""
+    latent = card.latent
+    for name, values in (("mean", latent.mean), ("std", latent.std)):
+        if values is None and latent.whitened:
+            return f"whitened latents need latent.{name}"
+        if values is not None and len(values) != latent.channels:
+            return f"latent.{name} has {len(values)} values; expected {latent.channels}"
+    if latent.std is not None and min(latent.std) <= 0:
+        return "latent.std must be above 0"
+    return ""
+
+
 def _denoiser_problem(card: PriorCard) -> str:
     """Return how denoiser, latent and schedule disagree, or an empty text."""
     denoiser, n = card.networks.get("denoiser"), len(card.conditioning.variables)
@@ -277,22 +298,31 @@ def _file_problem(card: PriorCard) -> str:
     return ""
 
 
-def _read(kind: object, data: object, where: str) -> object:
-    """Convert a JSON value to a type, naming the place where it does not fit."""
+def read_value(kind: object, data: object, where: str) -> object:
+    """Convert a JSON value to a type, naming the place where it does not fit.
+
+    Args:
+        kind: A scalar type, a dataclass, or a tuple, dict, Literal or optional of these.
+        data: The decoded JSON value.
+        where: Its place, for the error message.
+
+    Raises:
+        InputError: the value is of another type.
+    """
     if is_dataclass(kind) and isinstance(kind, type):
         return _read_object(kind, data, where)
     origin, arguments = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
         inner = next(a for a in arguments if a is not type(None))
-        return None if data is None else _read(inner, data, where)
+        return None if data is None else read_value(inner, data, where)
     if origin is Literal and data in arguments:
         return data
     if origin is tuple and isinstance(data, list | tuple):
         many = arguments[-1] is Ellipsis
         if many or len(data) == len(arguments):
-            return tuple(_read(arguments[0], v, f"{where}[{i}]") for i, v in enumerate(data))
+            return tuple(read_value(arguments[0], v, f"{where}[{i}]") for i, v in enumerate(data))
     if origin is dict and isinstance(data, Mapping):
-        return {str(k): _read(arguments[1], v, f"{where}.{k}") for k, v in data.items()}
+        return {str(k): read_value(arguments[1], v, f"{where}.{k}") for k, v in data.items()}
     accepts = _SCALARS.get(kind)
     if accepts is not None and accepts(data):
         return float(data) if kind is float else data  # type: ignore[arg-type]
@@ -325,7 +355,7 @@ def _read_object(kind: type[Any], data: object, where: str) -> object:
         if required and name not in data:
             message = f"{where} lacks the field {name!r}: add it"
             raise InputError(message)
-    values = {name: _read(hints[name], v, f"{where}.{name}") for name, v in data.items()}
+    values = {name: read_value(hints[name], v, f"{where}.{name}") for name, v in data.items()}
     return kind(**values)
 
 

@@ -19,6 +19,7 @@ from inversesr.errors import InputError
 from inversesr.priors.bundle import CARD_NAME, PriorCard, grid_of, parse_card
 from inversesr.priors.chunked import DEFAULT_SLAB_VOXELS, decode_in_slabs, encode_in_slabs
 from inversesr.priors.lean_autograd import lean_copy
+from inversesr.priors.local_autoencoder import LocalAutoencoder, decode_whole, encode_whole
 from inversesr.priors.networks import boundary_layers, fast_dtype, hold_in, load_network
 from inversesr.priors.schedule import (
     Schedule,
@@ -38,8 +39,8 @@ class LatentDiffusionPrior:
     Attributes:
         card: Content of `prior.json`.
         grid: Where images lie.
-        autoencoder: MONAI's AutoencoderKL, frozen.
-        denoiser: MONAI's DiffusionModelUNet, frozen, or None when the prior has none.
+        autoencoder: MONAI's AutoencoderKL or LocalAutoencoder, frozen.
+        denoiser: MONAI's DiffusionModelUNet or LocalDenoiser, frozen, or None without one.
         schedule: Noise levels, or None without a denoiser.
         dtype: Type in which the networks compute; what goes in and comes out is float32.
         gradients: "lean" keeps least memory; "stock" is plain autograd, to compare with.
@@ -106,8 +107,9 @@ class LatentDiffusionPrior:
         if _wants_gradient(x):
             z = self._differentiable(self._lean_autoencoder, self.autoencoder, "encode", seen)[0]
         else:
-            z = encode_in_slabs(self.autoencoder, seen, self.slab_voxels)
-        return z[0].float() * self.card.latent.scale
+            z = self._encode_frozen(seen)
+        scale, shift = self._latent_map(z.device)
+        return z[0].float() * scale + shift
 
     def decode(self, z: Tensor) -> Tensor:
         """Return the image of a latent.
@@ -118,12 +120,13 @@ class LatentDiffusionPrior:
         Returns:
             Image, nominally in [0, 1], shape grid.shape, float32.
         """
-        seen = z.float()[None] / self.card.latent.scale
+        scale, shift = self._latent_map(z.device)
+        seen = ((z.float() - shift) / scale)[None]
         x: Tensor
         if _wants_gradient(z):
             x = self._differentiable(self._lean_autoencoder, self.autoencoder, "decode", seen)
         else:
-            x = decode_in_slabs(self.autoencoder, seen, self.slab_voxels)
+            x = self._decode_frozen(seen)
         intensity = self.card.intensity
         width = intensity.network_high - intensity.network_low
         return (x[0, 0].float() - intensity.network_low) / width
@@ -219,6 +222,28 @@ class LatentDiffusionPrior:
             return self.denoise(z_t, t, context)
 
         return ddim(self._schedule, denoise, noise.to(self.device), path, eta, generator)
+
+    def _latent_map(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Return scale and shift from the encoder's mean to a latent, shape (C or 1, 1, 1, 1)."""
+        latent = self.card.latent
+        scale, shift = torch.tensor([latent.scale]), torch.zeros(1)
+        if latent.whitened:
+            std = torch.tensor(latent.std)
+            scale, shift = scale / std, -torch.tensor(latent.mean) / std
+        shape = (-1, 1, 1, 1)
+        return scale.reshape(shape).to(device), shift.reshape(shape).to(device)
+
+    def _encode_frozen(self, x: Tensor) -> Tensor:
+        """Encode without a gradient, in bounded memory."""
+        if isinstance(self.autoencoder, LocalAutoencoder):
+            return encode_whole(self.autoencoder, x)
+        return encode_in_slabs(self.autoencoder, x, self.slab_voxels)
+
+    def _decode_frozen(self, z: Tensor) -> Tensor:
+        """Decode without a gradient, in bounded memory."""
+        if isinstance(self.autoencoder, LocalAutoencoder):
+            return decode_whole(self.autoencoder, z)
+        return decode_in_slabs(self.autoencoder, z, self.slab_voxels)
 
     @property
     def _schedule(self) -> Schedule:

@@ -1,4 +1,4 @@
-"""Networks of a prior: built from MONAI's classes by name, and held in the type that is fast.
+"""Networks of a prior: built by the name of their class, and held in the type that is fast.
 
 MONAI's classes are never subclassed; what has to differ is set on the instance.
 """
@@ -13,11 +13,15 @@ from torch import Tensor, nn
 
 from inversesr.errors import InputError
 from inversesr.priors.bundle import NetworkCard
+from inversesr.priors.local_autoencoder import LocalAutoencoder
 
 # name in prior.json -> where the class lives
 CLASSES = {
     "AutoencoderKL": "monai.networks.nets",
+    "BrainMaskNet": "inversesr.priors.brainmask",
     "DiffusionModelUNet": "monai.networks.nets",
+    "LocalAutoencoder": "inversesr.priors.local_autoencoder",
+    "LocalDenoiser": "inversesr.priors.local_denoiser",
 }
 Shapes = dict[str, tuple[int, ...]]
 
@@ -146,11 +150,13 @@ def fast_dtype(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if has_fast_bfloat16(device) else torch.float32
 
 
-def boundary_layers(autoencoder: Any) -> list[nn.Module]:  # noqa: ANN401  (MONAI's AutoencoderKL)
+def boundary_layers(autoencoder: Any) -> list[nn.Module]:  # noqa: ANN401  (ours or MONAI's)
     """Return the layers at which images and latents enter and leave an autoencoder.
 
     They are cheap; in bfloat16 they would round intensities to 8 bits.
     """
+    if isinstance(autoencoder, LocalAutoencoder):
+        return autoencoder.boundary_layers()
     encoder, decoder = autoencoder.encoder.blocks, autoencoder.decoder.blocks
     ends = [encoder[0], encoder[-1], decoder[0], decoder[-1]]
     return [*ends, autoencoder.quant_conv_mu, autoencoder.post_quant_conv]

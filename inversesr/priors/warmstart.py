@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from inversesr.errors import InputError
 from inversesr.priors import haar
+from inversesr.priors.blocks import apply_blocks, modulated_blocks, scale_bands, zero_weights
 from inversesr.priors.bundle import CARD_NAME, parse_card
 from inversesr.priors.networks import complain_about_tensors
 from inversesr.weights import check_file, find_prior, load_tensors, read_json
@@ -29,8 +30,6 @@ TRAINED_THICKNESS = (1.5, 10.0)
 ROLE = "warmstart"
 # cosine and sine of the slice phase, at the two voxels that share one Haar coefficient
 N_PHASES = 4
-# brings the average and the seven details, which are far weaker, to about unit size
-BAND_SCALES = (0.5, *(haar.N_BANDS - 1) * (8.0,))
 WHITE_QUANTILE = 0.999
 # the Haar transform and two halvings
 MULTIPLE = 8
@@ -70,32 +69,6 @@ class WarmStartShape:
     n_embedding: int = 64
 
 
-class ModulatedBlock(nn.Module):
-    """Residual block whose features are scaled and shifted by the slice geometry.
-
-    Reference: Perez, Strub, de Vries, Dumoulin, Courville (2018), FiLM: visual reasoning with a
-    general conditioning layer, AAAI 32, doi:10.1609/aaai.v32i1.11671.
-    """
-
-    def __init__(self, width: int, n_embedding: int) -> None:
-        super().__init__()
-        self.first_norm = nn.LayerNorm(width)
-        self.first = nn.Conv3d(width, width, 3, padding=1)
-        self.second_norm = nn.LayerNorm(width)
-        self.second = nn.Conv3d(width, width, 3, padding=1)
-        self.modulation = nn.Linear(n_embedding, 2 * width)
-        zero_weights(self.second)
-        zero_weights(self.modulation)
-
-    def forward(self, features: torch.Tensor, embedding: torch.Tensor) -> torch.Tensor:
-        """Return features of the same shape."""
-        hidden = self.first(functional.silu(normalise(features, self.first_norm)))
-        scale, shift = self.modulation(embedding)[:, :, None, None, None].chunk(2, dim=1)
-        hidden = torch.addcmul(shift, normalise(hidden, self.second_norm), 1.0 + scale)
-        change: torch.Tensor = self.second(functional.silu(hidden))
-        return features + change
-
-
 class WarmStartNet(nn.Module):
     """U-Net on Haar bands that adds what thick slices lost."""
 
@@ -107,10 +80,11 @@ class WarmStartNet(nn.Module):
         )
         self.stem = nn.Conv3d(haar.N_BANDS + N_PHASES, widths[0], 3, padding=1)
         self.down_blocks = nn.ModuleList(
-            blocks(width, n, n_embedding) for width, n in zip(widths, shape.n_blocks, strict=True)
+            modulated_blocks(width, n, n_embedding)
+            for width, n in zip(widths, shape.n_blocks, strict=True)
         )
         self.up_blocks = nn.ModuleList(
-            blocks(width, n, n_embedding)
+            modulated_blocks(width, n, n_embedding)
             for width, n in zip(widths[:-1], shape.n_blocks[:-1], strict=True)
         )
         self.downs = nn.ModuleList(nn.Conv3d(a, b, 2, stride=2) for a, b in pairwise(widths))
@@ -133,8 +107,8 @@ class WarmStartNet(nn.Module):
         """
         phases = slice_phases(slices, x.shape[-1]).to(x)[:, :, None, None, :]
         bands = haar.analyse(x)
-        scale = torch.tensor(BAND_SCALES).to(x)[:, None, None, None]
-        features = torch.cat([bands * scale, phases.expand(-1, -1, *bands.shape[2:4], -1)], dim=1)
+        places = phases.expand(-1, -1, *bands.shape[2:4], -1)
+        features = torch.cat([scale_bands(bands), places], dim=1)
         features = features.contiguous(memory_format=torch.channels_last_3d)
         change = self._unet(features, self.embed(describe(slices).to(x)))
         # the last step in full precision: bfloat16 would round the image itself
@@ -154,32 +128,6 @@ class WarmStartNet(nn.Module):
             features = apply_blocks(self.up_blocks[level], features, embedding)
         change: torch.Tensor = self.head(functional.silu(features))
         return change
-
-
-def normalise(features: torch.Tensor, norm: nn.Module) -> torch.Tensor:
-    """Apply a layer norm over the channels of each voxel; free of copies in channels_last_3d."""
-    normalised: torch.Tensor = norm(features.movedim(1, -1))
-    return normalised.movedim(-1, 1)
-
-
-def zero_weights(layer: nn.Module) -> None:
-    """Make a layer return nothing until it is trained."""
-    for weight in layer.parameters():
-        nn.init.zeros_(weight)
-
-
-def blocks(width: int, n_blocks: int, n_embedding: int) -> nn.ModuleList:
-    """Return the residual blocks of one level."""
-    return nn.ModuleList(ModulatedBlock(width, n_embedding) for _ in range(n_blocks))
-
-
-def apply_blocks(
-    level_blocks: nn.Module, features: torch.Tensor, embedding: torch.Tensor
-) -> torch.Tensor:
-    """Run features through the residual blocks of one level."""
-    for block in level_blocks.children():
-        features = block(features, embedding)
-    return features
 
 
 def describe(slices: torch.Tensor) -> torch.Tensor:

@@ -3,7 +3,8 @@
     progress p runs from 0 to 1;   rate = learning_rate (1 + cos(pi p)) / 2 after a linear warm-up
 
 Progress is counted in steps or in minutes. It is part of the checkpoint, so a run that is
-resumed with another budget anneals smoothly from where it was to the new end.
+resumed with another budget anneals smoothly from where it was to the new end. Several processes
+follow the mean of their gradients and the clock of process 0.
 """
 
 import copy
@@ -21,10 +22,14 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from inversesr.training import processes
+
 CHECKPOINT_NAME = "checkpoint.safetensors"
 BETAS = (0.9, 0.99)
 ADAM_BUFFERS = ("exp_avg", "exp_avg_sq", "step")
 LOSSES_NAME, VALIDATION_NAME = "losses.csv", "validation.csv"
+# between the seeds of processes
+SEED_STRIDE = 1_000_003
 
 ModelT = TypeVar("ModelT", bound=nn.Module)
 BatchT = TypeVar("BatchT")
@@ -89,8 +94,33 @@ class State(Generic[ModelT]):
     progress: float = 0.0
 
 
+@dataclass(frozen=True)
+class Moment:
+    """Where a training is.
+
+    Attributes:
+        step: Steps done.
+        progress: Share of the budget that is used up.
+        loss: Mean loss since the last row of losses.csv.
+        minutes: Wall-clock minutes of this call.
+    """
+
+    step: int
+    progress: float
+    loss: float
+    minutes: float
+
+
+Watch = Callable[[Moment], None]
+
+
 def train(
-    task: Task[ModelT, BatchT], config: LoopConfig, output_dir: Path, *, resume: bool
+    task: Task[ModelT, BatchT],
+    config: LoopConfig,
+    output_dir: Path,
+    *,
+    resume: bool,
+    watch: Watch | None = None,
 ) -> ModelT:
     """Train until the budget is used up.
 
@@ -99,44 +129,70 @@ def train(
         config: How long and how.
         output_dir: Receives checkpoint.safetensors, losses.csv and validation.csv.
         resume: Continue from the checkpoint in output_dir, if there is one.
+        watch: Called after every step.
 
     Returns:
         The network with averaged weights.
     """
-    output_dir.mkdir(parents=True, exist_ok=True)
-    state = new_state(task.model, config)
+    state = begin(task.model, config, output_dir, resume=resume)
     checkpoint = output_dir / CHECKPOINT_NAME
-    if resume and checkpoint.exists():
-        restore(state, checkpoint)
-    for name in (LOSSES_NAME, VALIDATION_NAME):
-        drop_rows_after(output_dir / name, state.step)
-    begin = saved = time.monotonic()
-    elapsed, losses = 0.0, []
+    start = saved = time.monotonic()
+    elapsed, losses = 0.0, list[float]()
     while state.progress < 1.0:
         losses.append(take_step(state, task, config))
-        before, elapsed = elapsed, time.monotonic() - begin
-        state.progress = advance(state, config, before, elapsed)
+        before, elapsed = elapsed, time.monotonic() - start
+        is_due = time.monotonic() - saved > 60.0 * config.checkpoint_minutes
+        progress = advance(state, config, before, elapsed)
+        state.progress, is_due_everywhere = processes.from_first(progress, is_due)
+        moment = Moment(state.step, state.progress, math.fsum(losses) / len(losses), elapsed / 60)
+        if processes.rank() == 0:
+            record(state, moment, task, config, output_dir)
         if state.step % config.log_every == 0:
-            rate = learning_rate(state, config)
-            mean = math.fsum(losses) / len(losses)
-            row = {"minutes": elapsed / 60.0, "progress": state.progress, "rate": rate}
-            append_row(output_dir / LOSSES_NAME, {"step": state.step, **row, "loss": mean})
             losses.clear()
-        if state.step % config.validate_every == 0 or state.progress >= 1.0:
-            figures = task.validate(state.averaged)
-            append_row(output_dir / VALIDATION_NAME, {"step": state.step, **figures})
-        if time.monotonic() - saved > 60.0 * config.checkpoint_minutes:
+        if is_due_everywhere:
             save(state, checkpoint)
             saved = time.monotonic()
+        if watch is not None:
+            watch(moment)
     save(state, checkpoint)
     return state.averaged
+
+
+def begin(model: ModelT, config: LoopConfig, output_dir: Path, *, resume: bool) -> State[ModelT]:
+    """Return the state from which to train: a new one, or that of the checkpoint."""
+    output_dir.mkdir(parents=True, exist_ok=True)
+    state = new_state(model, config)
+    if resume and (output_dir / CHECKPOINT_NAME).exists():
+        restore(state, output_dir / CHECKPOINT_NAME)
+    if processes.rank() == 0:
+        for name in (LOSSES_NAME, VALIDATION_NAME):
+            drop_rows_after(output_dir / name, state.step)
+    return state
+
+
+def record(
+    state: State[ModelT],
+    moment: Moment,
+    task: Task[ModelT, BatchT],
+    config: LoopConfig,
+    output_dir: Path,
+) -> None:
+    """Add rows to the tables where they are due."""
+    if moment.step % config.log_every == 0:
+        figures = {"minutes": moment.minutes, "progress": moment.progress}
+        row = {"step": moment.step, **figures, "rate": learning_rate(state, config)}
+        append_row(output_dir / LOSSES_NAME, {**row, "loss": moment.loss})
+    if moment.step % config.validate_every == 0 or moment.progress >= 1.0:
+        figures = task.validate(state.averaged)
+        append_row(output_dir / VALIDATION_NAME, {"step": moment.step, **figures})
 
 
 def new_state(model: ModelT, config: LoopConfig) -> State[ModelT]:
     """Return the state before the first step."""
     averaged = copy.deepcopy(model).requires_grad_(requires_grad=False)
     optimiser = torch.optim.AdamW(model.parameters(), betas=BETAS, weight_decay=0.0)
-    generator = torch.Generator().manual_seed(config.seed)
+    seed = config.seed + SEED_STRIDE * processes.rank()
+    generator = torch.Generator().manual_seed(seed)
     return State(model, averaged, optimiser, generator)
 
 
@@ -147,8 +203,14 @@ def take_step(state: State[ModelT], task: Task[ModelT, BatchT], config: LoopConf
     state.optimiser.zero_grad()
     loss = task.loss(state.model, task.draw(state.generator, state.step))
     loss.backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(state.model.parameters(), config.max_gradient_norm)
-    state.optimiser.step()
+    mean_loss = loss.detach()
+    gradients = [w.grad for w in state.model.parameters() if w.grad is not None]
+    processes.average([mean_loss, *gradients])
+    norm = nn.utils.clip_grad_norm_(state.model.parameters(), config.max_gradient_norm)
+    # Seen: weight gradients of bfloat16 convolutions are garbage, often no number, on features of
+    # two voxels or fewer a side (torch 2.13 on the CPU). One such step would end it all.
+    if norm.isfinite():
+        state.optimiser.step()
     state.step += 1
     # a young average must forget the untrained weights quickly
     decay = min(config.ema_decay, (1.0 + state.step) / (10.0 + state.step))
@@ -157,7 +219,7 @@ def take_step(state: State[ModelT], task: Task[ModelT, BatchT], config: LoopConf
             state.averaged.parameters(), state.model.parameters(), strict=True
         ):
             mean.lerp_(weight, 1.0 - decay)
-    return float(loss.detach())
+    return float(mean_loss)
 
 
 def learning_rate(state: State[ModelT], config: LoopConfig) -> float:
@@ -183,11 +245,19 @@ def save(state: State[ModelT], path: Path) -> None:
     tensors = {f"model.{k}": v for k, v in state.model.state_dict().items()}
     tensors |= {f"averaged.{k}": v for k, v in state.averaged.state_dict().items()}
     tensors |= {f"adam.{name}": value for name, value in adam_buffers(state).items()}
-    tensors["generator"] = state.generator.get_state()
+    for number, generator in enumerate(processes.gather(state.generator.get_state())):
+        tensors[generator_name(number)] = generator
+    if processes.rank() != 0:
+        return
     metadata = {"state": json.dumps({"step": state.step, "progress": state.progress})}
     temporary = path.with_suffix(".partial")
     save_file({k: v.contiguous() for k, v in tensors.items()}, temporary, metadata)
     temporary.replace(path)
+
+
+def generator_name(number: int) -> str:
+    """Return the name under which the random state of a process is kept."""
+    return f"generator.{number}" if number else "generator"
 
 
 def restore(state: State[ModelT], path: Path) -> None:
@@ -197,7 +267,10 @@ def restore(state: State[ModelT], path: Path) -> None:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
     state.model.load_state_dict(strip(tensors, "model."))
     state.averaged.load_state_dict(strip(tensors, "averaged."))
-    state.generator.set_state(tensors["generator"])
+    # a process that was not there before keeps its fresh generator
+    mine = tensors.get(generator_name(processes.rank()))
+    if mine is not None:
+        state.generator.set_state(mine)
     state.step, state.progress = numbers["step"], numbers["progress"]
     buffers = strip(tensors, "adam.")
     for name, weight in state.model.named_parameters():

@@ -67,7 +67,12 @@ class WarmStartConfig:
 
 
 def train_warmstart(
-    data_dirs: Iterable[Path], config: WarmStartConfig, output_dir: Path, *, resume: bool
+    data_dirs: Iterable[Path],
+    config: WarmStartConfig,
+    output_dir: Path,
+    *,
+    resume: bool,
+    watch: loop.Watch | None = None,
 ) -> WarmStartNet:
     """Train the warm-start network.
 
@@ -76,6 +81,7 @@ def train_warmstart(
         config: Everything that can be chosen.
         output_dir: Receives the checkpoint and the tables of losses.
         resume: Continue from the checkpoint in output_dir, if there is one.
+        watch: Called after every step.
 
     Returns:
         The network with averaged weights.
@@ -93,7 +99,7 @@ def train_warmstart(
         lambda model, batch: warmstart_loss(model, batch, config),
         lambda model: validate(model, examples, config.dtype),
     )
-    return loop.train(task, config.schedule, output_dir, resume=resume)
+    return loop.train(task, config.schedule, output_dir, resume=resume, watch=watch)
 
 
 def patches_at(step: int, config: WarmStartConfig) -> PatchConfig:

@@ -1,0 +1,84 @@
+"""Reads the size of a trained network from its tensors, so that a checkpoint explains itself."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from inversesr.errors import InputError
+from inversesr.training import loop
+from inversesr.weights import load_tensors
+
+Tensors = Mapping[str, Tensor]
+
+
+def averaged_weights(run_dir: Path) -> dict[str, Tensor]:
+    """Return the averaged weights of a stage.
+
+    Args:
+        run_dir: Folder of the stage.
+
+    Raises:
+        InputError: it has not been trained there.
+    """
+    path = run_dir / loop.CHECKPOINT_NAME
+    if not path.is_file():
+        message = (
+            f"{path} is missing; expected a trained network: "
+            f"run `inversesr prior train {run_dir.name} -o {run_dir.parent}` first"
+        )
+        raise InputError(message)
+    return loop.strip(load_tensors(path), "averaged.")
+
+
+def arguments_of(network: str, tensors: Tensors) -> dict[str, Any]:
+    """Return the arguments with which a class must be built to hold some tensors.
+
+    Args:
+        network: Name of the class.
+        tensors: Weights by name.
+    """
+    return READERS[network](tensors)
+
+
+def _unet(tensors: Tensors) -> dict[str, Any]:
+    """Read widths and numbers of blocks, which all U-Nets of the project keep alike."""
+    n_downs = _count(tensors, "downs.")
+    widths = [len(tensors["stem.weight"])]
+    widths += [len(tensors[f"downs.{level}.weight"]) for level in range(n_downs)]
+    n_blocks = [_count(tensors, f"down_blocks.{level}.") for level in range(n_downs + 1)]
+    return {"widths": widths, "n_blocks": n_blocks}
+
+
+def _warmstart(tensors: Tensors) -> dict[str, Any]:
+    return {**_unet(tensors), "n_embedding": len(tensors["embed.0.weight"])}
+
+
+def _denoiser(tensors: Tensors) -> dict[str, Any]:
+    return {"channels": len(tensors["head.weight"]), **_warmstart(tensors)}
+
+
+def _autoencoder(tensors: Tensors) -> dict[str, Any]:
+    arguments: dict[str, Any] = {
+        "latent_channels": tensors["decoder.stem.weight"].shape[1],
+        "widths": [len(tensors["encoder.stem.weight"]), len(tensors["decoder.stem.weight"])],
+    }
+    for part in ("encoder", "decoder"):
+        counts = [_count(tensors, f"{part}.{level}.") for level in ("fine", "coarse")]
+        arguments[f"{part}_blocks"] = counts
+    return arguments
+
+
+READERS: dict[str, Callable[[Tensors], dict[str, Any]]] = {
+    "WarmStartNet": _warmstart,
+    "LocalAutoencoder": _autoencoder,
+    "LocalDenoiser": _denoiser,
+    "BrainMaskNet": _unet,
+}
+
+
+def _count(tensors: Tensors, prefix: str) -> int:
+    """Count the numbered parts whose tensors have names that begin with a prefix."""
+    rest = (name.removeprefix(prefix) for name in tensors if name.startswith(prefix))
+    return len({name.split(".")[0] for name in rest})

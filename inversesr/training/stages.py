@@ -1,0 +1,144 @@
+"""The stages in which a prior is trained, each in a folder of its name."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from inversesr.errors import InputError
+from inversesr.priors.bundle import NetworkCard
+from inversesr.priors.local_autoencoder import LocalAutoencoder
+from inversesr.priors.local_denoiser import LocalDenoiser
+from inversesr.priors.networks import fast_dtype, load_network
+from inversesr.training import loop, processes
+from inversesr.training.architectures import arguments_of, averaged_weights
+from inversesr.training.autoencoder import AutoencoderConfig, train_autoencoder
+from inversesr.training.brainmask import BrainMaskConfig, train_brainmask
+from inversesr.training.curves import can_draw, write_curves
+from inversesr.training.denoiser import DenoiserConfig, train_denoiser
+from inversesr.training.settings import configure
+from inversesr.training.warmstart import WarmStartConfig, train_warmstart
+
+
+class Train(Protocol):
+    """What trains a stage."""
+
+    def __call__(
+        self,
+        data_dirs: Iterable[Path],
+        config: Any,  # noqa: ANN401  (each stage has its own)
+        output_dir: Path,
+        *,
+        resume: bool,
+        watch: loop.Watch | None = None,
+    ) -> torch.nn.Module:
+        """Train from folders of scans into a folder of results."""
+        ...
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage: its configuration, what trains it, and the class of its network."""
+
+    config: Callable[[], Any]
+    train: Train
+    network: str
+
+
+def train_denoiser_of_run(
+    data_dirs: Iterable[Path],
+    config: DenoiserConfig,
+    output_dir: Path,
+    *,
+    resume: bool,
+    watch: loop.Watch | None = None,
+) -> LocalDenoiser:
+    """Train a denoiser on the latents of the autoencoder that was trained beside it."""
+    autoencoder = load_autoencoder(output_dir.parent)
+    net, _ = train_denoiser(data_dirs, autoencoder, config, output_dir, resume=resume, watch=watch)
+    return net
+
+
+# one line a stage: what `inversesr prior train STAGE` knows
+STAGES = {
+    "warmstart": Stage(WarmStartConfig, train_warmstart, "WarmStartNet"),
+    "autoencoder": Stage(AutoencoderConfig, train_autoencoder, "LocalAutoencoder"),
+    "brainmask": Stage(BrainMaskConfig, train_brainmask, "BrainMaskNet"),
+    "denoiser": Stage(DenoiserConfig, train_denoiser_of_run, "LocalDenoiser"),
+}
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a user asked for.
+
+    Attributes:
+        stage: Name of the stage.
+        data_dirs: Folders of scans.
+        run_dir: Folder of all stages; each has its own in it.
+        settings: Changed fields of the stage's configuration.
+        minutes: Budget instead of the one in the settings.
+        resume: Continue from the last checkpoint.
+    """
+
+    stage: str
+    data_dirs: tuple[Path, ...]
+    run_dir: Path
+    settings: Mapping[str, Any]
+    minutes: float | None = None
+    resume: bool = False
+
+
+def train_stage(order: Order, watch: loop.Watch | None = None) -> Path:
+    """Train one stage.
+
+    Args:
+        order: What a user asked for.
+        watch: Called after every step.
+
+    Returns:
+        Folder of the stage: checkpoint.safetensors, losses.csv, validation.csv, losses.png.
+
+    Raises:
+        InputError: there is no such stage, no data, or an impossible setting.
+    """
+    stage_dir = order.run_dir / order.stage
+    checkpoint = stage_dir / loop.CHECKPOINT_NAME
+    if checkpoint.exists() and not order.resume:
+        message = f"{checkpoint} exists: give --resume to continue it, or another folder with -o"
+        raise InputError(message)
+    config = config_of(order)
+    STAGES[order.stage].train(order.data_dirs, config, stage_dir, resume=order.resume, watch=watch)
+    if processes.rank() == 0 and can_draw():
+        write_curves(stage_dir)
+    return stage_dir
+
+
+def config_of(order: Order) -> Any:  # noqa: ANN401  (each stage has its own)
+    """Return the configuration of a stage: its defaults, this machine's type, the settings."""
+    if order.stage not in STAGES:
+        message = f"stage is {order.stage!r}; expected one of {', '.join(STAGES)}"
+        raise InputError(message)
+    default = replace(STAGES[order.stage].config(), dtype=fast_dtype(torch.device("cpu")))
+    config = configure(default, order.settings, order.stage)
+    if order.minutes is None:
+        return config
+    return replace(config, schedule=replace(config.schedule, minutes=order.minutes))
+
+
+def load_autoencoder(run_dir: Path) -> LocalAutoencoder:
+    """Load the trained autoencoder of a run.
+
+    Raises:
+        InputError: it has not been trained.
+    """
+    tensors = averaged_weights(run_dir / "autoencoder")
+    name = STAGES["autoencoder"].network
+    card = NetworkCard(name, arguments_of(name, tensors), str(run_dir / "autoencoder"))
+    network = load_network(card, tensors, partial=False)
+    if not isinstance(network, LocalAutoencoder):
+        message = f"{name} was built as {type(network).__name__}"
+        raise TypeError(message)
+    return network

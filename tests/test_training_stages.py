@@ -1,0 +1,213 @@
+import json
+
+import nibabel
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from inversesr.cli import app
+from inversesr.priors.latent_diffusion import load_prior
+from inversesr.priors.warmstart import WarmStartNet, WarmStartShape
+from inversesr.training.architectures import arguments_of, averaged_weights
+from inversesr.training.export import ExportConfig, export_prior
+from inversesr.training.stages import STAGES, Order, config_of, load_autoencoder, train_stage
+from inversesr.weights import load_tensors
+
+SCHEDULE = {"n_steps": 4, "n_warm_up": 1, "log_every": 1, "validate_every": 2}
+# not bfloat16, whose kernels fail on features of two voxels a side
+SMALL = {"schedule": SCHEDULE, "held_out": ["sub-02"], "dtype": "float32"}
+PATCHES = {"shape": [8, 8, 32], "n_patches": 1}
+SETTINGS = {
+    "warmstart": {
+        **SMALL,
+        "shape": {"widths": [4, 6, 8], "n_blocks": [1, 2, 1], "n_embedding": 8},
+        "patches": PATCHES,
+        "easy_patches": PATCHES,
+    },
+    "autoencoder": {
+        **SMALL,
+        "shape": {
+            "latent_channels": 9,
+            "widths": [4, 6],
+            "encoder_blocks": [1, 2],
+            "decoder_blocks": [2, 1],
+        },
+        "patches": {**PATCHES, "shape": [16, 16, 16]},
+    },
+    "denoiser": {
+        **SMALL,
+        "shape": {"widths": [4, 6], "n_blocks": [1, 2], "n_embedding": 8},
+        "crop": 4,
+        "n_passes": 1,
+        "margin": 2,
+    },
+}
+
+
+class Interrupted(Exception):  # noqa: N818  (it is no error)
+    """A person lost patience."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    for subject in ("sub-01", "sub-02"):
+        image = rng.uniform(1, 100, (16, 18, 32)).astype(np.float32)
+        nibabel.save(nibabel.Nifti1Image(image, np.eye(4)), folder / f"{subject}_T1w.nii.gz")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory, data_dir):
+    """Every stage trained for four steps, from the command line."""
+    folder = tmp_path_factory.mktemp("runs")
+    for stage, settings in SETTINGS.items():
+        file = folder / f"{stage}.json"
+        file.write_text(json.dumps(settings))
+        result = invoke(stage, "--data", data_dir, "--config", file, "-o", folder)
+        assert result.exit_code == 0, result.output
+    return folder
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(app, ["prior", "train", *map(str, arguments)])
+
+
+@pytest.mark.parametrize("stage", SETTINGS)
+def test_a_stage_leaves_a_checkpoint_tables_and_a_picture(run_dir, stage):
+    names = {path.name for path in (run_dir / stage).iterdir()}
+    assert {"checkpoint.safetensors", "losses.csv", "validation.csv", "losses.png"} <= names
+    assert (run_dir / stage / "losses.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("stage", SETTINGS)
+def test_an_interrupted_stage_resumes_bit_for_bit(run_dir, data_dir, tmp_path, stage):
+    if stage == "denoiser":
+        (tmp_path / "autoencoder").symlink_to(run_dir / "autoencoder")
+    # a checkpoint after every step
+    schedule = {**SCHEDULE, "checkpoint_minutes": 0.0}
+    settings = {**SETTINGS[stage], "schedule": schedule}
+
+    def interrupt(moment):
+        if moment.step == 2:
+            raise Interrupted
+
+    order = Order(stage, (data_dir,), tmp_path, settings)
+    with pytest.raises(Interrupted):
+        train_stage(order, interrupt)
+    assert not (tmp_path / stage / "losses.png").exists()
+    train_stage(Order(stage, (data_dir,), tmp_path, settings, resume=True))
+    whole = load_tensors(run_dir / stage / "checkpoint.safetensors")
+    halves = load_tensors(tmp_path / stage / "checkpoint.safetensors")
+    assert whole.keys() == halves.keys()
+    for name, tensor in whole.items():
+        assert torch.equal(tensor, halves[name]), name
+
+
+def test_a_trained_stage_is_not_overwritten(run_dir, data_dir):
+    result = invoke("warmstart", "--data", data_dir, "-o", run_dir)
+    assert result.exit_code == 2
+    assert "give --resume" in result.stderr
+
+
+def test_folders_may_follow_one_another(run_dir, data_dir, tmp_path):
+    result = invoke("warmstart", "--data", tmp_path, data_dir, "-o", run_dir, "--resume",
+                    "--config", run_dir / "warmstart.json")  # fmt: skip
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("nothing",), "expected one of warmstart, autoencoder, brainmask, denoiser"),
+        (("warmstart",), "no NIfTI file"),
+        (("denoiser", "--data", "DATA"), "prior train autoencoder"),
+        (("warmstart", "--config", "none.toml"), "missing"),
+        (("export",), "no trained stage"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_in_one_sentence(
+    data_dir, tmp_path, arguments, sentence
+):
+    known = [data_dir if a == "DATA" else a for a in arguments]
+    result = invoke(*known, "-o", tmp_path / "runs")
+    assert result.exit_code == 2, result.output
+    assert sentence in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_the_minutes_of_the_command_line_win():
+    order = Order("autoencoder", (), None, SETTINGS["autoencoder"], minutes=2.5)
+    assert config_of(order).schedule.minutes == 2.5
+    assert config_of(order).schedule.n_warm_up == 1
+
+
+def test_a_checkpoint_tells_the_size_of_its_network(run_dir):
+    found = {
+        stage: arguments_of(STAGES[stage].network, averaged_weights(run_dir / stage))
+        for stage in SETTINGS
+    }
+    assert found["warmstart"] == SETTINGS["warmstart"]["shape"]
+    assert found["autoencoder"] == SETTINGS["autoencoder"]["shape"]
+    assert found["denoiser"] == {"channels": 9, **SETTINGS["denoiser"]["shape"]}
+
+
+def test_export_writes_a_prior_that_loads_and_computes(run_dir, data_dir):
+    file = run_dir / "export.toml"
+    file.write_text('name = "mine"\nlicence = "CC0-1.0"\nheld_out = ["sub-02"]\n')
+    result = invoke("export", "--data", data_dir, "--config", file, "-o", run_dir)
+    assert result.exit_code == 0, result.output
+    prior = load_prior(run_dir / "prior", dtype=torch.float32, shape=(16, 24, 8))
+    assert (prior.card.name, prior.card.licence) == ("mine", "CC0-1.0")
+    assert set(prior.card.networks) == {"warmstart", "autoencoder", "denoiser"}
+    z = prior.sample(2, torch.Generator().manual_seed(0))
+    assert prior.decode(z).shape == (16, 24, 8)
+    assert 0.0 < prior.card.reconstruction_rmse < 1.0
+
+
+def test_an_exported_prior_whitens_latents_as_the_denoiser_saw_them(run_dir, data_dir, tmp_path):
+    card = export_prior(run_dir, [data_dir], ExportConfig(held_out=("sub-02",)), tmp_path)
+    statistics = json.loads((run_dir / "denoiser" / "latents.json").read_text())["statistics"]
+    assert card.latent.whitened
+    assert list(card.latent.mean) == statistics["mean"]
+    prior = load_prior(tmp_path, dtype=torch.float32)
+    x = torch.rand((8, 8, 8), generator=torch.Generator().manual_seed(0))
+    mean, std = (torch.tensor(statistics[n])[:, None, None, None] for n in ("mean", "std"))
+    with torch.no_grad():
+        plain = load_autoencoder(run_dir).encode(x[None, None])[0][0]
+    # the prior holds weights in half precision
+    assert torch.allclose(prior.encode(x), (plain - mean) / std, atol=2e-2)
+
+
+def test_the_exported_warm_start_is_the_averaged_one_in_half_precision(run_dir, tmp_path):
+    card = export_prior(run_dir, [], ExportConfig(), tmp_path)
+    assert card.reconstruction_rmse is None
+    network = card.networks["warmstart"]
+    stored = load_tensors(tmp_path / network.file)
+    assert {t.dtype for t in stored.values()} == {torch.float16}
+    net = WarmStartNet(WarmStartShape(**network.arguments))
+    net.load_state_dict({name: t.float() for name, t in stored.items()})
+    averaged = averaged_weights(run_dir / "warmstart")
+    for name, weight in net.state_dict().items():
+        assert torch.allclose(weight, averaged[name], rtol=1e-3, atol=1e-6)
+
+
+def test_without_a_denoiser_the_statistics_of_latents_are_those_of_held_out_scans(
+    run_dir, data_dir, tmp_path
+):
+    (tmp_path / "autoencoder").symlink_to(run_dir / "autoencoder")
+    config = ExportConfig(held_out=("sub-02",))
+    card = export_prior(tmp_path, [data_dir], config, tmp_path / "prior")
+    assert not card.latent.whitened
+    assert len(card.latent.std) == 9
+    assert min(card.latent.std) > 0.0

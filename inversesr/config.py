@@ -97,6 +97,8 @@ class Config:
     seed: int = option(0, "Seed of everything random.")
 
     def __post_init__(self) -> None:
+        # the command line and JSON give lists
+        object.__setattr__(self, "settings", tuple(self.settings))
         for name, choices in _CHOICES.items():
             _require(
                 getattr(self, name) in choices, name, getattr(self, name), " or ".join(choices)

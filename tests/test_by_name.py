@@ -151,7 +151,7 @@ def test_what_is_protected_is_the_interpolated_scan(task, diffusion):
     region[:8] = 1.0
     config = Config(solver="latent-pnp", prior=str(diffusion), settings=FAST)
     found = solve(dataclasses.replace(task, protect=region), config, silent)
-    assert float(found.prior_mask[:7].max()) == 0.0
+    assert float(found.prior_mask[:7].max()) < 1e-6
     torch.testing.assert_close(found.x[:7], task.x0[:7], rtol=1e-4, atol=1e-2)
 
 

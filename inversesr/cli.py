@@ -63,7 +63,7 @@ def with_options(config: type) -> Callable[[Callable[..., None]], Callable[..., 
 def _parameter(choice: Field[Any]) -> inspect.Parameter:
     facts = choice.metadata
     flag = facts.get("flag", "--" + choice.name.replace("_", "-"))
-    kind = _enumeration(facts["choices"]) if "choices" in facts else choice.type
+    kind = _enumeration(facts["choices"]) if "choices" in facts else facts.get("kind", choice.type)
     option = typer.Option(flag, help=facts["help"], metavar=facts.get("unit"))
     return inspect.Parameter(
         choice.name,
@@ -108,7 +108,7 @@ def run(  # noqa: PLR0913 (one argument a flag)
             result, outputs = run_job(scans, choices, output, mask, force=force, progress=progress)
         warn(result.warnings)
         if as_json:
-            paths = {name: str(path) for name, path in vars(outputs).items()}
+            paths = {name: str(path) for name, path in vars(outputs).items() if path}
             record = provenance(result, [])
             print_json({"outputs": paths, **record})
         else:

@@ -7,7 +7,17 @@ from typing import Any
 from inversesr.errors import InputError
 
 PROFILE_NAMES = ("rect", "gaussian", "slr")
-SOLVER_NAMES = ("spline", "tv", "warmstart")
+SOLVER_NAMES = (
+    "spline",
+    "tv",
+    "warmstart",
+    "latent-pnp",
+    "latent-map",
+    "few-step-noise",
+    "split-gibbs",
+    "inversesr-dec",
+    "inversesr-ldm",
+)
 AUTOMATIC = "auto"
 SOLVER_CHOICES = (AUTOMATIC, *SOLVER_NAMES)
 BUILTIN_PRIOR = "builtin"
@@ -40,6 +50,19 @@ class Config:
     )
     prior: str = option(
         BUILTIN_PRIOR, "Prior of the solvers that need one: a name or a folder.", unit="NAME|DIR"
+    )
+    settings: tuple[str, ...] = option(
+        (),
+        "Option of a solver with a prior, such as solver.n_steps=20; may be repeated.",
+        flag="--set",
+        unit="solver.NAME=VALUE",
+        kind=list[str],
+    )
+    protect: str | None = option(
+        None, "Mask on the scan's voxels of what no prior may change.", unit="FILE"
+    )
+    samples: int | None = option(
+        None, "Samples drawn by split-gibbs, whose deviation is written [default: 8]."
     )
     spacing_mm: float | None = option(
         None, "Distance between thin slices [default: 1 mm].", flag="--spacing", unit="MM"
@@ -74,6 +97,8 @@ class Config:
     seed: int = option(0, "Seed of everything random.")
 
     def __post_init__(self) -> None:
+        # the command line and JSON give lists
+        object.__setattr__(self, "settings", tuple(self.settings))
         for name, choices in _CHOICES.items():
             _require(
                 getattr(self, name) in choices, name, getattr(self, name), " or ".join(choices)
@@ -85,6 +110,7 @@ class Config:
         _require_number("volume", self.volume, 0)
         _require_number("threads", self.threads, 1)
         _require_number("seed", self.seed, 0)
+        _require_number("samples", self.samples, 1)
 
 
 _CHOICES = {

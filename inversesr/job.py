@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter, time
@@ -22,10 +22,11 @@ from typing import Any
 from inversesr.config import Config
 from inversesr.errors import InputError
 from inversesr.machine import peak_memory_bytes
-from inversesr.nifti import read_mask, read_scan, stem, write_volume
+from inversesr.nifti import Scan, read_mask, read_scan, stem, write_volume
 from inversesr.pipeline import Result, Source, restore
 from inversesr.protocols import Progress
 from inversesr.report import has_report_packages, write_report
+from inversesr.volume import Image
 
 NOT_FOR_DIAGNOSIS = "Research use only: not for diagnosis."
 PARTIAL_PREFIX = ".inversesr-partial-"
@@ -41,11 +42,15 @@ class Outputs:
         image: The restored image.
         sidecar: Everything needed to repeat and to judge the run.
         report: The same for people.
+        sd: Standard deviation of posterior samples, where some were drawn.
+        prior_mask: Where a prior spoke, for solvers that have one.
     """
 
     image: Path
     sidecar: Path
     report: Path
+    sd: Path | None = None
+    prior_mask: Path | None = None
 
 
 def output_names(scan: Path, folder: Path | None) -> Outputs:
@@ -58,8 +63,14 @@ def output_names(scan: Path, folder: Path | None) -> Outputs:
     entities, _, suffix = name.rpartition("_")
     is_bids = name.startswith("sub-") and "-" not in suffix and bool(entities)
     base = f"{entities}_desc-sr_{suffix}" if is_bids else f"{name}_desc-sr"
+    sd = f"{entities}_desc-srsd_{suffix}" if is_bids else f"{name}_desc-srsd"
+    prior = f"{entities}_desc-srprior" if is_bids else f"{name}_desc-srprior"
     return Outputs(
-        folder / f"{base}.nii.gz", folder / f"{base}.json", folder / f"{name}_report.html"
+        folder / f"{base}.nii.gz",
+        folder / f"{base}.json",
+        folder / f"{name}_report.html",
+        folder / f"{sd}.nii.gz",
+        folder / f"{prior}_mask.nii.gz",
     )
 
 
@@ -87,35 +98,56 @@ def run_job(
     """
     start = perf_counter()
     outputs = output_names(scans[0], folder)
-    _check_inputs(scans, mask, outputs)
-    check_output(list(vars(outputs).values()), force=force)
+    protect = None if config.protect is None else Path(config.protect)
+    _check_inputs(scans, [file for file in (mask, protect) if file is not None], outputs)
+    check_output([file for file in vars(outputs).values() if file is not None], force=force)
     set_threads(config.threads)
     read = [read_scan(path, config.volume) for path in scans]
-    region = None if mask is None else read_mask(mask, read[0].volume.grid).astype("float32")
+    regions = [_read_region(file, read[0]) for file in (mask, protect)]
     reading = perf_counter() - start
-    result = restore(read, config, region, progress)
+    result = restore(read, config, regions[0], progress, regions[1])
     record = provenance(result, [file_facts(path) for path in scans])
     record["seconds"] = {"read": reading, **record["seconds"]}
     with atomic_folder(outputs.image.parent, outputs.image.name) as partial:
-        write_volume(
-            partial / outputs.image.name, result.volume, result.sources[0].scan, config.output_type
-        )
+        written = _write_volumes(partial, outputs, result)
         record["seconds"]["total"] = perf_counter() - start
         (partial / outputs.sidecar.name).write_text(json.dumps(record, indent=2) + "\n")
         if has_report_packages():
             write_report(partial / outputs.report.name, result, record)
-    return result, outputs
+    for name in ("sd", "prior_mask"):
+        stale = getattr(outputs, name)
+        if stale is not None and getattr(written, name) is None:
+            stale.unlink(missing_ok=True)  # of an earlier run by another solver
+    return result, written
 
 
-def _check_inputs(scans: Sequence[Path], mask: Path | None, outputs: Outputs) -> None:
+def _read_region(file: Path | None, scan: Scan) -> Image | None:
+    """Read a mask on the grid of a scan, if there is one."""
+    return None if file is None else read_mask(file, scan.volume.grid).astype("float32")
+
+
+def _write_volumes(partial: Path, outputs: Outputs, result: Result) -> Outputs:
+    """Write the image and what came with it; return the names of what there is."""
+    scan = result.sources[0].scan
+    write_volume(partial / outputs.image.name, result.volume, scan, result.config.output_type)
+    for path, volume in ((outputs.sd, result.sd), (outputs.prior_mask, result.prior_mask)):
+        if path is not None and volume is not None:
+            write_volume(partial / path.name, volume, scan, "float32")
+    return replace(
+        outputs,
+        sd=None if result.sd is None else outputs.sd,
+        prior_mask=None if result.prior_mask is None else outputs.prior_mask,
+    )
+
+
+def _check_inputs(scans: Sequence[Path], masks: Sequence[Path], outputs: Outputs) -> None:
     inputs = [path.resolve() for path in scans]
     if len(set(inputs)) < len(inputs):
         message = "the same scan is named twice: name each scan once"
         raise InputError(message)
-    if mask is not None:
-        inputs.append(mask.resolve())
+    inputs += [mask.resolve() for mask in masks]
     for file in vars(outputs).values():
-        if file.resolve() in inputs:
+        if file is not None and file.resolve() in inputs:
             message = f"{file} is an input and would be replaced: give another folder with -o"
             raise InputError(message)
 
@@ -216,7 +248,12 @@ def provenance(result: Result, inputs: Sequence[dict[str, Any]]) -> dict[str, An
         "warnings": list(result.warnings),
         "inputs": list(inputs),
         "config": asdict(result.config),
-        "solver": {"name": result.config.solver, "status": result.status, **result.history},
+        "solver": {
+            "name": result.config.solver,
+            "status": result.status,
+            **result.history,
+            **result.facts,
+        },
         "lock": result.lock,
         "scans": [_source_record(source) for source in result.sources],
         "output": {

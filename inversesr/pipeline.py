@@ -1,7 +1,7 @@
 """From scans to a restored image: the whole way on one screen, without disk or terminal."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any
 
@@ -15,7 +15,9 @@ from inversesr.fusion import Fusion, fuse
 from inversesr.nifti import Scan, to_image
 from inversesr.noise import estimate_noise
 from inversesr.protocols import Progress
-from inversesr.solvers.by_name import Task, choose_solver, solve
+from inversesr.solvers.by_name import choose_solver, solve
+from inversesr.solvers.posterior import summarise
+from inversesr.solvers.task import Task
 from inversesr.volume import Image, Volume
 
 
@@ -52,7 +54,10 @@ class Result:
         history: Figures by iteration.
         lock: "exact", "noise" or "off": what was done, not what was asked for.
         seconds: Time spent in each phase.
-        notes: What should be known of the choice of the solver, in sentences.
+        notes: What should be known of the solver and its choice, in sentences.
+        facts: What else the solver found.
+        sd: Standard deviation of the samples drawn, or None.
+        prior_mask: Where a prior spoke, 0 to 1, or None.
     """
 
     volume: Volume
@@ -63,6 +68,9 @@ class Result:
     lock: str
     seconds: dict[str, float]
     notes: tuple[str, ...] = ()
+    facts: dict[str, Any] = field(default_factory=dict)
+    sd: Volume | None = None
+    prior_mask: Volume | None = None
 
     @property
     def image(self) -> Any:  # noqa: ANN401 (nibabel has no types)
@@ -81,6 +89,7 @@ def restore(
     config: Config,
     mask: Image | None = None,
     progress: Progress = lambda _phase, _done, _total: None,
+    protect: Image | None = None,
 ) -> Result:
     """Restore the thin slices behind one scan, or behind several of one subject.
 
@@ -89,13 +98,14 @@ def restore(
         config: Choices of the run.
         mask: Where several scans are registered, on the first scan's grid, above 0 inside.
         progress: Called with a phase, the steps done and their total.
+        protect: Where no prior may speak, on the scan's grid, above 0 inside; one scan only.
 
     Raises:
         InputError: the scans cannot be refined.
     """
     device = choose_device(config.device)
     if len(scans) == 1:
-        return _restore_one(scans[0], config, progress, device)
+        return _restore_one(scans[0], config, progress, device, protect)
     config = replace(config, solver="tv" if config.solver == AUTOMATIC else config.solver)
     if config.solver != "tv":
         message = f"{len(scans)} scans are fused by tv, not by {config.solver}: give --solver tv"
@@ -118,14 +128,21 @@ def choose_device(name: str) -> torch.device:
     return torch.device("cuda" if has_cuda and name != "cpu" else "cpu")
 
 
-def _restore_one(scan: Scan, config: Config, progress: Progress, device: torch.device) -> Result:
+def _restore_one(
+    scan: Scan,
+    config: Config,
+    progress: Progress,
+    device: torch.device,
+    protect: Image | None,
+) -> Result:
     start = perf_counter()
     acquisition = describe_acquisition(scan, config)
     sigma = config.noise
     if sigma is None:
         sigma = estimate_noise(scan.volume, acquisition.slice_axis)
     y = torch.from_numpy(scan.volume.data).to(device)
-    task = Task(y, scan.volume.grid, acquisition, sigma)
+    region = None if protect is None else torch.from_numpy(protect > 0).to(y)
+    task = Task(y, scan.volume.grid, acquisition, sigma, region)
     A = task.A
     solver, notes = choose_solver(task, config.solver)
     config = replace(config, solver=solver)
@@ -145,9 +162,19 @@ def _restore_one(scan: Scan, config: Config, progress: Progress, device: torch.d
         "lock": perf_counter() - solved,
     }
     source = Source(scan, acquisition, sigma, before, after)
-    volume = Volume(x.cpu().numpy(), task.fine)
+    samples, mask = solution.samples, solution.prior_mask
     return Result(
-        volume, (source,), config, solution.status, solution.history, locking, seconds, notes
+        Volume(x.cpu().numpy(), task.fine),
+        (source,),
+        config,
+        solution.status,
+        solution.history,
+        locking,
+        seconds,
+        (*notes, *solution.notes),
+        solution.facts,
+        None if samples is None else Volume(summarise(samples).sd.cpu().numpy(), task.fine),
+        None if mask is None else Volume(mask.float().cpu().numpy(), task.fine),
     )
 
 

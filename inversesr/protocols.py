@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
@@ -41,8 +41,15 @@ class Prior(Protocol):
     Images are (X, Y, Z) tensors with intensities in [0, 1]; latents have shape latent_shape.
     """
 
-    grid: Grid
-    latent_shape: Shape
+    @property
+    def grid(self) -> Grid:
+        """Where images lie."""
+        ...
+
+    @property
+    def latent_shape(self) -> Shape:
+        """Shape of a latent."""
+        ...
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         """Return the latent of an image."""
@@ -66,7 +73,11 @@ class Solution:
         status: "converged", "closed form" or "stopped after N steps".
         n_steps: Iterations done.
         history: Figures by iteration, such as {"residual_rms": [...]}.
-        z: Latent behind x, for solvers with a prior.
+        z: Latent behind x, for solvers with a prior; one a sample where samples were drawn.
+        samples: Images drawn from the posterior, shape (n, *A.in_shape), or None.
+        facts: What else was found, such as conditioning variables in their natural units.
+        prior_mask: Where a prior spoke, 0 to 1, shape A.in_shape; None without a prior.
+        notes: What a reader should know before trusting the image, in sentences.
     """
 
     x: torch.Tensor
@@ -74,3 +85,7 @@ class Solution:
     n_steps: int
     history: dict[str, list[float]] = field(default_factory=dict)
     z: torch.Tensor | None = None
+    samples: torch.Tensor | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+    prior_mask: torch.Tensor | None = None
+    notes: tuple[str, ...] = ()

@@ -1,6 +1,10 @@
+import dataclasses
+
 import numpy as np
+import problems
 import pytest
 import torch
+from problems import free_card, one_thread, random_tensors, tiny_card  # noqa: F401  (a fixture)
 
 from inversesr.acquisition import describe_acquisition
 from inversesr.config import SOLVER_NAMES, Config, SimulateConfig
@@ -16,7 +20,8 @@ from inversesr.priors.bundle import (
 )
 from inversesr.priors.warmstart import WarmStartNet, WarmStartShape
 from inversesr.simulation import simulate
-from inversesr.solvers.by_name import SOLVERS, Task, choose_solver, solve
+from inversesr.solvers.by_name import SOLVERS, choose_solver, solve
+from inversesr.solvers.task import Task
 from inversesr.volume import Grid, Volume
 from inversesr.weights import digest, save_tensors
 
@@ -109,3 +114,56 @@ def test_other_slices_get_total_variation_and_a_sentence(thickness_mm, spacing_m
 
 def test_a_named_solver_is_taken_whatever_the_slices():
     assert choose_solver(thick_task(12.0), "spline") == ("spline", ())
+
+
+FAST = (
+    "solver.n_steps=1",
+    "solver.n_levels=1",
+    "solver.n_denoiser_steps=1",
+    "solver.n_start_samples=1",
+    "solver.perceptual_weight=0",
+    "solver.n_samples=2",
+)
+
+
+@pytest.fixture(scope="module")
+def diffusion(tmp_path_factory):
+    card = free_card()
+    return problems.write_prior(
+        tmp_path_factory.mktemp("priors") / "tiny", card, random_tensors(card)
+    )
+
+
+@pytest.mark.parametrize("name", [n for n in SOLVER_NAMES if "-" in n])
+def test_every_solver_with_a_prior_restores_a_scan_in_its_own_intensities(task, diffusion, name):
+    config = Config(solver=name, prior=str(diffusion), settings=FAST)
+    found = solve(task, config, silent)
+    assert found.x.shape == task.fine.shape
+    assert bool(torch.isfinite(found.x).all())
+    assert found.prior_mask.shape == task.fine.shape
+    assert found.facts["passes"]["decode"] >= 1
+    assert torch.equal(found.x, solve(task, config, silent).x)
+    assert (found.samples is None) == (name != "split-gibbs")
+
+
+def test_what_is_protected_is_the_interpolated_scan(task, diffusion):
+    region = torch.zeros(task.y.shape)
+    region[:8] = 1.0
+    config = Config(solver="latent-pnp", prior=str(diffusion), settings=FAST)
+    found = solve(dataclasses.replace(task, protect=region), config, silent)
+    assert float(found.prior_mask[:7].max()) < 1e-6
+    torch.testing.assert_close(found.x[:7], task.x0[:7], rtol=1e-4, atol=1e-2)
+
+
+def test_a_refused_prior_is_replaced_by_tv_and_says_so(task, tmp_path):
+    card = tiny_card()
+    folder = problems.write_prior(tmp_path / "fixed", card, random_tensors(card))
+    found = solve(task, Config(solver="latent-pnp", prior=str(folder), settings=FAST), silent)
+    torch.testing.assert_close(found.x, solve(task, Config(solver="tv"), silent).x)
+    assert found.facts["used_instead"] == "tv"
+    assert "tv is used instead" in found.notes[0]
+
+
+def test_a_wrong_setting_is_refused_whatever_the_solver(task):
+    with pytest.raises(InputError, match=r"solver\.NAME=VALUE"):
+        solve(task, Config(solver="spline", settings=("solver.speed=9",)), silent)

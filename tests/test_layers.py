@@ -13,7 +13,7 @@ PACKAGE = Path(inversesr.__file__).parent
 # A name ending in a dot stands for all modules of a subpackage. Modules of one row may import one
 # another, but not in a circle.
 LAYERS = (
-    ("errors", "config"),
+    ("errors", "config", "solver_options"),
     ("machine", "volume"),
     ("protocols", "nifti", "weights"),
     ("operators.", "metrics"),

@@ -1,52 +1,33 @@
 """Solvers by name: what each needs of a scan, and the one table that lists them all."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import replace
 
 import torch
 
-from inversesr.acquisition import Acquisition, fine_grid, forward_operator
 from inversesr.config import AUTOMATIC, Config
-from inversesr.operators.separable import SeparableOperator
-from inversesr.priors.warmstart import TRAINED_THICKNESS, load_warmstart
+from inversesr.priors.counted import CountedPrior
+from inversesr.priors.warmstart import ROLE, TRAINED_THICKNESS, load_warmstart
 from inversesr.protocols import Progress, Solution
-from inversesr.solvers.spline import spline
+from inversesr.solver_options import SolverOptions, with_settings
+from inversesr.solvers.few_step_noise import few_step_noise
+from inversesr.solvers.inversesr_dec import inversesr_dec
+from inversesr.solvers.inversesr_ldm import inversesr_ldm
+from inversesr.solvers.latent_map import latent_map
+from inversesr.solvers.latent_pnp import latent_pnp
+from inversesr.solvers.pose import PriorRefused
+from inversesr.solvers.preparation import load_for_task, prepare
+from inversesr.solvers.problem import Problem
+from inversesr.solvers.split_gibbs import split_gibbs
+from inversesr.solvers.surprise import keep_surprises
+from inversesr.solvers.task import Task
 from inversesr.solvers.tv import tv
 from inversesr.solvers.warmstart import describe_slices, warmstart
-from inversesr.volume import Grid
 
-
-@dataclass(frozen=True, eq=False)
-class Task:
-    """One scan to be restored.
-
-    Attributes:
-        y: The scan in its own voxels and intensities, shape scan_grid.shape.
-        scan_grid: Its voxels.
-        acquisition: How it was taken.
-        sigma: Standard deviation of its noise, in its own intensities.
-    """
-
-    y: torch.Tensor
-    scan_grid: Grid
-    acquisition: Acquisition
-    sigma: float
-
-    @cached_property
-    def fine(self) -> Grid:
-        """Voxels of the result."""
-        return fine_grid(self.scan_grid, self.acquisition)
-
-    @cached_property
-    def A(self) -> SeparableOperator:
-        """Forward operator, fine grid -> scan grid."""
-        return forward_operator(self.scan_grid, self.fine, self.acquisition)
-
-    @cached_property
-    def x0(self) -> torch.Tensor:
-        """Spline interpolation of the scan on the fine grid."""
-        return spline(self.y, self.scan_grid, self.fine)
+Method = Callable[
+    [Problem, CountedPrior, SolverOptions, torch.Generator, Callable[[int, int], None]], Solution
+]
+Solver = Callable[[Task, Config, Progress], Solution]
 
 
 def _spline(task: Task, _config: Config, _progress: Progress) -> Solution:
@@ -67,12 +48,65 @@ def _warmstart(task: Task, config: Config, progress: Progress) -> Solution:
     return solution
 
 
+def _with_prior(name: str, method: Method, *, is_published: bool = False) -> Solver:
+    """Make a solver of a method that has a prior.
+
+    Args:
+        name: Name of the method.
+        method: The method.
+        is_published: Whether it is to stay as published: no warm start, nothing protected
+            without being asked.
+    """
+
+    def run(task: Task, config: Config, progress: Progress) -> Solution:
+        options = with_settings(SolverOptions(), config.settings)
+        options = replace(options, n_samples=config.samples or options.n_samples)
+        prior = load_for_task(config.prior, task, options)
+        has_warm = not is_published and ROLE in prior.card.networks and is_known_thickness(task)
+        warm = None
+        if has_warm:
+            warm = task.A.project(_warmstart(task, config, progress).x, task.y)
+        prepared = prepare(task, prior, warm, config.seed)
+        if isinstance(prepared, PriorRefused):
+            instead = _tv(task, config, progress)
+            return replace(instead, notes=(prepared.reason,), facts={"used_instead": "tv"})
+        problem, counted = prepared
+        generator = torch.Generator().manual_seed(config.seed)
+        solution = method(
+            problem, counted, options, generator, lambda n, of: progress(name, n, of)
+        )
+        rmse, spacing = counted.reconstruction_rmse, task.fine.spacing_mm
+        is_watchful = options.surprise and not is_published
+        return keep_surprises(
+            problem, solution, rmse if is_watchful else None, task.fine_protect, spacing
+        )
+
+    return run
+
+
 # name, as in config.SOLVER_NAMES -> solver
-SOLVERS: dict[str, Callable[[Task, Config, Progress], Solution]] = {
+SOLVERS: dict[str, Solver] = {
     "spline": _spline,
     "tv": _tv,
     "warmstart": _warmstart,
+    "latent-pnp": _with_prior("latent-pnp", latent_pnp),
+    "latent-map": _with_prior("latent-map", latent_map),
+    "few-step-noise": _with_prior("few-step-noise", few_step_noise),
+    "split-gibbs": _with_prior("split-gibbs", split_gibbs),
+    "inversesr-dec": _with_prior("inversesr-dec", inversesr_dec, is_published=True),
+    "inversesr-ldm": _with_prior("inversesr-ldm", inversesr_ldm, is_published=True),
 }
+
+
+def is_known_thickness(task: Task) -> bool:
+    """Whether the warm start was trained for slices as thick as those of a scan."""
+    low, high = TRAINED_THICKNESS
+    return low <= _relative_thickness(task) <= high
+
+
+def _relative_thickness(task: Task) -> float:
+    """Return slice thickness in voxels of the fine grid."""
+    return describe_slices(task.scan_grid, task.fine, task.acquisition).geometry.thickness
 
 
 def choose_solver(task: Task, wanted: str) -> tuple[str, tuple[str, ...]]:
@@ -84,11 +118,10 @@ def choose_solver(task: Task, wanted: str) -> tuple[str, tuple[str, ...]]:
     """
     if wanted != AUTOMATIC:
         return wanted, ()
-    slices = describe_slices(task.scan_grid, task.fine, task.acquisition)
-    low, high = TRAINED_THICKNESS
-    found = slices.geometry.thickness
-    if low <= found <= high:
+    if is_known_thickness(task):
         return "warmstart", ()
+    low, high = TRAINED_THICKNESS
+    found = _relative_thickness(task)
     return "tv", (
         f"slices are {found:.3g} times as thick as the thin ones; the warm start knows {low:g} to "
         f"{high:g} times: tv is used, which invents nothing",
@@ -99,6 +132,8 @@ def solve(task: Task, config: Config, progress: Progress) -> Solution:
     """Restore a scan by the solver of the config.
 
     Raises:
-        InputError: the solver needs a prior that is not usable.
+        InputError: the solver needs a prior that is not usable, or a setting is wrong.
     """
+    # settings are checked even where the solver has none
+    with_settings(SolverOptions(), config.settings)
     return SOLVERS[config.solver](task, config, progress)

@@ -25,9 +25,13 @@ def spline(y: torch.Tensor, scan_grid: Grid, fine: Grid) -> torch.Tensor:
     Returns:
         Image of shape fine.shape.
     """
+    return spline_operator(scan_grid, fine)(y)
+
+
+def spline_operator(scan_grid: Grid, fine: Grid) -> SeparableOperator:
+    """Return the interpolation as an operator, scan grid -> fine grid."""
     matrices = [_interpolation(scan_grid, fine, axis) for axis in range(3)]
-    operator = SeparableOperator(scan_grid.shape, (matrices[0], matrices[1], matrices[2]))
-    return operator(y)
+    return SeparableOperator(scan_grid.shape, (matrices[0], matrices[1], matrices[2]))
 
 
 def _interpolation(

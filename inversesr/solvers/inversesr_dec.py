@@ -1,0 +1,57 @@
+"""InverseSR(Decoder): find the latent whose decoded image explains the scan.
+
+z* = argmin  mean |A G(z) - y| + 1e4 d(A G(z)),        z starts at the mean of prior samples
+
+Reference: Wang, Levman, Pinaya, Tudosiu, Cardoso, Marinescu (2023), InverseSR: 3D brain MRI
+super-resolution using a latent diffusion model, MICCAI, doi:10.1007/978-3-031-43999-5_42.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from inversesr.priors.counted import CountedPrior
+from inversesr.protocols import Solution
+from inversesr.solver_options import SolverOptions
+from inversesr.solvers.chain import mean_latent
+from inversesr.solvers.descent import Plan, by_autograd, descend
+from inversesr.solvers.problem import Problem, finish
+from inversesr.solvers.published_loss import LEARNING_RATE, N_STEPS, published_loss
+
+
+def inversesr_dec(
+    problem: Problem,
+    prior: CountedPrior,
+    options: SolverOptions,
+    generator: torch.Generator,
+    progress: Callable[[int, int], None],
+) -> Solution:
+    """Restore a scan as published: Adam on the latent, last iterate, no early stop.
+
+    Args:
+        problem: The scan and where the prior lies.
+        prior: The prior; its denoiser draws the start.
+        options: `data_term`, `perceptual_weight`, `features_file`, `n_steps`, `learning_rate`,
+            `n_start_samples`.
+        generator: Source of the start.
+        progress: Called with the number of steps done and their total.
+    """
+    plan = Plan(options.n_steps or N_STEPS, options.learning_rate or LEARNING_RATE)
+    loss = published_loss(problem, prior, options)
+    start = mean_latent(prior, problem.y, options.n_start_samples, generator)
+    z = start.clone().requires_grad_()
+
+    def objective() -> Tensor:
+        return loss(problem.compose(prior.decode(z)))
+
+    history = descend([z], by_autograd([z], objective), plan, progress=progress)
+    found = z.detach()
+    return Solution(
+        finish(problem, problem.compose(prior.decode(found))),
+        f"stopped after {len(history)} steps",
+        len(history),
+        {"loss": history},
+        found,
+        facts={"features": loss.perceptual.name, "passes": dict(prior.counts)},
+    )

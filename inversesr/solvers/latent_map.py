@@ -1,0 +1,135 @@
+"""The most probable latent: gradient descent through the decoder from the plug-and-play result.
+
+    z* = argmin  |A x(z) - y|^2 / (2 s^2)  +  w d(A x(z))  -  lambda log p(z)
+
+s^2 = sigma^2 + r_AE^2 when images are G(z); with delta decoding the autoencoder's error cancels
+and s = sigma. Blind, it also fits the slice width, a smooth bias field, gain and offset.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from inversesr.priors.counted import CountedPrior
+from inversesr.protocols import Solution
+from inversesr.solver_options import SolverOptions
+from inversesr.solvers.descent import Plan, descend
+from inversesr.solvers.features import PerceptualTerm, perceptual_term
+from inversesr.solvers.latent_pnp import latent_pnp
+from inversesr.solvers.nuisance import Nuisance, fit_nuisance, fit_slice_width
+from inversesr.solvers.problem import Decoding, Problem, finish, make_decoding
+from inversesr.solvers.red import prior_gradient
+
+N_STEPS, LEARNING_RATE = 60, 0.02
+PERCEPTUAL_WEIGHT = 0.0
+# The stop is not asked before: the start may fit the noise already.
+LEAST_STEPS = 10
+# Blind fits are renewed after this many steps.
+REFIT_EVERY = 10
+
+
+@dataclass(eq=False)
+class _Descent:
+    """State that changes along the way.
+
+    Attributes:
+        problem: The problem, its slice width as fitted so far.
+        decoding: Latent to image.
+        nuisance: Gain, offset and bias field as fitted so far.
+        width: Factor of the slice thickness as fitted so far.
+        misfits: rms(A x - y) over sigma before each step.
+    """
+
+    problem: Problem
+    decoding: Decoding
+    nuisance: Nuisance = field(default_factory=Nuisance)
+    width: float = 1.0
+    misfits: list[float] = field(default_factory=list)
+
+    def image(self, z: Tensor) -> Tensor:
+        return self.decoding(z, self.nuisance.gain, self.nuisance.offset)
+
+
+def latent_map(
+    problem: Problem,
+    prior: CountedPrior,
+    options: SolverOptions,
+    generator: torch.Generator,
+    progress: Callable[[int, int], None],
+) -> Solution:
+    """Refine the plug-and-play result until the scan is met to its noise.
+
+    Args:
+        problem: The scan and where the prior lies.
+        prior: The prior.
+        options: Those of `latent_pnp`, and `n_steps`, `learning_rate`, `prior_weight`,
+            `sigma_low` (where the prior is asked), `perceptual_weight`, `features_file`, `blind`,
+            `stop_at_noise`.
+        generator: Source of the noise.
+        progress: Called with the number of steps done and their total.
+    """
+    first = latent_pnp(problem, prior, options, generator, lambda _done, _total: None)
+    if first.z is None:
+        message = "latent_pnp returns its latent"
+        raise TypeError(message)
+    chosen = options.perceptual_weight
+    weighted = replace(options, perceptual_weight=PERCEPTUAL_WEIGHT if chosen is None else chosen)
+    term = perceptual_term(problem, prior, weighted)
+    state = _Descent(problem, make_decoding(problem, prior, delta=options.delta))
+    if options.fit_gain:
+        state.nuisance = fit_nuisance(problem, prior.decode(first.z))
+    z = first.z.clone().requires_grad_()
+    step = _objective(state, z, term, weighted, generator)
+    plan = Plan(options.n_steps or N_STEPS, options.learning_rate or LEARNING_RATE, True)  # noqa: FBT003
+
+    def is_done(n_done: int) -> bool:
+        if options.blind and n_done % REFIT_EVERY == 0:
+            _refit(state, z.detach())
+        return options.stop_at_noise and n_done >= LEAST_STEPS and state.misfits[-1] <= 1.0
+
+    losses = descend([z], step, plan, is_done, progress)
+    with torch.no_grad():
+        x = state.image(z.detach())
+    is_met = state.misfits[-1] <= 1.0
+    facts = {**state.nuisance.facts, "slice_width_factor": state.width, "features": term.name}
+    facts |= {"passes": dict(prior.counts)}
+    status = "converged" if is_met else f"stopped after {len(losses)} steps"
+    history = {"loss": losses, "misfit_over_noise": state.misfits}
+    return Solution(finish(problem, x), status, len(losses), history, z.detach(), facts=facts)
+
+
+def _objective(
+    state: _Descent,
+    z: Tensor,
+    term: PerceptualTerm,
+    options: SolverOptions,
+    generator: torch.Generator,
+) -> Callable[[], tuple[float, Sequence[Tensor]]]:
+    """Return a function that gives data and feature loss, and the gradient of the whole."""
+    prior = state.decoding.prior
+    weight = options.perceptual_weight or 0.0
+    error = 0.0 if options.delta else prior.reconstruction_rmse
+
+    def evaluate() -> tuple[float, Sequence[Tensor]]:
+        problem = state.problem
+        y_of_x = problem.A(state.image(z))
+        squares = (y_of_x - problem.y).square().sum()
+        mean_square = float(squares.detach()) / problem.y.numel()
+        state.misfits.append(mean_square**0.5 / problem.data_sigma)
+        loss = 0.5 * squares / (problem.data_sigma**2 + error**2) + weight * term(y_of_x)
+        (gradient,) = torch.autograd.grad(loss, z)
+        pull = prior_gradient(prior, z.detach(), options.sigma_low, generator)
+        return float(loss.detach()), (gradient + options.prior_weight * pull,)
+
+    return evaluate
+
+
+@torch.no_grad()
+def _refit(state: _Descent, z: Tensor) -> None:
+    """Fit bias field, gain, offset and slice width to the present image."""
+    decoded = state.decoding.prior.decode(z)
+    state.problem, state.nuisance, state.width = fit_slice_width(
+        state.problem, decoded, state.width
+    )

@@ -1,0 +1,103 @@
+"""Plug-and-play restoration in latent space, without a single gradient.
+
+    z = E(V start)
+    at falling noise levels sigma_t:
+        z_t = signal z +- noise eps;   z0 = mean of a few DDIM steps from both;   x0 = G(z0)
+        r2  = r_AE^2 + (kappa s_x)^2 sigma_t^2 / (1 + sigma_t^2)
+        xh  = argmin |x - x0|^2 / r2 + |A x - y|^2 / sigma^2
+        z   = z0 + rho (E(V xh) - E(V x0))
+
+The difference of two encodings cancels what the autoencoder loses.
+
+Reference: Zhu, Zhang, Liang, Cao, Wen, Timofte, Van Gool (2023), Denoising diffusion models for
+plug-and-play image restoration, arXiv:2305.08995, here within the latent space.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from inversesr.priors.counted import CountedPrior
+from inversesr.priors.schedule import add_noise, ddim
+from inversesr.protocols import Solution
+from inversesr.solver_options import SolverOptions
+from inversesr.solvers.chain import draw, noise_levels, short_path, step_variance
+from inversesr.solvers.nuisance import Nuisance, fit_nuisance
+from inversesr.solvers.problem import Problem, finish, make_decoding, start_latent
+
+
+@torch.no_grad()
+def latent_pnp(
+    problem: Problem,
+    prior: CountedPrior,
+    options: SolverOptions,
+    generator: torch.Generator,
+    progress: Callable[[int, int], None],
+) -> Solution:
+    """Alternate between the prior and the scan while the noise falls.
+
+    Args:
+        problem: The scan and where the prior lies.
+        prior: The prior.
+        options: `n_levels`, `sigma_high`, `sigma_low`, `n_denoiser_steps`, `kappa`, `image_sd`,
+            `rho`, `fit_gain`, `delta`.
+        generator: Source of the noise.
+        progress: Called with the number of levels done and their total.
+    """
+    schedule = prior.schedule
+    decoding = make_decoding(problem, prior, delta=options.delta)
+    z = start_latent(problem, prior)
+    nuisance = Nuisance()
+    misfits: list[float] = []
+    for n_done, sigma_t in enumerate(noise_levels(options), start=1):
+        t = schedule.timestep_of(sigma_t)
+        z0 = _denoised(prior, z, t, options, generator)
+        decoded = prior.decode(z0)
+        nuisance = fit_nuisance(problem, decoded) if options.fit_gain else nuisance
+        x0 = problem.compose(decoded, nuisance.gain, nuisance.offset)
+        misfits.append(problem.misfit(x0))
+        r2 = step_variance(options, prior.reconstruction_rmse, sigma_t)
+        xh = problem.A.prox(x0, problem.y, r2, problem.data_sigma**2)
+        z = z0 + options.rho * latent_change(problem, prior, (xh, x0), decoded, nuisance)
+        progress(n_done, options.n_levels)
+    x = decoding(z, nuisance.gain, nuisance.offset)
+    facts = {**nuisance.facts, "passes": dict(prior.counts)}
+    history = {"misfit_over_noise": [*misfits, problem.misfit(x)]}
+    status = f"stopped after {options.n_levels} steps"
+    return Solution(finish(problem, x), status, options.n_levels, history, z, facts=facts)
+
+
+def _denoised(
+    prior: CountedPrior, z: Tensor, t: int, options: SolverOptions, generator: torch.Generator
+) -> Tensor:
+    """Add noise and take it away again.
+
+    Noise of both signs makes the mean of what could be there, noise of one sign an example.
+    """
+    schedule = prior.schedule
+    path = short_path(schedule, t, options.n_denoiser_steps)
+    eps = draw(prior.latent_shape, z, generator)
+    signs = (1.0, -1.0) if options.antithetic else (1.0,)
+    ends = [ddim(schedule, prior.denoise, add_noise(schedule, z, t, s * eps), path) for s in signs]
+    return sum(ends[1:], ends[0]) / len(ends)
+
+
+def latent_change(
+    problem: Problem,
+    prior: CountedPrior,
+    to_and_from: tuple[Tensor, Tensor],
+    decoded: Tensor,
+    nuisance: Nuisance,
+) -> Tensor:
+    """Return E(V x1) - E(V x0) for two images on the fine grid.
+
+    Args:
+        problem: The problem.
+        prior: The prior.
+        to_and_from: x1 and x0.
+        decoded: What the prior sees where the fine grid does not reach.
+        nuisance: Gain and offset, which the prior does not see.
+    """
+    seen = [problem.to_prior(x, decoded, nuisance.gain, nuisance.offset) for x in to_and_from]
+    return prior.encode(seen[0]) - prior.encode(seen[1])

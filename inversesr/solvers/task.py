@@ -1,0 +1,52 @@
+"""One scan to be restored, and what every solver needs of it."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+
+from inversesr.acquisition import Acquisition, fine_grid, forward_operator
+from inversesr.operators.separable import SeparableOperator
+from inversesr.solvers.spline import spline
+from inversesr.volume import Grid
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One scan to be restored.
+
+    Attributes:
+        y: The scan in its own voxels and intensities, shape scan_grid.shape.
+        scan_grid: Its voxels.
+        acquisition: How it was taken.
+        sigma: Standard deviation of its noise, in its own intensities.
+        protect: Where data counts over the prior, 0 to 1, shape scan_grid.shape; None: nowhere.
+    """
+
+    y: torch.Tensor
+    scan_grid: Grid
+    acquisition: Acquisition
+    sigma: float
+    protect: torch.Tensor | None = None
+
+    @cached_property
+    def fine(self) -> Grid:
+        """Voxels of the result."""
+        return fine_grid(self.scan_grid, self.acquisition)
+
+    @cached_property
+    def A(self) -> SeparableOperator:
+        """Forward operator, fine grid -> scan grid."""
+        return forward_operator(self.scan_grid, self.fine, self.acquisition)
+
+    @cached_property
+    def x0(self) -> torch.Tensor:
+        """Spline interpolation of the scan on the fine grid."""
+        return spline(self.y, self.scan_grid, self.fine)
+
+    @cached_property
+    def fine_protect(self) -> torch.Tensor | None:
+        """Where data counts over the prior, 0 to 1, on the fine grid."""
+        if self.protect is None:
+            return None
+        return spline(self.protect, self.scan_grid, self.fine).clamp(0.0, 1.0)

@@ -1,0 +1,23 @@
+import pytest
+import torch
+from problems import gaussian_case, generator, one_thread, tiny_prior  # noqa: F401  (a fixture)
+
+from inversesr.solvers.red import prior_gradient
+
+
+@pytest.mark.parametrize("sigma_t", [0.1, 1.0, 4.0])
+def test_for_a_gaussian_it_is_the_exact_slope_whatever_the_noise(sigma_t):
+    prior, _, z = gaussian_case()
+    signal, noise = prior.schedule.level(prior.schedule.timestep_of(sigma_t))
+    expected = z / (prior.inner.variance + (noise / signal) ** 2)
+    for seed in (0, 1):
+        found = prior_gradient(prior, z, sigma_t, generator(seed))
+        assert torch.allclose(found.double(), expected.double(), rtol=1e-3, atol=1e-4)
+
+
+def test_it_asks_the_denoiser_twice_and_keeps_no_gradient():
+    prior = tiny_prior()
+    z = torch.zeros(prior.latent_shape, requires_grad=True)
+    found = prior_gradient(prior, z, 0.5, generator())
+    assert prior.counts == {"denoise": 2}
+    assert not found.requires_grad

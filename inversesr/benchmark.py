@@ -17,7 +17,7 @@ from inversesr.errors import InverseSRError
 from inversesr.evaluation import evaluate
 from inversesr.files import simulate_file
 from inversesr.nifti import Scan, read_scan, stem, write_volume
-from inversesr.simulate import slice_axis_towards
+from inversesr.simulation import slice_axis_towards
 from inversesr.volume import Grid, Volume
 
 # A routine clinical scan, and its halves and double: what a user's patience is measured by.

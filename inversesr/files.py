@@ -9,7 +9,7 @@ from inversesr.errors import InputError
 from inversesr.evaluation import Scores, evaluate
 from inversesr.job import atomic_folder, check_output
 from inversesr.nifti import read_mask, read_scan, stem, write_volume
-from inversesr.simulate import simulate
+from inversesr.simulation import simulate
 
 
 def simulate_file(

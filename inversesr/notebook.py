@@ -13,7 +13,7 @@ from inversesr.evaluation import evaluate as evaluate_volumes
 from inversesr.job import set_threads
 from inversesr.nifti import Scan, read_scan, scan_from_image, to_image
 from inversesr.pipeline import Result
-from inversesr.simulate import simulate as simulate_volume
+from inversesr.simulation import simulate as simulate_volume
 
 Image = Any  # a path or a nibabel image; nibabel has no types
 

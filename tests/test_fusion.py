@@ -10,7 +10,7 @@ from inversesr.errors import InputError
 from inversesr.fusion import _gain_and_offset, fuse
 from inversesr.nifti import Scan
 from inversesr.pipeline import restore
-from inversesr.simulate import simulate
+from inversesr.simulation import simulate
 from inversesr.solvers import tv_stacks
 from inversesr.volume import Grid, Volume
 

@@ -25,7 +25,7 @@ LAYERS = (
         "priors.",
         "solvers.",
         "fusion",
-        "simulate",
+        "simulation",
         "evaluation",
     ),
     ("pipeline",),

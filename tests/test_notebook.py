@@ -72,7 +72,6 @@ def test_an_image_is_not_changed_by_restoring_it():
     np.testing.assert_array_equal(image.get_fdata(), before)
 
 
-@pytest.mark.xfail(reason="the module inversesr.simulate hides the function once imported")
 def test_every_function_stays_a_function_after_its_first_use():
     for name in ("restore", "simulate", "evaluate"):
         getattr(inversesr, name)

@@ -10,7 +10,7 @@ from inversesr.errors import InputError
 from inversesr.metrics import psnr
 from inversesr.nifti import Scan
 from inversesr.pipeline import choose_device, restore
-from inversesr.simulate import simulate
+from inversesr.simulation import simulate
 from inversesr.solvers import tv
 from inversesr.volume import Grid, Volume
 

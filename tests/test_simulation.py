@@ -9,7 +9,7 @@ from inversesr.acquisition import describe_acquisition, fine_grid, forward_opera
 from inversesr.config import Config, SimulateConfig
 from inversesr.errors import InputError
 from inversesr.nifti import Scan
-from inversesr.simulate import simulate, slice_axis_towards
+from inversesr.simulation import simulate, slice_axis_towards
 from inversesr.volume import Grid, Volume
 
 SHAPE = (24, 22, 20)

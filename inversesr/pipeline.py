@@ -61,6 +61,7 @@ class Result:
         history: Figures by iteration.
         lock: "exact", "noise" or "off": what was done, not what was asked for.
         seconds: Time spent in each phase.
+        deviation: Standard deviation over samples on the same grid, where they were drawn.
     """
 
     volume: Volume
@@ -70,6 +71,7 @@ class Result:
     history: dict[str, list[float]]
     lock: str
     seconds: dict[str, float]
+    deviation: Volume | None = None
 
     @property
     def image(self) -> Any:  # noqa: ANN401 (nibabel has no types)

@@ -29,7 +29,8 @@ LAYERS = (
         "evaluation",
     ),
     ("pipeline",),
-    ("report", "training."),
+    ("plot", "display", "training."),
+    ("report",),
     ("job",),
     ("files", "notebook", "demo", "doctor", "batch", "benchmark", "benchmark_networks"),
     ("", "cli_output", "cli_prior", "cli"),
@@ -38,8 +39,8 @@ LAYERS = (
 COMMAND_LINE = {"cli", "cli_output", "cli_prior"}
 # Packages that only some modules may import, even inside a function.
 OWNERS = {
-    "nibabel": {"nifti", "training.scans"},
-    "matplotlib": {"report"},
+    "nibabel": {"nifti", "display", "training.scans"},
+    "matplotlib": {"plot"},
     "jinja2": {"report"},
     "typer": COMMAND_LINE,
     "rich": COMMAND_LINE,

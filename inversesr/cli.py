@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from inversesr import cli_prior
+from inversesr import cli_plan, cli_prior
 from inversesr.cli_output import (
     Force,
     Json,
@@ -93,6 +93,9 @@ def run(  # noqa: PLR0913 (one argument a flag)
         typer.Option(metavar="FILE", help="Where several scans are registered to each other."),
     ] = None,
     no_lock: Annotated[bool, typer.Option("--no-lock", help="Same as --lock off.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say what would be done, and write nothing.")
+    ] = False,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -102,6 +105,9 @@ def run(  # noqa: PLR0913 (one argument a flag)
     with failing_in_one_sentence():
         choices = config()
         choices = replace(choices, lock="off") if no_lock else choices
+        if explain:
+            cli_plan.explain(scans, choices, output, as_json=as_json)
+            return
         from inversesr.job import provenance, run_job
 
         with progress_bar() as progress:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from time import perf_counter
 from typing import Any
 
@@ -20,6 +21,7 @@ from inversesr.fusion import Fusion, fuse
 from inversesr.nifti import Scan, to_image
 from inversesr.noise import estimate_noise
 from inversesr.operators.separable import SeparableOperator
+from inversesr.plausibility import doubts
 from inversesr.protocols import Solution
 from inversesr.solvers.spline import spline
 from inversesr.solvers.tv import tv
@@ -78,10 +80,18 @@ class Result:
         """The restored image as a nibabel image in the world of the first scan."""
         return to_image(self.volume, self.sources[0].scan, self.config.output_type)
 
-    @property
+    @cached_property
     def warnings(self) -> tuple[str, ...]:
         """Everything a reader should know before trusting the image, in sentences."""
-        found = [w for s in self.sources for w in (*s.scan.warnings, *s.acquisition.warnings)]
+        found = [
+            w
+            for s in self.sources
+            for w in (
+                *s.scan.warnings,
+                *s.acquisition.warnings,
+                *doubts(s.scan, s.acquisition.slice_axis),
+            )
+        ]
         return tuple(dict.fromkeys(found))
 
 

@@ -22,6 +22,7 @@ LAYERS = (
         "alignment",
         "noise",
         "consistency",
+        "plausibility",
         "priors.",
         "solvers.",
         "fusion",
@@ -32,11 +33,11 @@ LAYERS = (
     ("plot", "display", "training."),
     ("report",),
     ("job",),
-    ("files", "notebook", "demo", "doctor", "batch", "benchmark", "benchmark_networks"),
-    ("", "cli_output", "cli_prior", "cli"),
+    ("files", "notebook", "plan", "demo", "doctor", "batch", "benchmark", "benchmark_networks"),
+    ("", "cli_output", "cli_plan", "cli_prior", "cli"),
     ("__main__",),
 )
-COMMAND_LINE = {"cli", "cli_output", "cli_prior"}
+COMMAND_LINE = {"cli", "cli_output", "cli_plan", "cli_prior"}
 # Packages that only some modules may import, even inside a function.
 OWNERS = {
     "nibabel": {"nifti", "display", "training.scans"},
@@ -48,7 +49,7 @@ OWNERS = {
 }
 # The command line starts without these; a function imports them when it needs them.
 SLOW = {"torch", "numpy", "scipy", "nibabel", "monai", "SimpleITK", "skimage", "rich"}
-QUICK_MODULES = ("", "errors", "config", "cli_output", "cli_prior", "cli", "__main__")
+QUICK_MODULES = ("", "errors", "config", "cli_output", "cli_plan", "cli_prior", "cli", "__main__")
 
 
 def module_name(path):

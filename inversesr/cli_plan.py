@@ -21,9 +21,7 @@ LOCK_WORDS = {
 }
 
 
-def explain(
-    scans: Sequence[Path], config: Config, folder: Path | None, *, as_json: bool
-) -> None:
+def explain(scans: Sequence[Path], config: Config, folder: Path | None, *, as_json: bool) -> None:
     """Print what a run would do; write nothing."""
     from inversesr.plan import plan_run
 

@@ -32,7 +32,7 @@ LEAST_STEPS = 3
 LEAST_SECONDS = 2.0
 # Peak of the process by voxel of the fine grid, above what it holds before the run; measured on
 # scans of 6 and 8 million voxels.
-BYTES_PER_VOXEL = {"spline": 28.0, "tv": 100.0}
+BYTES_PER_VOXEL = {"spline": 28.0, "tv": 90.0}
 
 
 @dataclass(frozen=True, eq=False)

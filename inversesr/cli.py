@@ -230,7 +230,7 @@ def bench(
 @app.command()
 def doctor(*, as_json: Json = False) -> None:
     """Say what this installation can do, what is missing, and what mends it."""
-    from inversesr.doctor import examine
+    from inversesr.doctor import examine, verdict
 
     checks = examine()
     if as_json:
@@ -240,6 +240,7 @@ def doctor(*, as_json: Json = False) -> None:
             mark = "ok " if check.is_fine else "BAD"
             advice = f"   -> {check.advice}" if check.advice else ""
             typer.echo(f"{mark} {check.name:18s} {check.found}{advice}")
+        typer.echo(verdict(checks))
     if not all(check.is_fine for check in checks):
         raise typer.Exit(1)
 

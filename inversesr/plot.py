@@ -4,7 +4,8 @@
     inversesr.plot.slices(image)        # many slices of one image
     inversesr.plot.trace(result)        # how the solver went
 
-Superior (or anterior) is up and the patient's right is on the left, as radiologists read it.
+A notebook shows them after `%matplotlib inline`. Superior (or anterior) is up and the patient's
+right is on the left, as radiologists read it.
 """
 
 from pathlib import Path

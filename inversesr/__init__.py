@@ -7,12 +7,14 @@
 Importing the package imports neither torch nor anything else that is slow.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from inversesr.config import Config, SimulateConfig
 from inversesr.errors import InputError, InverseSRError
 
 if TYPE_CHECKING:
+    from inversesr import plot
     from inversesr.notebook import evaluate, restore, simulate
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "InverseSRError",
     "SimulateConfig",
     "evaluate",
+    "plot",
     "restore",
     "simulate",
 ]
@@ -31,5 +34,7 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 (PEP 562)
         from inversesr import notebook
 
         return getattr(notebook, name)
+    if name == "plot":
+        return import_module("inversesr.plot")
     message = f"module 'inversesr' has no attribute {name!r}"
     raise AttributeError(message)

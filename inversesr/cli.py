@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from inversesr import cli_prior
+from inversesr import cli_plan, cli_prior
 from inversesr.cli_bench import bench
 from inversesr.cli_output import (
     Force,
@@ -93,6 +93,9 @@ def run(  # noqa: PLR0913 (one argument a flag)
         typer.Option(metavar="FILE", help="Where several scans are registered to each other."),
     ] = None,
     no_lock: Annotated[bool, typer.Option("--no-lock", help="Same as --lock off.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say what would be done, and write nothing.")
+    ] = False,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -102,6 +105,9 @@ def run(  # noqa: PLR0913 (one argument a flag)
     with failing_in_one_sentence():
         choices = config()
         choices = replace(choices, lock="off") if no_lock else choices
+        if explain:
+            cli_plan.explain(scans, choices, output, as_json=as_json)
+            return
         from inversesr.job import provenance, run_job
 
         with progress_bar() as progress:
@@ -188,7 +194,7 @@ def demo(
 @app.command()
 def doctor(*, as_json: Json = False) -> None:
     """Say what this installation can do, what is missing, and what mends it."""
-    from inversesr.doctor import examine
+    from inversesr.doctor import examine, verdict
 
     checks = examine()
     if as_json:
@@ -198,6 +204,7 @@ def doctor(*, as_json: Json = False) -> None:
             mark = "ok " if check.is_fine else "BAD"
             advice = f"   -> {check.advice}" if check.advice else ""
             typer.echo(f"{mark} {check.name:18s} {check.found}{advice}")
+        typer.echo(verdict(checks))
     if not all(check.is_fine for check in checks):
         raise typer.Exit(1)
 

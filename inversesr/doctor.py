@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
 from inversesr.machine import available_memory_bytes, gibibytes
+from inversesr.priors.catalogue import list_priors
 
 PACKAGES = (
     "inversesr",
@@ -22,6 +23,7 @@ PACKAGES = (
 EXTRAS = {
     "report": ("matplotlib", "jinja2"),
     "demo": ("nilearn",),
+    "notebooks": ("ipykernel", "nbclient"),
 }
 # What `run` needs for a whole head at 1 mm (docs/benchmarks.md).
 COMFORTABLE_MEMORY_BYTES = 3 * 2**30
@@ -49,7 +51,7 @@ def examine() -> list[Check]:
     checks = [_package(name) for name in PACKAGES]
     checks.insert(0, Check("python", platform.python_version()))
     checks += [_extra(name, modules) for name, modules in EXTRAS.items()]
-    return [*checks, *_device(), _memory(), _temporary_folder()]
+    return [*checks, _priors(), *_device(), _memory(), _temporary_folder()]
 
 
 def _package(name: str) -> Check:
@@ -67,6 +69,22 @@ def _extra(name: str, modules: tuple[str, ...]) -> Check:
         return Check(f"extra [{name}]", "installed")
     advice = f"for this extra: pip install 'inversesr[{name}]'"
     return Check(f"extra [{name}]", f"without {', '.join(missing)}", is_fine=True, advice=advice)
+
+
+def _priors() -> Check:
+    usable = [prior.name for prior in list_priors() if prior.usable]
+    if usable:
+        return Check("priors", ", ".join(usable))
+    return Check("priors", "none: `tv` and `spline` need none", advice="inversesr prior list")
+
+
+def verdict(checks: list[Check]) -> str:
+    """Return in one sentence whether this installation can be worked with."""
+    wrong = [check for check in checks if not check.is_fine]
+    if not wrong:
+        return "All is well: `inversesr demo` shows it at work."
+    names = " and ".join(check.name for check in wrong)
+    return f"To be mended: {names}. Run what stands behind the arrow, then this again."
 
 
 def _device() -> list[Check]:

@@ -33,6 +33,11 @@ def peak_memory_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
+def resident_memory_bytes() -> int:
+    """Resident memory of this process now."""
+    return int(psutil.Process().memory_info().rss)
+
+
 def gibibytes(n_bytes: float) -> str:
     """Return a size in words, such as "1.5 GiB"."""
     return f"{n_bytes / 2**30:.1f} GiB"

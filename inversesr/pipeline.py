@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from time import perf_counter
 from typing import Any
 
@@ -14,6 +15,7 @@ from inversesr.errors import InputError
 from inversesr.fusion import Fusion, fuse
 from inversesr.nifti import Scan, to_image
 from inversesr.noise import estimate_noise
+from inversesr.plausibility import doubts
 from inversesr.protocols import Progress
 from inversesr.solvers.by_name import choose_solver, solve
 from inversesr.solvers.posterior import summarise
@@ -77,10 +79,18 @@ class Result:
         """The restored image as a nibabel image in the world of the first scan."""
         return to_image(self.volume, self.sources[0].scan, self.config.output_type)
 
-    @property
+    @cached_property
     def warnings(self) -> tuple[str, ...]:
         """Everything a reader should know before trusting the image, in sentences."""
-        found = [w for s in self.sources for w in (*s.scan.warnings, *s.acquisition.warnings)]
+        found = [
+            w
+            for s in self.sources
+            for w in (
+                *s.scan.warnings,
+                *s.acquisition.warnings,
+                *doubts(s.scan, s.acquisition.slice_axis),
+            )
+        ]
         return tuple(dict.fromkeys([*self.notes, *found]))
 
 
@@ -106,13 +116,22 @@ def restore(
     device = choose_device(config.device)
     if len(scans) == 1:
         return _restore_one(scans[0], config, progress, device, protect)
-    config = replace(config, solver="tv" if config.solver == AUTOMATIC else config.solver)
-    if config.solver != "tv":
-        message = f"{len(scans)} scans are fused by tv, not by {config.solver}: give --solver tv"
-        raise InputError(message)
+    config = replace(config, solver=solver_of_fusion(len(scans), config))
     start = perf_counter()
     fusion = fuse(scans, config, mask, progress, device)
     return _fused_result(fusion, config, perf_counter() - start)
+
+
+def solver_of_fusion(n_scans: int, config: Config) -> str:
+    """Return the solver that fuses several scans.
+
+    Raises:
+        InputError: another one was named.
+    """
+    if config.solver not in (AUTOMATIC, "tv"):
+        message = f"{n_scans} scans are fused by tv, not by {config.solver}: give --solver tv"
+        raise InputError(message)
+    return "tv"
 
 
 def choose_device(name: str) -> torch.device:

@@ -1,19 +1,38 @@
-"""The report of a run: one HTML file with pictures and figures that opens anywhere."""
+"""The report of a run: one HTML file with pictures, a viewer and figures that opens anywhere.
+
+The page loads nothing: pictures, volumes and scripts lie inside it, and its content security
+policy admits its own two scripts by their hash and forbids everything else.
+"""
 
 import base64
+import hashlib
 import io
+from dataclasses import asdict
+from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
 
-from inversesr.pipeline import Result, Source
+from inversesr.acquisition import forward_operator
+from inversesr.display import Layer, Packed, pack_layers
+from inversesr.pipeline import Result
+from inversesr.plot import agreement, compare, intensity_window, trace
 from inversesr.volume import Volume
 
-DISPLAY_PERCENTILES = (0.5, 99.5)
 TEMPLATE = "report.html.jinja"
+# A page above 12 MB is refused by many mail servers; viewer and pictures take about 3 MB.
+MOST_VOLUME_LETTERS = 8_500_000
+# Below this share of the intensity range a difference map would show rounding.
+LEAST_DIFFERENCE_SHARE = 1e-3
+MAP_PERCENTILE = 99.5
+MAP_TITLES = {
+    "deviation": "standard deviation of the samples",
+    "difference": "difference from the measured slices",
+}
+DOTS_PER_INCH = 80
 
 
 def has_report_packages() -> bool:
@@ -30,83 +49,78 @@ def write_report(path: Path, result: Result, record: dict[str, Any]) -> None:
         record: The run's provenance, as in its sidecar.
     """
     from jinja2 import Environment, PackageLoader
+    from markupsafe import Markup
 
     environment = Environment(
         loader=PackageLoader("inversesr", "."), autoescape=True, trim_blocks=True
     )
+    scripts = [_viewer_file("niivue.umd.js"), _viewer_file("viewer.js")]
+    packed = pack_layers(layers_of(result), MOST_VOLUME_LETTERS)
     page = environment.get_template(TEMPLATE).render(
         record=record,
-        planes=_png(draw_planes(result)),
-        by_slice=[_png(draw_agreement(source)) for source in result.sources],
+        planes=_png(compare(result)),
+        by_slice=[_png(agreement(source)) for source in result.sources],
+        trace=_png(trace(result)) if result.history else None,
+        volumes=[asdict(p) for p in packed],
+        maps=[p for p in packed if p.name in MAP_TITLES],
+        map_titles=MAP_TITLES,
+        coarser=[p for p in packed if p.is_coarser],
+        window=_window(packed),
+        # no text of the user's gets here: both files come with the package
+        scripts=[Markup(script) for script in scripts],
+        script_hashes=[_content_hash(script) for script in scripts],
     )
     path.write_text(page, encoding="utf-8")
 
 
-def draw_planes(result: Result) -> Any:  # noqa: ANN401 (a matplotlib figure)
-    """Draw the scan above the result, through its middle along each axis, at true proportions."""
-    from matplotlib.figure import Figure
-
-    scan, image = result.sources[0].scan.volume, result.volume
-    low, high = np.percentile(scan.data, DISPLAY_PERCENTILES)
-    figure = Figure(figsize=(12, 8.4), facecolor="black", layout="constrained")
-    axes = figure.subplots(2, 3)
-    for row, (volume, title) in enumerate(((scan, "measured"), (image, "restored"))):
-        for axis in range(3):
-            plane, aspect = middle_plane(volume, axis)
-            panel = axes[row, axis]
-            panel.imshow(plane, cmap="gray", vmin=low, vmax=high, aspect=aspect)
-            panel.set_title(title, color="white", fontsize=11)
-            panel.axis("off")
-    return figure
+def layers_of(result: Result) -> list[Layer]:
+    """Return what the viewer shows: scan and result in one window, and the maps there are."""
+    scan = result.sources[0].scan.volume
+    low, high = intensity_window(scan)
+    layers = [
+        Layer("measured", scan, low, high),
+        Layer("restored", result.volume, low, high),
+    ]
+    if result.sd is not None:
+        layers.append(_map_layer("deviation", result.sd))
+    difference = difference_map(result)
+    if difference is not None:
+        layers.append(_map_layer("difference", difference))
+    return layers
 
 
-def draw_agreement(source: Source) -> Any:  # noqa: ANN401
-    """Draw how far the degraded result is from each measured slice."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 2.6), layout="constrained")
-    panel = figure.subplots()
-    for found, label in ((source.before_lock, "solver alone"), (source.agreement, "result")):
-        floor = np.maximum(found.rms_by_slice, 1e-9)
-        panel.semilogy(floor, marker=".", label=label)
-    panel.axhline(max(source.noise, 1e-9), color="gray", linestyle="--", label="noise estimate")
-    panel.set_xlabel("measured slice")
-    panel.set_ylabel("rms difference")
-    panel.legend(fontsize=8)
-    return figure
+def difference_map(result: Result) -> Volume | None:
+    """Return |A x - y| in the scan's voxels; None where it is rounding or several scans differ."""
+    source = result.sources[0]
+    if len(result.sources) > 1 or source.agreement.largest_share < LEAST_DIFFERENCE_SHARE:
+        return None
+    scan = source.scan.volume
+    A = forward_operator(scan.grid, result.volume.grid, source.acquisition)
+    y_of_x = A(torch.from_numpy(result.volume.data)).numpy()
+    return scan.with_data(np.abs(y_of_x - scan.data))
 
 
-def middle_plane(volume: Volume, axis: int) -> tuple[NDArray[np.float32], float]:
-    """Return the plane through the middle across an axis, ready to show, and its aspect.
-
-    The plane is turned so that superior (or anterior) is up and the patient's right is on the
-    left, as radiologists read it.
-    """
-    order, flips = _to_ras(volume)
-    data = volume.data.transpose(order)
-    data = data[tuple(slice(None, None, -1) if flip else slice(None) for flip in flips)]
-    spacing = [volume.grid.spacing_mm[a] for a in order]
-    plane = np.take(data, data.shape[axis] // 2, axis=axis)
-    across, up = [a for a in range(3) if a != axis]
-    shown = plane.T[::-1]
-    if across == 0:
-        shown = shown[:, ::-1]
-    return shown, spacing[up] / spacing[across]
+def _map_layer(name: str, volume: Volume) -> Layer:
+    high = float(np.percentile(volume.data, MAP_PERCENTILE))
+    return Layer(name, volume, 0.0, high or float(volume.data.max()), "warm")
 
 
-def _to_ras(volume: Volume) -> tuple[list[int], list[bool]]:
-    """Return the order of axes, and which to flip, to bring voxels near to RAS."""
-    codes = volume.grid.axcodes
-    order, flips = [], []
-    for positive, negative in (("R", "L"), ("A", "P"), ("S", "I")):
-        axis = next(a for a, code in enumerate(codes) if code in (positive, negative))
-        order.append(axis)
-        flips.append(codes[axis] == negative)
-    return order, flips
+def _window(packed: list[Packed]) -> tuple[float, float]:
+    return packed[0].low, packed[0].high
+
+
+def _viewer_file(name: str) -> str:
+    return (files("inversesr") / "viewer" / name).read_text(encoding="utf-8")
+
+
+def _content_hash(script: str) -> str:
+    """Return the source expression by which a content security policy admits a script."""
+    digest = hashlib.sha256(script.encode("utf-8")).digest()
+    return "sha256-" + base64.b64encode(digest).decode("ascii")
 
 
 def _png(figure: Any) -> str:  # noqa: ANN401
     """Return a figure as a data URI."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=80)
+    figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

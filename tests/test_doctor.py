@@ -3,7 +3,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from inversesr.doctor import COMFORTABLE_MEMORY_BYTES, examine
+from inversesr.doctor import COMFORTABLE_MEMORY_BYTES, Check, examine, verdict
 
 
 def check(name):
@@ -58,3 +58,18 @@ def test_a_temporary_folder_that_cannot_be_used_is_a_fault(monkeypatch):
     found = check("temporary folder")
     assert not found.is_fine
     assert "TMPDIR" in found.advice
+
+
+def test_without_a_prior_it_says_what_works_all_the_same(monkeypatch):
+    monkeypatch.setattr("inversesr.doctor.list_priors", list)
+    found = check("priors")
+    assert found.is_fine
+    assert "tv" in found.found
+    assert found.advice == "inversesr prior list"
+
+
+def test_the_verdict_names_what_is_to_be_mended():
+    fine, broken = Check("python", "3"), Check("memory", "none", is_fine=False, advice="buy")
+    assert "well" in verdict([fine])
+    assert "memory" in verdict([fine, broken])
+    assert "python" not in verdict([fine, broken])

@@ -22,6 +22,7 @@ LAYERS = (
         "alignment",
         "noise",
         "consistency",
+        "plausibility",
         "priors.",
         "solvers.",
         "fusion",
@@ -29,17 +30,18 @@ LAYERS = (
         "evaluation",
     ),
     ("pipeline",),
-    ("report", "training."),
+    ("plot", "display", "training."),
+    ("report",),
     ("job",),
-    ("files", "notebook", "demo", "doctor", "batch", "benchmark", "benchmark_networks"),
-    ("", "cli_output", "cli_prior", "cli_bench", "cli"),
+    ("files", "notebook", "plan", "demo", "doctor", "batch", "benchmark", "benchmark_networks"),
+    ("", "cli_output", "cli_plan", "cli_prior", "cli_bench", "cli"),
     ("__main__",),
 )
-COMMAND_LINE = {"cli", "cli_output", "cli_prior", "cli_bench"}
+COMMAND_LINE = {"cli", "cli_output", "cli_plan", "cli_prior", "cli_bench"}
 # Packages that only some modules may import, even inside a function.
 OWNERS = {
-    "nibabel": {"nifti", "training.scans"},
-    "matplotlib": {"report", "training.curves"},
+    "nibabel": {"nifti", "display", "training.scans"},
+    "matplotlib": {"plot", "training.curves"},
     "jinja2": {"report"},
     "typer": COMMAND_LINE,
     "rich": COMMAND_LINE,
@@ -47,7 +49,17 @@ OWNERS = {
 }
 # The command line starts without these; a function imports them when it needs them.
 SLOW = {"torch", "numpy", "scipy", "nibabel", "monai", "SimpleITK", "skimage", "rich"}
-QUICK_MODULES = ("", "errors", "config", "cli_output", "cli_prior", "cli_bench", "cli", "__main__")
+QUICK_MODULES = (
+    "",
+    "errors",
+    "config",
+    "cli_output",
+    "cli_plan",
+    "cli_prior",
+    "cli_bench",
+    "cli",
+    "__main__",
+)
 
 
 def module_name(path):

@@ -1,6 +1,10 @@
-import itertools
+import base64
+import hashlib
+import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
+from importlib.resources import files
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,20 +14,19 @@ from inversesr.config import Config
 from inversesr.job import provenance
 from inversesr.nifti import Scan
 from inversesr.pipeline import restore
-from inversesr.report import has_report_packages, middle_plane, write_report
+from inversesr.report import (
+    difference_map,
+    has_report_packages,
+    layers_of,
+    write_report,
+)
 from inversesr.volume import Grid, Volume
 
 pytestmark = pytest.mark.skipif(
     not has_report_packages(), reason="the extra [report] is not installed"
 )
 HOSTILE = "<script>alert('a')</script>&\"x\""
-VOID = {"meta", "img", "br"}
-# Every order and handedness of the three axes.
-ORIENTATIONS = [
-    "".join(letters[sign] for letters, sign in zip(order, signs, strict=True))
-    for order in itertools.permutations(("RL", "AP", "SI"))
-    for signs in itertools.product((0, 1), repeat=3)
-]
+VOID = {"meta", "img", "br", "input"}
 
 
 class Page(HTMLParser):
@@ -31,12 +34,19 @@ class Page(HTMLParser):
 
     def __init__(self):
         super().__init__()
-        self.open, self.elements = [], []
+        self.open, self.elements, self.scripts = [], [], []
 
     def handle_starttag(self, tag, attrs):
         self.elements.append((tag, dict(attrs)))
         if tag not in VOID:
             self.open.append(tag)
+        if tag == "script":
+            self.scripts.append((dict(attrs), ""))
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] == "script":
+            attributes, before = self.scripts[-1]
+            self.scripts[-1] = (attributes, before + data)
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
@@ -75,69 +85,107 @@ def test_the_report_is_well_formed_and_shows_planes_and_agreement(text):
     assert all(found["alt"] for found in pictures)
 
 
+def without_scripts(text):
+    return re.sub(r"<script\b.*?</script>", "", text, flags=re.DOTALL)
+
+
 def test_the_report_needs_nothing_from_elsewhere(text):
-    words = re.sub(r"data:image/png;base64,[\w+/=]*", "", text)
+    words = re.sub(r"data:image/png;base64,[\w+/=]*", "", without_scripts(text))
     assert not re.search(r"https?:|//|url\(|@import|<link|<iframe", words)
     for _, found in read(text).elements:
         assert all(found.get(name, "data:").startswith("data:") for name in ("src", "href"))
 
 
-def test_the_report_forbids_the_browser_to_load_or_run_anything(text):
-    policies = [
+def policy(text):
+    (found,) = [
         found["content"]
         for tag, found in read(text).elements
         if tag == "meta" and found.get("http-equiv") == "Content-Security-Policy"
     ]
-    assert len(policies) == 1
-    assert "default-src 'none'" in policies[0]
+    rules = dict(rule.strip().split(" ", 1) for rule in found.split(";"))
+    return {name: values.split() for name, values in rules.items()}
+
+
+def test_the_browser_may_run_the_two_scripts_of_the_package_and_load_nothing(text):
+    rules = policy(text)
+    assert rules.pop("default-src") == ["'none'"]
+    assert rules.pop("img-src") == ["data:"]
+    assert rules.pop("style-src") == ["'unsafe-inline'"]
+    admitted = rules.pop("script-src")
+    assert not rules
+    found = [
+        hashlib.sha256(content.encode()).digest()
+        for attributes, content in read(text).scripts
+        if not attributes
+    ]
+    assert admitted == [f"'sha256-{base64.b64encode(d).decode()}'" for d in found]
+    assert len(found) == 2
+
+
+def test_the_viewer_is_the_published_one(text):
+    """The hash stands in the README beside it."""
+    folder = files("inversesr") / "viewer"
+    viewer = (folder / "niivue.umd.js").read_bytes()
+    assert hashlib.sha256(viewer).hexdigest() in (folder / "README.md").read_text()
+    assert read(text).scripts[1][1].encode() == viewer
 
 
 def test_a_hostile_file_name_is_shown_and_not_run(text):
-    assert "<script" not in text
+    assert "<script" not in without_scripts(text)
     assert text.count("&lt;script&gt;") >= 3
+    for _, content in read(text).scripts:
+        assert "alert('a')" not in content
+
+
+def test_the_page_carries_the_scan_and_the_result(text):
+    ((_, content),) = [s for s in read(text).scripts if s[0].get("id") == "volumes"]
+    assert [layer["name"] for layer in json.loads(content)] == [
+        "measured",
+        "restored",
+        "difference",
+    ]
+
+
+def test_the_difference_is_that_of_the_degraded_result_from_the_scan(result):
+    scan = result.sources[0].scan.volume
+    # slices of 4 mm without gap over voxels of 1 mm are plain means
+    degraded = result.volume.data.reshape(9, 8, 5, 4).mean(axis=3)
+    found = difference_map(result).data
+    np.testing.assert_allclose(found, np.abs(degraded - scan.data), atol=1e-4)
+    assert found.max() == pytest.approx(result.sources[0].agreement.largest, rel=1e-4)
+
+
+def test_where_the_result_reproduces_the_scan_there_is_no_difference_to_show(result):
+    locked = restore([result.sources[0].scan], Config(threads=1))
+    assert difference_map(locked) is None
+    assert [layer.name for layer in layers_of(locked)] == ["measured", "restored"]
+
+
+def test_a_standard_deviation_becomes_a_map_that_starts_at_zero(result):
+    deviation = result.volume.with_data(result.volume.data / 10.0)
+    layers = layers_of(replace(result, sd=deviation))
+    (found,) = [layer for layer in layers if layer.name == "deviation"]
+    assert found.low == 0.0
+    assert found.high == pytest.approx(np.percentile(deviation.data, 99.5))
+
+
+def test_scan_and_result_are_shown_in_one_window(result):
+    first, second = layers_of(result)[:2]
+    assert (first.low, first.high) == (second.low, second.high)
+
+
+def test_a_large_head_is_shown_coarser_and_the_page_says_so(result, tmp_path, monkeypatch):
+    monkeypatch.setattr("inversesr.report.MOST_VOLUME_LETTERS", 1500)
+    record = provenance(result, [{"name": "scan.nii.gz", "bytes": 1, "sha256": "0" * 64}])
+    write_report(tmp_path / "report.html", result, record)
+    assert "also averaged to voxels of" in (tmp_path / "report.html").read_text()
 
 
 def test_the_report_says_that_it_is_not_for_diagnosis_and_warns(text):
     assert "not for diagnosis" in text
     assert "warned of" in text
-    assert "Patient&#39;s right is on the left" in text or "Patient's right is on the left" in text
-
-
-def marked(codes, world_mm):
-    """A volume in some orientation with one bright voxel at a world position."""
-    shape_ras, spacing_ras = (7, 9, 11), (1.0, 2.0, 3.0)
-    affine = np.zeros((4, 4))
-    affine[3, 3] = 1.0
-    shape = []
-    for axis, code in enumerate(codes):
-        world = next(i for i, letters in enumerate(("RL", "AP", "SI")) if code in letters)
-        step = spacing_ras[world] * (1.0 if code in "RAS" else -1.0)
-        n = shape_ras[world]
-        affine[world, axis] = step
-        affine[world, 3] = -step * (n - 1) / 2.0
-        shape.append(n)
-    data = np.zeros(shape, np.float32)
-    voxel = np.linalg.inv(affine) @ [*world_mm, 1.0]
-    data[tuple(np.round(voxel[:3]).astype(int))] = 1.0
-    return Volume(data, Grid(tuple(shape), affine))
-
-
-@pytest.mark.parametrize("codes", ORIENTATIONS)
-@pytest.mark.parametrize(
-    ("axis", "mark_mm", "row", "column", "shape", "aspect"),
-    [
-        pytest.param(0, (0, 6.0, 9.0), 2, 7, (11, 9), 1.5, id="sagittal"),
-        pytest.param(1, (2.0, 0, 9.0), 2, 1, (11, 7), 3.0, id="coronal"),
-        pytest.param(2, (2.0, 6.0, 0), 1, 1, (9, 7), 2.0, id="axial"),
-    ],
-)
-def test_superior_or_anterior_is_up_and_the_patient_s_right_is_on_the_left(  # noqa: PLR0913 (a case)
-    codes, axis, mark_mm, row, column, shape, aspect
-):
-    plane, found_aspect = middle_plane(marked(codes, mark_mm), axis)
-    assert plane.shape == shape
-    assert np.argwhere(plane == 1.0).tolist() == [[row, column]]
-    assert found_aspect == pytest.approx(aspect)
+    assert "Patient's right is on the left" in text
+    assert "also averaged to voxels of" not in text
 
 
 def test_missing_packages_are_noticed(monkeypatch):

@@ -1,0 +1,229 @@
+"""What a run would do, take and need, found out without doing it.
+
+    seconds(n) = fixed + n * (seconds of a block of the scan) / (voxels of the block)
+
+The machine's speed is measured: the run is started on a block from the middle of the scan and
+stopped after a few steps of its solver. Memory is counted by voxel, which no machine changes.
+"""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from math import prod
+from pathlib import Path
+from time import perf_counter
+
+import torch
+
+from inversesr import pipeline
+from inversesr.acquisition import Acquisition, describe_acquisition, fine_grid
+from inversesr.config import Config
+from inversesr.job import file_facts, output_names, provenance, set_threads
+from inversesr.machine import available_memory_bytes, resident_memory_bytes
+from inversesr.nifti import Scan, read_scan, write_volume
+from inversesr.plausibility import doubts
+from inversesr.report import has_report_packages, write_report
+from inversesr.solvers.by_name import choose_solver
+from inversesr.solvers.task import Task
+from inversesr.volume import Grid
+
+# A block must be too large for the processor's cache, as the scan is.
+BLOCK_VOXELS = 2.5e6
+SMALL_BLOCK_VOXELS = 0.2e6
+# The solver is stopped after both.
+LEAST_STEPS = 3
+LEAST_SECONDS = 2.0
+# Peak of the process by voxel of the fine grid, above what it holds before the run; measured on
+# scans of 6 and 8 million voxels.
+BYTES_PER_VOXEL = {"spline": 28.0, "tv": 90.0, "warmstart": 90.0}
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What a run would do.
+
+    Attributes:
+        scans: The scans as they were read.
+        acquisitions: How each was taken, as far as known or assumed.
+        fine: The grid that would be written.
+        config: Choices of the run.
+        outputs: Files that would be written.
+        seconds: How long it would take; None where that cannot be told beforehand.
+        memory_bytes: Its peak of memory, or None.
+        free_bytes: Memory that is free now.
+    """
+
+    scans: tuple[Scan, ...]
+    acquisitions: tuple[Acquisition, ...]
+    fine: Grid
+    config: Config
+    outputs: tuple[Path, ...]
+    seconds: float | None
+    memory_bytes: float | None
+    free_bytes: int
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the run would warn of."""
+        found = [
+            warning
+            for scan, acquisition in zip(self.scans, self.acquisitions, strict=True)
+            for warning in (
+                *scan.warnings,
+                *acquisition.warnings,
+                *doubts(scan, acquisition.slice_axis),
+            )
+        ]
+        if self.memory_bytes is not None and self.memory_bytes > self.free_bytes:
+            found.append("there may not be enough free memory: give a coarser --spacing")
+        return tuple(dict.fromkeys(found))
+
+
+@dataclass
+class _Clock:
+    """Notes when each step of each phase was done, and stops the run after enough of them."""
+
+    start: float = field(default_factory=perf_counter)
+    steps: list[tuple[float, int, int]] = field(default_factory=list)
+    phase: str = ""
+
+    def __call__(self, phase: str, done: int, total: int) -> None:
+        if phase != self.phase:
+            self.phase, self.steps = phase, []
+        self.steps.append((perf_counter(), done, total))
+        first = self.steps[0][0]
+        is_enough = len(self.steps) > LEAST_STEPS and self.steps[-1][0] - first > LEAST_SECONDS
+        if is_enough and done < total:
+            raise _EnoughError
+
+    def whole_run(self) -> float:
+        """Extrapolate from the steps that were seen to the phase's end."""
+        (first, n_first, _), (last, n_last, total) = self.steps[0], self.steps[-1]
+        step = (last - first) / max(n_last - n_first, 1)
+        return first - self.start + step * (total - n_first)
+
+
+class _EnoughError(Exception):
+    """The clock has seen enough."""
+
+
+def plan_run(paths: Sequence[Path], config: Config, folder: Path | None = None) -> Plan:
+    """Find out what a run would do, how long it would take and what it would need.
+
+    Args:
+        paths: Image files, as for `run_job`.
+        config: Choices of the run.
+        folder: Where it would write; None for beside the first scan.
+
+    Raises:
+        InputError: the run would refuse the scans.
+    """
+    set_threads(config.threads)
+    scans = tuple(read_scan(path, config.volume) for path in paths)
+    config = replace(config, solver=solver_for(scans, config))
+    acquisitions = tuple(describe_acquisition(scan, config) for scan in scans)
+    fine = fine_grid(scans[0].volume.grid, acquisitions[0])
+    seconds = memory = None
+    if len(scans) == 1:
+        seconds = estimate_seconds(scans[0], paths[0], config, prod(fine.shape))
+        memory = estimate_memory(config.solver, prod(fine.shape), resident_memory_bytes())
+    return Plan(
+        scans,
+        acquisitions,
+        fine,
+        config,
+        tuple(vars(output_names(paths[0], folder)).values()),
+        seconds,
+        memory,
+        available_memory_bytes(),
+    )
+
+
+def solver_for(scans: Sequence[Scan], config: Config) -> str:
+    """Return the solver that a run would use.
+
+    Raises:
+        InputError: the named solver takes one scan only.
+    """
+    if len(scans) > 1:
+        return pipeline.solver_of_fusion(len(scans), config)
+    volume = scans[0].volume
+    acquisition = describe_acquisition(scans[0], config)
+    task = Task(torch.from_numpy(volume.data), volume.grid, acquisition, 0.0)
+    return choose_solver(task, config.solver)[0]
+
+
+def estimate_memory(solver: str, n_voxels: int, resident_bytes: float) -> float | None:
+    """Return the peak of the process in bytes; None for a solver that was not measured."""
+    by_voxel = BYTES_PER_VOXEL.get(solver)
+    return None if by_voxel is None else resident_bytes + by_voxel * n_voxels
+
+
+def estimate_seconds(scan: Scan, path: Path, config: Config, n_voxels: int) -> float:
+    """Return how long the run of one scan would take here and now.
+
+    Args:
+        scan: The scan.
+        path: Its file.
+        config: Choices of the run.
+        n_voxels: Voxels of the fine grid.
+    """
+    small, block = (middle_block(scan, config, n) for n in (SMALL_BLOCK_VOXELS, BLOCK_VOXELS))
+    n_small, n_block = (prod(_fine(part, config).shape) for part in (small, block))
+    solving = _time_solving(block, config) * n_voxels / n_block
+    return solving + extrapolate(
+        (n_small, _time_writing(small, path, config)),
+        (n_block, _time_writing(block, path, config)),
+        n_voxels,
+    )
+
+
+def extrapolate(small: tuple[int, float], large: tuple[int, float], n: int) -> float:
+    """Return the seconds for n voxels on the line through two measured points.
+
+    Where the larger one did not take longer, or both are the same, the time is proportional.
+    """
+    (n_small, seconds_small), (n_large, seconds_large) = small, large
+    if n_large <= n_small or seconds_large <= seconds_small:
+        return seconds_large * n / n_large
+    slope = (seconds_large - seconds_small) / (n_large - n_small)
+    return seconds_large + slope * (n - n_large)
+
+
+def middle_block(scan: Scan, config: Config, n_fine: float) -> Scan:
+    """Cut a scan down, within its slices, to about n_fine voxels of the fine grid."""
+    acquisition = describe_acquisition(scan, config)
+    grid = scan.volume.grid
+    share = min(1.0, n_fine / prod(_fine(scan, config).shape)) ** 0.5
+    box = [slice(0, n) for n in grid.shape]
+    for axis in range(3):
+        if axis != acquisition.slice_axis:
+            n = min(grid.shape[axis], max(3, round(grid.shape[axis] * share)))
+            start = (grid.shape[axis] - n) // 2
+            box[axis] = slice(start, start + n)
+    return replace(scan, volume=scan.volume.cropped((box[0], box[1], box[2])))
+
+
+def _fine(scan: Scan, config: Config) -> Grid:
+    return fine_grid(scan.volume.grid, describe_acquisition(scan, config))
+
+
+def _time_solving(scan: Scan, config: Config) -> float:
+    clock = _Clock()
+    try:
+        pipeline.restore([scan], config, None, clock)
+    except _EnoughError:
+        return clock.whole_run()
+    return perf_counter() - clock.start
+
+
+def _time_writing(scan: Scan, path: Path, config: Config) -> float:
+    """Time what follows the solver: image, record, report."""
+    result = pipeline.restore([scan], replace(config, solver="spline"))
+    with tempfile.TemporaryDirectory() as name:
+        start = perf_counter()
+        record = provenance(result, [file_facts(path)])
+        write_volume(Path(name) / "a.nii.gz", result.volume, scan, config.output_type)
+        if has_report_packages():
+            write_report(Path(name) / "a.html", result, record)
+        return perf_counter() - start

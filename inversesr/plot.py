@@ -1,0 +1,202 @@
+"""Pictures of scans and results, as matplotlib figures.
+
+    inversesr.plot.compare(result)      # measured above restored
+    inversesr.plot.slices(image)        # many slices of one image
+    inversesr.plot.trace(result)        # how the solver went
+
+A notebook shows them after `%matplotlib inline`. Superior (or anterior) is up and the patient's
+right is on the left, as radiologists read it.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inversesr.errors import InputError
+from inversesr.nifti import read_scan, scan_from_image
+from inversesr.pipeline import Result, Source
+from inversesr.volume import Grid, Volume
+
+Figure = Any  # a matplotlib figure; matplotlib is imported only where something is drawn
+Image = Any  # a path, a nibabel image or a Volume
+
+# Scalp and fat are brighter than the brain: white at the very top would leave it dark.
+DISPLAY_PERCENTILES = (0.5, 98.0)
+PLANES = ("sagittal", "coronal", "axial")
+# Agreement can be exact: a logarithmic axis has to end somewhere.
+LEAST_SHOWN = 1e-9
+
+
+def compare(result: Result, at_mm: tuple[float, float, float] | None = None) -> Figure:
+    """Draw the scan above the result, in three planes at true proportions and in one window.
+
+    Args:
+        result: What `inversesr.restore` returned.
+        at_mm: Point through which the planes run, RAS+ millimetres; None for the middle.
+    """
+    scan, image = result.sources[0].scan.volume, result.volume
+    low, high = intensity_window(scan)
+    figure = _dark_figure(12.0, 8.4)
+    panels = figure.subplots(2, 3)
+    for row, (volume, title) in enumerate(((scan, "measured"), (image, "restored"))):
+        for axis in range(3):
+            index = None if at_mm is None else nearest_index(volume.grid, axis, at_mm)
+            plane, aspect = anatomical_plane(volume, axis, index)
+            panel = panels[row, axis]
+            panel.imshow(plane, cmap="gray", vmin=low, vmax=high, aspect=aspect)
+            panel.set_title(f"{title}, {PLANES[axis]}", color="white", fontsize=11)
+            panel.axis("off")
+    return figure
+
+
+def slices(image: Image, n_slices: int = 12, plane: str = "axial") -> Figure:
+    """Draw slices of one image, evenly spaced.
+
+    Args:
+        image: A path, a nibabel image, or a Volume such as `result.volume`.
+        n_slices: How many slices, at most as many as there are.
+        plane: "axial", "coronal" or "sagittal".
+
+    Raises:
+        InputError: there is no such plane, or nothing to draw.
+    """
+    if plane not in PLANES or n_slices < 1:
+        message = f"plane is {plane}, n_slices is {n_slices}; expected {', '.join(PLANES)}; 1 up"
+        raise InputError(message)
+    volume = _as_volume(image)
+    axis = PLANES.index(plane)
+    n_all = volume.data.shape[anatomical_order(volume.grid)[axis]]
+    shown = np.unique(np.linspace(0, n_all - 1, min(n_slices, n_all) + 2).round()[1:-1])
+    low, high = intensity_window(volume)
+    n_columns = min(6, len(shown))
+    n_rows = -(-len(shown) // n_columns)
+    figure = _dark_figure(2.1 * n_columns, 2.3 * n_rows)
+    panels = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
+    for panel in panels:
+        panel.axis("off")
+    for panel, index in zip(panels, shown, strict=False):
+        picture, aspect = anatomical_plane(volume, axis, int(index))
+        panel.imshow(picture, cmap="gray", vmin=low, vmax=high, aspect=aspect)
+    return figure
+
+
+def trace(result: Result) -> Figure:
+    """Draw the figures that the solver kept for each iteration.
+
+    Args:
+        result: What `inversesr.restore` returned.
+    """
+    figure = _light_figure(8.0, 2.8)
+    panel = figure.subplots()
+    for name, values in result.history.items():
+        panel.plot(np.arange(1, len(values) + 1), values, label=name.replace("_", " "))
+    panel.set_title(f"{result.config.solver}: {result.status}", fontsize=10)
+    panel.set_xlabel("iteration")
+    if result.history:
+        panel.set_yscale("log" if _all_positive(result.history) else "linear")
+        panel.legend(fontsize=8)
+    return figure
+
+
+def agreement(source: Source) -> Figure:
+    """Draw how far the result, seen through the scanner's slices, is from each measured slice.
+
+    Args:
+        source: One of `result.sources`.
+    """
+    figure = _light_figure(8.0, 2.6)
+    panel = figure.subplots()
+    for found, label in ((source.before_lock, "solver alone"), (source.agreement, "result")):
+        floor = np.maximum(found.rms_by_slice, LEAST_SHOWN)
+        panel.semilogy(floor, marker=".", label=label)
+    noise = max(source.noise, LEAST_SHOWN)
+    panel.axhline(noise, color="gray", linestyle="--", label="noise estimate")
+    panel.set_xlabel("measured slice")
+    panel.set_ylabel("rms difference")
+    panel.legend(fontsize=8)
+    return figure
+
+
+def intensity_window(volume: Volume) -> tuple[float, float]:
+    """Return the intensities that are shown black and white."""
+    low, high = np.percentile(volume.data, DISPLAY_PERCENTILES).tolist()
+    if high <= low:
+        low, high = float(volume.data.min()), float(volume.data.max())
+    return low, high
+
+
+def anatomical_plane(
+    volume: Volume, axis: int, index: int | None = None
+) -> tuple[NDArray[np.float32], float]:
+    """Return one plane ready to show, and its aspect.
+
+    Args:
+        volume: Image in any orientation.
+        axis: 0, 1, 2 for the sagittal, coronal, axial plane.
+        index: Which one, counted towards R, A, S; None for the middle.
+    """
+    order = anatomical_order(volume.grid)
+    codes = volume.grid.axcodes
+    flips = [codes[a] in "LPI" for a in order]
+    data = volume.data.transpose(order)
+    data = data[tuple(slice(None, None, -1) if flip else slice(None) for flip in flips)]
+    spacing = [volume.grid.spacing_mm[a] for a in order]
+    plane = np.take(data, data.shape[axis] // 2 if index is None else index, axis=axis)
+    across, up = [a for a in range(3) if a != axis]
+    shown = plane.T[::-1]
+    if across == 0:
+        shown = shown[:, ::-1]
+    return shown, spacing[up] / spacing[across]
+
+
+def nearest_index(grid: Grid, axis: int, at_mm: tuple[float, float, float]) -> int:
+    """Return which plane, counted towards R, A, S, lies nearest to a point in the world."""
+    voxel_axis = anatomical_order(grid)[axis]
+    position = np.linalg.inv(grid.affine) @ np.array([*at_mm, 1.0])
+    n = grid.shape[voxel_axis]
+    index = int(np.clip(np.round(position[voxel_axis]), 0, n - 1))
+    return n - 1 - index if grid.axcodes[voxel_axis] in "LPI" else index
+
+
+def anatomical_order(grid: Grid) -> list[int]:
+    """Return which voxel axes run most nearly along R, A and S."""
+    codes = grid.axcodes
+    return [
+        next(a for a, code in enumerate(codes) if code in letters)
+        for letters in ("RL", "AP", "SI")
+    ]
+
+
+def _as_volume(image: Image) -> Volume:
+    if isinstance(image, Volume):
+        return image
+    if isinstance(image, str | Path):
+        return read_scan(Path(image)).volume
+    if hasattr(image, "dataobj") and hasattr(image, "affine"):
+        return scan_from_image(image).volume
+    message = f"found a {type(image).__name__}; expected a path, a nibabel image or a Volume"
+    raise InputError(message)
+
+
+def _all_positive(history: dict[str, list[float]]) -> bool:
+    return all(value > 0.0 for values in history.values() for value in values)
+
+
+def _dark_figure(width: float, height: float) -> Figure:
+    return _figure(width, height, facecolor="black")
+
+
+def _light_figure(width: float, height: float) -> Figure:
+    return _figure(width, height, facecolor="white")
+
+
+def _figure(width: float, height: float, facecolor: str) -> Figure:
+    """Make a figure that no window and no global state knows of."""
+    try:
+        from matplotlib.figure import Figure as MatplotlibFigure
+    except ImportError as error:
+        message = "pictures need matplotlib: pip install 'inversesr[report]'"
+        raise InputError(message) from error
+    return MatplotlibFigure(figsize=(width, height), facecolor=facecolor, layout="constrained")

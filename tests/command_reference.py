@@ -1,0 +1,77 @@
+"""Writes docs/commands.md from the command line: `python tests/command_reference.py`."""
+
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import typer
+
+from inversesr.cli import app
+from inversesr.config import Config, SimulateConfig
+
+REFERENCE = Path(__file__).parent.parent / "docs" / "commands.md"
+# Which values an option may have is the business of the config classes.
+CHOICES = {
+    choice.name: choice.metadata["choices"]
+    for config in (Config, SimulateConfig)
+    for choice in fields(config)
+    if "choices" in choice.metadata
+}
+OPENING = """# Commands
+
+Every option of every command, written from the program itself by
+`python tests/command_reference.py`.
+
+Tab completion of commands and options: `inversesr --install-completion`, then open a new shell.
+Exit status: 0 done; 1 failed while working; 2 wrong usage or unusable input.
+"""
+
+
+def reference() -> str:
+    """Return the content of docs/commands.md."""
+    parts = [OPENING]
+    for name, command in _commands(typer.main.get_command(app), "inversesr"):
+        arguments = [p for p in command.params if p.param_type_name == "argument"]
+        options = [p for p in command.params if p.param_type_name == "option"]
+        usage = " ".join([name, *(a.metavar or a.name.upper() for a in arguments)])
+        parts.append(f"## `{usage}`\n\n{command.help.strip()}\n")
+        rows = [
+            ((a.metavar or a.name.upper()).replace("|", "\\|"), a.help)
+            for a in arguments
+            if a.help
+        ]
+        rows += [(_flags(o), _told(o)) for o in options]
+        if rows:
+            table = "".join(f"| `{flag}` | {text} |\n" for flag, text in rows)
+            parts.append(f"| | |\n|---|---|\n{table}")
+    return "\n".join(parts)
+
+
+def _commands(
+    group: typer.core.TyperGroup, prefix: str
+) -> Iterator[tuple[str, typer.core.TyperCommand]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _commands(command, f"{prefix} {name}")
+        else:
+            yield f"{prefix} {name}", command
+
+
+def _flags(option: typer.core.TyperOption) -> str:
+    names = ", ".join(option.opts)
+    if option.is_flag:
+        return names
+    choices = CHOICES.get(option.name)
+    value = "\\|".join(choices) if choices else option.metavar
+    return f"{names} {value or 'VALUE'}"
+
+
+def _told(option: typer.core.TyperOption) -> str:
+    text = option.help or ""
+    default = getattr(option.default, "value", option.default)
+    is_told = option.is_flag or default is None or callable(default) or "[default" in text
+    return text if is_told else f"{text} [default: {default}]".strip()
+
+
+if __name__ == "__main__":
+    REFERENCE.write_text(reference(), encoding="utf-8")

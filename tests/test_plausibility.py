@@ -1,0 +1,75 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from inversesr.nifti import Scan
+from inversesr.plausibility import LEAST_LIKENESS, _likeness, doubts
+from inversesr.volume import Grid, Volume
+
+SHAPE, SPACING_MM = (50, 60, 26), (3.6, 3.6, 5.5)
+
+
+def head(slice_axis=2):
+    """A ball of the size of a head in noisy air."""
+    shape, spacing = list(SHAPE), list(SPACING_MM)
+    if slice_axis != 2:
+        for values in (shape, spacing):
+            values[slice_axis], values[2] = values[2], values[slice_axis]
+    index = [(np.arange(n) - n / 2) * s for n, s in zip(shape, spacing, strict=True)]
+    radius = np.sqrt(sum(np.square(i) for i in np.meshgrid(*index, indexing="ij")))
+    data = 500.0 * (radius < 75.0) + np.abs(np.random.default_rng(0).normal(0, 20, shape))
+    return scan_of(data, spacing)
+
+
+def scan_of(data, spacing=SPACING_MM):
+    grid = Grid(data.shape, np.diag([*spacing, 1.0]))
+    return replace(Scan.made_here(Volume(data.astype(np.float32), grid)), name="scan")
+
+
+@pytest.mark.parametrize("slice_axis", [0, 1, 2])
+def test_thick_slices_of_a_head_raise_no_doubt(slice_axis):
+    assert doubts(head(slice_axis), slice_axis) == ()
+
+
+@pytest.mark.parametrize(
+    ("scan", "words"),
+    [
+        (scan_of(head().volume.data * 4.0 - 1024.0), "Hounsfield units of CT"),
+        (scan_of(head().volume.data, (0.36, 0.36, 0.55)), "less than a brain"),
+        (scan_of(head().volume.data[:, :, :6]), "less than a brain"),
+        (scan_of(head().volume.data, (9.0, 9.0, 15.0)), "far more than a head"),
+        (scan_of((head().volume.data - 200.0) / 150.0), "many negative intensities"),
+        (scan_of(np.random.default_rng(0).uniform(0, 9, SHAPE)), "looks like noise"),
+        (replace(head(), sidecar={"Modality": "CT"}), "Modality CT"),
+        (replace(head(), sidecar={"BodyPartExamined": "LSPINE"}), "BodyPartExamined SPINE"),
+    ],
+    ids=["CT", "tiny", "slab", "body", "z-score", "noise", "modality", "body part"],
+)
+def test_what_is_no_scan_of_a_head_raises_one_doubt_in_words(scan, words):
+    (doubt,) = doubts(scan, 2)
+    assert words in doubt
+    assert doubt.startswith("scan ")
+    assert ":" in doubt  # what was found, then what to do
+
+
+@pytest.mark.parametrize(
+    "sidecar",
+    [{}, {"Modality": "MR"}, {"BodyPartExamined": "HEAD"}, {"Modality": "mr"}, {"Modality": 3}],
+    ids=repr,
+)
+def test_a_sidecar_is_doubted_only_where_it_speaks_of_something_else(sidecar):
+    expected = 1 if sidecar.get("Modality") == 3 else 0
+    assert len(doubts(replace(head(), sidecar=sidecar), 2)) == expected
+
+
+def test_likeness_is_the_correlation_of_neighbours():
+    """An autoregressive image has the correlation it was made with."""
+    rng, rho = np.random.default_rng(0), 0.6
+    y = rng.normal(size=(400, 400, 4))
+    for axis in (0, 1):
+        moved = np.moveaxis(y, axis, 0)
+        for k in range(1, len(moved)):
+            moved[k] = rho * moved[k - 1] + np.sqrt(1 - rho**2) * moved[k]
+    assert _likeness(y.astype(np.float32), 2) == pytest.approx(rho, abs=0.02)
+    assert rho > LEAST_LIKENESS

@@ -1,0 +1,159 @@
+import itertools
+
+import nibabel
+import numpy as np
+import pytest
+
+import inversesr
+from inversesr.config import Config
+from inversesr.errors import InputError
+from inversesr.nifti import Scan
+from inversesr.pipeline import restore
+from inversesr.plot import (
+    agreement,
+    anatomical_plane,
+    compare,
+    intensity_window,
+    nearest_index,
+    slices,
+    trace,
+)
+from inversesr.volume import Grid, Volume
+
+pytest.importorskip("matplotlib", reason="the extra [report] is not installed")
+# Every order and handedness of the three axes.
+ORIENTATIONS = [
+    "".join(letters[sign] for letters, sign in zip(order, signs, strict=True))
+    for order in itertools.permutations(("RL", "AP", "SI"))
+    for signs in itertools.product((0, 1), repeat=3)
+]
+MARK_MM = (2.0, 6.0, 9.0)
+
+
+@pytest.fixture(scope="module")
+def result():
+    data = np.random.default_rng(0).uniform(50, 100, (9, 8, 5)).astype(np.float32)
+    volume = Volume(data, Grid((9, 8, 5), np.diag([1.0, 1.0, 4.0, 1.0])))
+    return restore([Scan.made_here(volume)], Config(threads=1))
+
+
+def marked(codes, world_mm):
+    """A volume in some orientation with one bright voxel at a world position."""
+    shape_ras, spacing_ras = (7, 9, 11), (1.0, 2.0, 3.0)
+    affine = np.zeros((4, 4))
+    affine[3, 3] = 1.0
+    shape = []
+    for axis, code in enumerate(codes):
+        world = next(i for i, letters in enumerate(("RL", "AP", "SI")) if code in letters)
+        step = spacing_ras[world] * (1.0 if code in "RAS" else -1.0)
+        n = shape_ras[world]
+        affine[world, axis] = step
+        affine[world, 3] = -step * (n - 1) / 2.0
+        shape.append(n)
+    data = np.zeros(shape, np.float32)
+    voxel = np.linalg.inv(affine) @ [*world_mm, 1.0]
+    data[tuple(np.round(voxel[:3]).astype(int))] = 1.0
+    return Volume(data, Grid(tuple(shape), affine))
+
+
+def pictures(figure):
+    return [np.asarray(panel.images[0].get_array()) for panel in figure.axes if panel.images]
+
+
+@pytest.mark.parametrize("codes", ORIENTATIONS)
+@pytest.mark.parametrize(
+    ("axis", "mark_mm", "row", "column", "shape", "aspect"),
+    [
+        pytest.param(0, (0, 6.0, 9.0), 2, 7, (11, 9), 1.5, id="sagittal"),
+        pytest.param(1, (2.0, 0, 9.0), 2, 1, (11, 7), 3.0, id="coronal"),
+        pytest.param(2, (2.0, 6.0, 0), 1, 1, (9, 7), 2.0, id="axial"),
+    ],
+)
+def test_superior_or_anterior_is_up_and_the_patient_s_right_is_on_the_left(  # noqa: PLR0913 (a case)
+    codes, axis, mark_mm, row, column, shape, aspect
+):
+    plane, found_aspect = anatomical_plane(marked(codes, mark_mm), axis)
+    assert plane.shape == shape
+    assert np.argwhere(plane == 1.0).tolist() == [[row, column]]
+    assert found_aspect == pytest.approx(aspect)
+
+
+@pytest.mark.parametrize("codes", ORIENTATIONS)
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_the_plane_nearest_to_a_point_holds_what_is_there(codes, axis):
+    volume = marked(codes, MARK_MM)
+    index = nearest_index(volume.grid, axis, MARK_MM)
+    assert anatomical_plane(volume, axis, index)[0].max() == 1.0
+    assert anatomical_plane(volume, axis, index - 1)[0].max() == 0.0
+
+
+def test_a_comparison_shows_the_scan_above_the_result_in_one_window(result):
+    figure = compare(result)
+    assert len(figure.axes) == 6
+    assert len({panel.images[0].get_clim() for panel in figure.axes}) == 1
+    shapes = [picture.shape for picture in pictures(figure)]
+    assert shapes == [(5, 8), (5, 9), (8, 9), (20, 8), (20, 9), (8, 9)]
+    np.testing.assert_array_equal(
+        pictures(figure)[0], anatomical_plane(result.sources[0].scan.volume, 0)[0]
+    )
+
+
+def test_a_comparison_goes_through_the_point_asked_for(result):
+    at_mm = (2.0, 3.0, 16.0)
+    shown = pictures(compare(result, at_mm))
+    np.testing.assert_array_equal(
+        shown[2], anatomical_plane(result.sources[0].scan.volume, 2, 4)[0]
+    )
+    np.testing.assert_array_equal(shown[3], anatomical_plane(result.volume, 0, 2)[0])
+
+
+@pytest.mark.parametrize(("plane", "shape"), [("axial", (8, 9)), ("sagittal", (20, 8))])
+def test_slices_are_spread_evenly_and_never_shown_twice(result, plane, shape):
+    shown = pictures(slices(result.volume, 4, plane))
+    assert [picture.shape for picture in shown] == [shape] * 4
+    assert len({picture.tobytes() for picture in shown}) == 4
+    everything = pictures(slices(result.volume, 100, plane))
+    assert len(everything) <= max(result.volume.data.shape)
+
+
+def test_slices_takes_paths_images_and_volumes_alike(result, tmp_path):
+    nibabel.save(result.image, tmp_path / "a.nii.gz")
+    expected = pictures(slices(result.volume))
+    for image in (result.image, tmp_path / "a.nii.gz", str(tmp_path / "a.nii.gz")):
+        for found, wanted in zip(pictures(slices(image)), expected, strict=True):
+            np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize(
+    ("image", "choices"),
+    [(3, {}), (MARK_MM, {}), (marked("RAS", MARK_MM), {"plane": "oblique"})],
+    ids=["number", "tuple", "plane"],
+)
+def test_what_cannot_be_drawn_is_refused(image, choices):
+    with pytest.raises(InputError, match="expected"):
+        slices(image, **choices)
+
+
+def test_the_trace_shows_every_figure_of_the_solver_at_every_iteration(result):
+    (panel,) = trace(result).axes
+    (line,) = panel.lines
+    np.testing.assert_allclose(line.get_ydata(), result.history["relative_change"])
+    assert result.status in panel.get_title()
+
+
+def test_agreement_is_drawn_for_every_measured_slice(result):
+    (panel,) = agreement(result.sources[0]).axes
+    alone, locked, _noise = panel.lines
+    found = result.sources[0]
+    np.testing.assert_allclose(alone.get_ydata(), found.before_lock.rms_by_slice)
+    assert len(locked.get_ydata()) == 5
+    assert np.all(np.isfinite(locked.get_ydata()))
+
+
+def test_the_window_of_an_almost_empty_image_is_not_empty():
+    volume = marked("RAS", MARK_MM)
+    assert intensity_window(volume) == (0.0, 1.0)
+
+
+def test_plots_are_part_of_the_package_s_front(result):
+    assert inversesr.plot.compare(result).axes

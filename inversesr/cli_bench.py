@@ -9,11 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from inversesr.cli_output import Json, failing_in_one_sentence, print_json
-from inversesr.config import SOLVER_NAMES, SimulateConfig
+from inversesr.config import BUILTIN_PRIOR, SimulateConfig
 
 if TYPE_CHECKING:
     from inversesr.benchmark import Row
     from inversesr.benchmark_networks import NetworkCost
+    from inversesr.benchmark_prior import Reconstruction
+
+
+# those that take a minute or two a scan
+QUICK_SOLVERS = ("spline", "tv", "warmstart")
 
 
 def bench(  # noqa: PLR0913 (one argument a flag)
@@ -23,7 +28,8 @@ def bench(  # noqa: PLR0913 (one argument a flag)
     ] = None,
     *,
     solver: Annotated[
-        list[str] | None, typer.Option(help="Solver; may be repeated [default: all].")
+        list[str] | None,
+        typer.Option(help="Solver; may be repeated [default: spline, tv, warmstart]."),
     ] = None,
     thickness: Annotated[
         list[float] | None,
@@ -37,19 +43,33 @@ def bench(  # noqa: PLR0913 (one argument a flag)
         bool,
         typer.Option("--networks", help="Time the networks of the brain LDM, random weights."),
     ] = False,
+    reconstruction: Annotated[
+        bool,
+        typer.Option("--reconstruction", help="Encode and decode by the built-in prior instead."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Compare solvers on degraded images: quality, seconds and peak memory of each process."""
     with failing_in_one_sentence():
-        rows: list[Row] | list[NetworkCost]
-        if networks:
+        rows: list[Row] | list[NetworkCost] | list[Reconstruction]
+        if reconstruction:
+            from inversesr.benchmark_prior import measure_reconstruction
+
+            with _given_or_demo_head(truths) as images:
+                rows = measure_reconstruction(
+                    images, BUILTIN_PRIOR, _print_nothing if as_json else _print_reconstruction
+                )
+        elif networks:
             from inversesr.benchmark_networks import measure_networks
 
             rows = measure_networks(progress=_print_nothing if as_json else _print_cost)
         else:
             from inversesr.benchmark import compare_solvers, measure_scaling
 
-            solvers, show = solver or list(SOLVER_NAMES), _print_nothing if as_json else _print_row
+            solvers, show = (
+                solver or list(QUICK_SOLVERS),
+                _print_nothing if as_json else _print_row,
+            )
             tasks = [SimulateConfig(thickness_mm=t, profile=profile) for t in thickness or [4.0]]
             if scaling:
                 rows = measure_scaling(solvers, show)
@@ -90,3 +110,10 @@ def _print_cost(cost: "NetworkCost") -> None:
     else:
         found = f"{cost.seconds:7.1f} s  {cost.peak_gib:5.1f} GiB"
     typer.echo(f"{cost.operation:22s} {cost.variant:6s} {cost.dtype:9s} {found}")
+
+
+def _print_reconstruction(row: "Reconstruction") -> None:
+    typer.echo(
+        f"{row.image:32s} PSNR {row.psnr_db:5.2f} dB  encode {row.encode_seconds:5.1f} s  "
+        f"decode {row.decode_seconds:5.1f} s  {row.n_voxels / 1e6:5.1f} M voxels"
+    )

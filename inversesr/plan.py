@@ -18,7 +18,7 @@ import torch
 from inversesr import pipeline
 from inversesr.acquisition import Acquisition, describe_acquisition, fine_grid
 from inversesr.config import Config
-from inversesr.job import file_facts, output_names, provenance, set_threads
+from inversesr.job import Outputs, file_facts, output_names, provenance, set_threads
 from inversesr.machine import available_memory_bytes, resident_memory_bytes
 from inversesr.nifti import Scan, read_scan, write_volume
 from inversesr.plausibility import doubts
@@ -132,11 +132,20 @@ def plan_run(paths: Sequence[Path], config: Config, folder: Path | None = None) 
         acquisitions,
         fine,
         config,
-        tuple(vars(output_names(paths[0], folder)).values()),
+        files_of(output_names(paths[0], folder), config.solver),
         seconds,
         memory,
         available_memory_bytes(),
     )
+
+
+def files_of(outputs: Outputs, solver: str) -> tuple[Path, ...]:
+    """Return the files that a run with a solver would write."""
+    found = [outputs.image, outputs.sidecar, outputs.report]
+    found += [outputs.sd] if outputs.sd and solver == "split-gibbs" else []
+    has_mask = solver not in ("spline", "tv", "warmstart")
+    found += [outputs.prior_mask] if outputs.prior_mask and has_mask else []
+    return tuple(found)
 
 
 def solver_for(scans: Sequence[Scan], config: Config) -> str:

@@ -33,7 +33,17 @@ LAYERS = (
     ("plot", "display", "training."),
     ("report",),
     ("job",),
-    ("files", "notebook", "plan", "demo", "doctor", "batch", "benchmark", "benchmark_networks"),
+    (
+        "files",
+        "notebook",
+        "plan",
+        "demo",
+        "doctor",
+        "batch",
+        "benchmark",
+        "benchmark_networks",
+        "benchmark_prior",
+    ),
     ("", "cli_output", "cli_plan", "cli_prior", "cli_bench", "cli"),
     ("__main__",),
 )

@@ -112,7 +112,7 @@ def test_the_exact_lock_reproduces_the_scan():
 
 
 def test_the_lock_to_within_the_noise_leaves_the_noise():
-    result = restore([head()[1]], Config(lock="noise", noise=2.0))
+    result = restore([head()[1]], Config(solver="tv", lock="noise", noise=2.0))
     assert result.lock == "noise"
     assert result.sources[0].agreement.rms == pytest.approx(2.0, rel=0.01)
 

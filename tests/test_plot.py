@@ -34,7 +34,7 @@ MARK_MM = (2.0, 6.0, 9.0)
 def result():
     data = np.random.default_rng(0).uniform(50, 100, (9, 8, 5)).astype(np.float32)
     volume = Volume(data, Grid((9, 8, 5), np.diag([1.0, 1.0, 4.0, 1.0])))
-    return restore([Scan.made_here(volume)], Config(threads=1))
+    return restore([Scan.made_here(volume)], Config(solver="tv", threads=1))
 
 
 def marked(codes, world_mm):

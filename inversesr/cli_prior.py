@@ -102,6 +102,10 @@ def train(  # noqa: PLR0913  (one argument a flag)
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue from the checkpoint.")
     ] = False,
+    start: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|DIR", help="A prior whose network to train further."),
+    ] = None,
     minutes: Annotated[
         float | None, typer.Option(min=0.0, help="How long [default: a number of steps].")
     ] = None,
@@ -118,7 +122,7 @@ def train(  # noqa: PLR0913  (one argument a flag)
         from inversesr.training.processes import joined, rank
         from inversesr.training.stages import Order, train_stage
 
-        order = Order(stage, folders, output, settings, minutes, resume)
+        order = Order(stage, folders, output, settings, minutes, resume, start)
         with joined():
             with training_bar(stage) as watch:
                 trained = train_stage(order, watch if rank() == 0 else None)

@@ -211,3 +211,21 @@ def test_without_a_denoiser_the_statistics_of_latents_are_those_of_held_out_scan
     assert not card.latent.whitened
     assert len(card.latent.std) == 9
     assert min(card.latent.std) > 0.0
+
+
+def test_training_may_start_from_the_network_of_a_prior(run_dir, data_dir, tmp_path):
+    prior_dir = tmp_path / "prior"
+    export_prior(run_dir, (data_dir,), ExportConfig(name="mine"), prior_dir)
+    schedule = {**SCHEDULE, "n_steps": 1, "learning_rate": 0.0}
+    settings = {**SETTINGS["warmstart"], "schedule": schedule}
+    order = Order("warmstart", (data_dir,), tmp_path, settings, start=str(prior_dir))
+    train_stage(order)
+    shipped = load_tensors(prior_dir / "warmstart.safetensors")
+    for name, tensor in averaged_weights(tmp_path / "warmstart").items():
+        assert torch.equal(tensor, shipped[name].float()), name
+
+
+def test_a_prior_without_the_network_is_no_start(data_dir, tmp_path):
+    result = invoke("brainmask", "--start", "builtin", "--data", data_dir, "-o", tmp_path)
+    assert result.exit_code == 2
+    assert "has no brainmask" in result.stderr

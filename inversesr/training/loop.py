@@ -255,6 +255,14 @@ def save(state: State[ModelT], path: Path) -> None:
     temporary.replace(path)
 
 
+def save_start(weights: dict[str, torch.Tensor], path: Path) -> None:
+    """Write the checkpoint of a network before its first step, so that training begins there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tensors = {f"model.{k}": v for k, v in weights.items()}
+    tensors |= {f"averaged.{k}": v.clone() for k, v in weights.items()}
+    save_file(tensors, path, {"state": json.dumps({"step": 0, "progress": 0.0})})
+
+
 def generator_name(number: int) -> str:
     """Return the name under which the random state of a process is kept."""
     return f"generator.{number}" if number else "generator"

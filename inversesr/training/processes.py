@@ -38,6 +38,12 @@ def rank() -> int:
     return distributed.get_rank() if _is_joined() else 0
 
 
+def wait() -> None:
+    """Wait until every process is here."""
+    if count() > 1:
+        distributed.barrier()
+
+
 def average(tensors: Iterable[torch.Tensor]) -> None:
     """Replace tensors of one type by their mean over all processes, in one exchange."""
     if count() == 1:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 
 from inversesr.errors import InputError
-from inversesr.priors.bundle import NetworkCard
+from inversesr.priors.bundle import CARD_NAME, NetworkCard, parse_card
 from inversesr.priors.local_autoencoder import LocalAutoencoder
 from inversesr.priors.local_denoiser import LocalDenoiser
 from inversesr.priors.networks import fast_dtype, load_network
@@ -20,6 +20,7 @@ from inversesr.training.curves import can_draw, write_curves
 from inversesr.training.denoiser import DenoiserConfig, train_denoiser
 from inversesr.training.settings import configure
 from inversesr.training.warmstart import WarmStartConfig, train_warmstart
+from inversesr.weights import find_prior, load_tensors, read_json
 
 
 class Train(Protocol):
@@ -81,6 +82,7 @@ class Order:
         settings: Changed fields of the stage's configuration.
         minutes: Budget instead of the one in the settings.
         resume: Continue from the last checkpoint.
+        start: Name or folder of a prior whose network to train further.
     """
 
     stage: str
@@ -89,6 +91,7 @@ class Order:
     settings: Mapping[str, Any]
     minutes: float | None = None
     resume: bool = False
+    start: str | None = None
 
 
 def train_stage(order: Order, watch: loop.Watch | None = None) -> Path:
@@ -102,7 +105,8 @@ def train_stage(order: Order, watch: loop.Watch | None = None) -> Path:
         Folder of the stage: checkpoint.safetensors, losses.csv, validation.csv, losses.png.
 
     Raises:
-        InputError: there is no such stage, no data, or an impossible setting.
+        InputError: there is no such stage, no data, an impossible setting, or nothing to start
+            from.
     """
     stage_dir = order.run_dir / order.stage
     checkpoint = stage_dir / loop.CHECKPOINT_NAME
@@ -110,10 +114,29 @@ def train_stage(order: Order, watch: loop.Watch | None = None) -> Path:
         message = f"{checkpoint} exists: give --resume to continue it, or another folder with -o"
         raise InputError(message)
     config = config_of(order)
-    STAGES[order.stage].train(order.data_dirs, config, stage_dir, resume=order.resume, watch=watch)
+    resume = order.resume or order.start is not None
+    if order.start is not None and not checkpoint.exists() and processes.rank() == 0:
+        loop.save_start(prior_weights(order.start, order.stage), checkpoint)
+    processes.wait()
+    STAGES[order.stage].train(order.data_dirs, config, stage_dir, resume=resume, watch=watch)
     if processes.rank() == 0 and can_draw():
         write_curves(stage_dir)
     return stage_dir
+
+
+def prior_weights(name_or_folder: str, role: str) -> dict[str, torch.Tensor]:
+    """Return the weights of a prior's network, float32.
+
+    Raises:
+        InputError: the prior has no such network.
+    """
+    folder = find_prior(name_or_folder)
+    card = parse_card(read_json(folder / CARD_NAME))
+    if role not in card.networks:
+        message = f"prior {card.name!r} has no {role}; it has {', '.join(card.networks)}"
+        raise InputError(message)
+    tensors = load_tensors(folder / card.networks[role].file)
+    return {name: tensor.float() for name, tensor in tensors.items()}
 
 
 def config_of(order: Order) -> Any:  # noqa: ANN401  (each stage has its own)

@@ -273,8 +273,10 @@ def restore(state: State[ModelT], path: Path) -> None:
     with safe_open(path, framework="pt") as file:
         numbers = json.loads(file.metadata()["state"])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
-    state.model.load_state_dict(strip(tensors, "model."))
-    state.averaged.load_state_dict(strip(tensors, "averaged."))
+    # a start may be smaller: what it lacks keeps its first values, residual blocks add nothing yet
+    strict = numbers["step"] > 0
+    state.model.load_state_dict(strip(tensors, "model."), strict=strict)
+    state.averaged.load_state_dict(strip(tensors, "averaged."), strict=strict)
     # a process that was not there before keeps its fresh generator
     mine = tensors.get(generator_name(processes.rank()))
     if mine is not None:

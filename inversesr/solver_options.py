@@ -58,6 +58,12 @@ class SolverOptions:
         "Trust the data where the prior's best fit misses it by far.",
     )
     stop_at_noise: bool = option(True, "latent-map: stop when the misfit is noise.")  # noqa: FBT003
+    adapt_steps: int = option(
+        60, "warmstart: training steps on the scan itself; 0 for none.", least=0
+    )
+    n_mirrors: int = option(
+        4, "warmstart: mirror images whose results are averaged, 1 to 8.", least=1, most=8
+    )
     n_samples: int = option(8, "split-gibbs: samples drawn from the posterior.", least=1)
     encoder_noise_gain: float = option(
         0.0, "split-gibbs: latent noise made by white image noise of deviation 1.", least=0
@@ -112,6 +118,8 @@ def _check(name: str, value: object, facts: Any) -> None:  # noqa: ANN401  (a fi
             expected = "a finite number"
         elif value < facts.get("least", value):
             expected = f"a number of at least {facts['least']}"
+        elif value > facts.get("most", value):
+            expected = f"a number of at most {facts['most']}"
         elif "above" in facts and value <= facts["above"]:
             expected = f"a number above {facts['above']}"
     if expected:

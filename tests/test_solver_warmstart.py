@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 import torch
 
-from inversesr.acquisition import describe_acquisition, fine_grid, forward_operator
+from inversesr.acquisition import describe_acquisition
 from inversesr.config import Config, SimulateConfig
 from inversesr.nifti import Scan
 from inversesr.priors.warmstart import WarmStartNet, WarmStartShape
 from inversesr.simulation import simulate
-from inversesr.solvers.spline import spline
-from inversesr.solvers.warmstart import describe_slices, warmstart
+from inversesr.solvers.task import Task
+from inversesr.solvers.warmstart import Effort, describe_slices, warmstart
 from inversesr.volume import Grid, Volume
 
 
@@ -24,15 +24,17 @@ def problem(spacing=(1.0, 1.0, 1.0), axis="S", shape=(30, 31, 32)):
     truth = Volume(data, Grid(shape, np.diag([*spacing, 1.0])))
     thick = simulate(truth, SimulateConfig(axis=axis))
     acquisition = describe_acquisition(Scan.made_here(thick), Config())
-    fine = fine_grid(thick.grid, acquisition)
-    A = forward_operator(thick.grid, fine, acquisition)
-    y = torch.from_numpy(thick.data)
-    return A, y, spline(y, thick.grid, fine), describe_slices(thick.grid, fine, acquisition)
+    return Task(torch.from_numpy(thick.data), thick.grid, acquisition, 0.0)
+
+
+def slices(task):
+    return describe_slices(task.scan_grid, task.fine, task.acquisition)
 
 
 def solve(spacing, axis, change):
-    A, y, x0, slices = problem(spacing, axis)
-    return warmstart(A, y, x0, net(change), slices).x, A.project(x0, y)
+    task = problem(spacing, axis)
+    solution = warmstart(task, net(change), Effort(), lambda _n, _of: None)
+    return solution.x, task.A.project(task.x0, task.y)
 
 
 @pytest.mark.parametrize("axis", ["R", "A", "S"])
@@ -60,12 +62,30 @@ def test_a_constant_change_arrives_everywhere_whatever_the_spacing(axis):
     [((1.0, 1.0, 1.0), (1, 1)), ((0.9, 0.6, 1.0), (1, 1)), ((0.45, 0.3, 1.0), (2, 3))],
 )
 def test_fine_voxels_are_grouped_to_about_a_millimetre(spacing, group):
-    assert problem(spacing)[3].group == group
+    assert slices(problem(spacing)).group == group
 
 
 def test_slices_are_described_in_fine_voxels():
-    slices = problem()[3]
-    assert slices.axis == 2
-    assert slices.geometry.thickness == pytest.approx(4.0)
+    found = slices(problem())
+    assert found.axis == 2
+    assert found.geometry.thickness == pytest.approx(4.0)
     # fine voxels 0 to 3 make the first slice
-    assert slices.geometry.first_centre == pytest.approx(1.5)
+    assert found.geometry.first_centre == pytest.approx(1.5)
+
+
+def test_an_axis_is_sharp_where_the_scan_is_as_fine_as_the_result():
+    assert slices(problem()).sharp == (True, True)
+    task = problem(spacing=(3.0, 1.0, 1.0), shape=(12, 40, 40))
+    assert slices(task).sharp == (False, True)
+
+
+def test_the_network_is_adapted_to_the_scan_where_that_is_possible():
+    moments = []
+    large = problem(shape=(33, 36, 40))
+    effort = Effort(adapt_steps=2, n_mirrors=2)
+    solution = warmstart(large, net(0.0), effort, lambda n, of: moments.append((n, of)))
+    assert moments == [(1, 2), (2, 2)]
+    assert solution.status.startswith("adapted")
+    small = warmstart(problem(), net(0.0), effort, lambda n, of: moments.append((n, of)))
+    assert len(moments) == 2
+    assert small.status == "one pass"

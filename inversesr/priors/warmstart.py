@@ -33,6 +33,10 @@ N_PHASES = 4
 WHITE_QUANTILE = 0.999
 # the Haar transform and two halvings
 MULTIPLE = 8
+# Axes to reverse; the slice axis, which the network sees otherwise than the rest, comes first.
+MIRRORS: tuple[tuple[int, ...], ...] = (
+    (), (2,), (0,), (0, 2), (1,), (1, 2), (0, 1), (0, 1, 2),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,11 @@ class SliceGeometry:
     def as_tensor(self) -> torch.Tensor:
         """Return the row of numbers that the network reads, shape (3,)."""
         return torch.tensor([self.thickness, self.spacing, self.first_centre])
+
+    def mirrored(self, n_voxels: int) -> "SliceGeometry":
+        """Return how the slices lie once an axis of n_voxels is reversed."""
+        first = (n_voxels - 1 - self.first_centre) % self.spacing
+        return SliceGeometry(self.thickness, self.spacing, first)
 
 
 @dataclass(frozen=True)
@@ -200,6 +209,32 @@ def refine(
             total[tile] += window * crop(thin, x[tile].shape)
             weight[tile] += window
     return total / weight * white
+
+
+def refine_mirrored(
+    net: WarmStartNet,
+    x: torch.Tensor,
+    slices: SliceGeometry,
+    dtype: torch.dtype,
+    n_mirrors: int,
+) -> torch.Tensor:
+    """Thin the slices of a volume and of mirror images of it, and average.
+
+    Args:
+        net: Trained network.
+        x: Volume as `refine` takes it, shape (X, Y, Z).
+        slices: Where the slices lie along Z.
+        dtype: Arithmetic inside the network.
+        n_mirrors: Number of images, 1 to 8; the first is the volume itself.
+
+    Returns:
+        Volume of shape (X, Y, Z), float32.
+    """
+    total = torch.zeros_like(x)
+    for axes in MIRRORS[:n_mirrors]:
+        seen = slices.mirrored(x.shape[-1]) if x.ndim - 1 in axes else slices
+        total += refine(net, x.flip(axes).contiguous(), seen, dtype).flip(axes)
+    return total / len(MIRRORS[:n_mirrors])
 
 
 def white_level(x: torch.Tensor) -> torch.Tensor:

@@ -22,7 +22,7 @@ from inversesr.solvers.split_gibbs import split_gibbs
 from inversesr.solvers.surprise import keep_surprises
 from inversesr.solvers.task import Task
 from inversesr.solvers.tv import tv
-from inversesr.solvers.warmstart import describe_slices, warmstart
+from inversesr.solvers.warmstart import Effort, describe_slices, warmstart
 
 Method = Callable[
     [Problem, CountedPrior, SolverOptions, torch.Generator, Callable[[int, int], None]], Solution
@@ -40,11 +40,12 @@ def _tv(task: Task, _config: Config, progress: Progress) -> Solution:
 
 
 def _warmstart(task: Task, config: Config, progress: Progress) -> Solution:
+    options = with_settings(SolverOptions(), config.settings)
     net = load_warmstart(config.prior, task.y.device)
-    progress("warmstart", 0, 1)
-    slices = describe_slices(task.scan_grid, task.fine, task.acquisition)
-    solution = warmstart(task.A, task.y, task.x0, net, slices)
-    progress("warmstart", 1, 1)
+    effort = Effort(options.adapt_steps, options.n_mirrors, config.seed)
+    progress("warmstart", 0, options.adapt_steps + 1)
+    solution = warmstart(task, net, effort, lambda n, of: progress("warmstart", n, of + 1))
+    progress("warmstart", options.adapt_steps + 1, options.adapt_steps + 1)
     return solution
 
 

@@ -1,28 +1,39 @@
-"""The warm start: one pass of a trained network that thins the slices; see `priors.warmstart`.
+"""The warm start: a trained network that thins the slices in one pass; see `priors.warmstart`.
 
     x = l + U (N(P l) - P l),        l = lock(s(y))
 
 s(y) is the spline interpolation of the scan. The network was trained at about 1 mm: voxels that
 are much finer within the slice are averaged (P), and what the network changed is interpolated
-back (U), so that no detail within the slice is lost.
+back (U), so that no detail within the slice is lost. N is first adapted to the scan by a few
+steps (`solvers.adaptation`), and averaged over mirror images of it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch.nn.functional import avg_pool3d, interpolate, pad
 
 from inversesr.acquisition import Acquisition, voxel_centres
-from inversesr.operators.separable import SeparableOperator
 from inversesr.priors.networks import fast_dtype
-from inversesr.priors.warmstart import SliceGeometry, WarmStartNet, refine
+from inversesr.priors.warmstart import (
+    SliceGeometry,
+    WarmStartNet,
+    refine,
+    refine_mirrored,
+    white_level,
+)
 from inversesr.protocols import Solution
+from inversesr.solvers.adaptation import Slicing, adapt, can_adapt
+from inversesr.solvers.task import Task
 from inversesr.volume import Grid
 
 # In-plane voxels are averaged in groups that are at most about this long.
 TRAINED_SPACING_MM = 1.0
 # A group may be longer by this share of a voxel: 0.55 mm voxels go by two.
 ROUNDING = 0.3
+# An axis within the slice is sharp if the scan's voxels are at most this many fine ones long.
+SHARP = 1.3
 
 
 @dataclass(frozen=True)
@@ -33,11 +44,30 @@ class Slices:
         axis: Axis across the slices.
         geometry: Where they lie along it, in fine voxels.
         group: Voxels that are averaged along each of the other two axes.
+        profile: Name of the slice profile.
+        sharp: Whether the scan is sharp along each of the other two axes.
     """
 
     axis: int
     geometry: SliceGeometry
     group: tuple[int, int] = (1, 1)
+    profile: str = "rect"
+    sharp: tuple[bool, bool] = (False, False)
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is done beyond one pass.
+
+    Attributes:
+        adapt_steps: Steps on the scan itself; 0 takes the network as it is.
+        n_mirrors: Mirror images whose results are averaged, 1 to 8.
+        seed: Of the patches that the network is adapted to.
+    """
+
+    adapt_steps: int = 0
+    n_mirrors: int = 1
+    seed: int = 0
 
 
 def describe_slices(scan_grid: Grid, fine: Grid, acquisition: Acquisition) -> Slices:
@@ -51,29 +81,58 @@ def describe_slices(scan_grid: Grid, fine: Grid, acquisition: Acquisition) -> Sl
         acquisition.slice_spacing_mm / unit,
         float(first_slice - first_voxel) / unit,
     )
-    across = [fine.spacing_mm[other] for other in range(3) if other != axis]
-    first, second = (max(1, int(TRAINED_SPACING_MM / s + ROUNDING)) for s in across)
-    return Slices(axis, geometry, (first, second))
+    across = [other for other in range(3) if other != axis]
+    first, second = (
+        max(1, int(TRAINED_SPACING_MM / fine.spacing_mm[other] + ROUNDING)) for other in across
+    )
+    is_sharp = [scan_grid.spacing_mm[other] <= SHARP * fine.spacing_mm[other] for other in across]
+    return Slices(axis, geometry, (first, second), acquisition.profile, (is_sharp[0], is_sharp[1]))
 
 
 def warmstart(
-    A: SeparableOperator, y: torch.Tensor, x0: torch.Tensor, net: WarmStartNet, slices: Slices
+    task: Task, net: WarmStartNet, effort: Effort, progress: Callable[[int, int], None]
 ) -> Solution:
-    """Thin the slices of a scan by one pass of a network.
+    """Thin the slices of a scan.
 
     Args:
-        A: Forward operator.
-        y: Scan, shape A.out_shape.
-        x0: Spline interpolation of the scan, shape A.in_shape.
+        task: The scan.
         net: Trained network.
-        slices: Where the slices lie on the fine grid.
+        effort: How much is done beyond one pass.
+        progress: Called after every step of adapting.
     """
+    slices = describe_slices(task.scan_grid, task.fine, task.acquisition)
     # the network saw slices along the last axis only
-    locked = A.project(x0, y).movedim(slices.axis, -1).contiguous()
+    locked = task.A.project(task.x0, task.y).movedim(slices.axis, -1).contiguous()
     seen = _average(locked, slices.group)
-    thin = refine(net, seen, slices.geometry, fast_dtype(y.device))
+    net, n_steps = _adapted(net, seen, task.sigma, slices, effort, progress)
+    dtype = fast_dtype(seen.device)
+    thin = refine_mirrored(net, seen, slices.geometry, dtype, effort.n_mirrors)
     x = thin if slices.group == (1, 1) else locked + _spread(thin - seen, slices, locked.shape)
-    return Solution(x.movedim(-1, slices.axis).contiguous(), "one pass", 1)
+    status = "adapted to the scan, one pass" if n_steps else "one pass"
+    return Solution(x.movedim(-1, slices.axis).contiguous(), status, n_steps + 1)
+
+
+def _adapted(
+    net: WarmStartNet,
+    seen: torch.Tensor,
+    sigma: float,
+    slices: Slices,
+    effort: Effort,
+    progress: Callable[[int, int], None],
+) -> tuple[WarmStartNet, int]:
+    """Return the network adapted to the scan if the scan allows it, and the steps taken."""
+    white = float(white_level(seen))
+    # averaging voxels within the slice averages their noise
+    noise = sigma / white / (slices.group[0] * slices.group[1]) ** 0.5
+    axes = tuple(axis for axis in range(2) if slices.sharp[axis])
+    slicing = Slicing(slices.geometry, slices.profile, noise, axes)
+    if not effort.adapt_steps or not can_adapt(seen.shape, slicing):
+        return net, 0
+    dtype = fast_dtype(seen.device)
+    image = refine(net, seen, slices.geometry, dtype) / white
+    generator = torch.Generator().manual_seed(effort.seed)
+    n_steps = effort.adapt_steps
+    return adapt(net, image, slicing, n_steps, generator, progress), n_steps
 
 
 def _average(x: torch.Tensor, group: tuple[int, int]) -> torch.Tensor:

@@ -1,26 +1,15 @@
-"""Makes thick slices of sharp patches, and the linear maps that undo what can be undone.
+"""Draws thick slices for training: geometry, profile and noise."""
 
-    y = A x + noise,   start = S y + A^+ (y - A S y),   lock(x) = (I - A^+ A) x + A^+ y
+from dataclasses import dataclass
 
-A is the slice matrix along the last axis, S cubic interpolation and A^+ the pseudo-inverse. All
-are small matrices, so a patch is degraded, interpolated and locked by products alone.
-"""
-
-from dataclasses import dataclass, fields
-
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from scipy.ndimage import map_coordinates
 
-from inversesr.operators.slice_profile import slice_matrix
+from inversesr.priors.slice_examples import Batch, make_example
 from inversesr.priors.warmstart import SliceGeometry
 from inversesr.training.random import happens, uniform
 
 # Profiles and how often each is drawn: most vendors' models of a slice are a box.
 PROFILE_SHARES = (("rect", 0.6), ("gaussian", 0.2), ("slr", 0.2))
-# A slice that would stick out further than this is not measured.
-LARGEST_OVERHANG = 0.25
 
 
 @dataclass(frozen=True)
@@ -48,54 +37,6 @@ class DegradationConfig:
     max_noise: float = 0.03
 
 
-@dataclass(frozen=True, eq=False)
-class SliceMaps:
-    """The matrices of one slice geometry, all acting along the last axis.
-
-    Attributes:
-        A: Slices from voxels, shape (n_slices, n_voxels).
-        spline: Cubic interpolation, voxels from slices, shape (n_voxels, n_slices).
-        pinv: Pseudo-inverse of A, shape (n_voxels, n_slices).
-    """
-
-    A: torch.Tensor
-    spline: torch.Tensor
-    pinv: torch.Tensor
-
-    @property
-    def null(self) -> torch.Tensor:
-        """What slices do not see, I - A^+ A, shape (n_voxels, n_voxels)."""
-        return torch.eye(len(self.pinv)) - self.pinv @ self.A
-
-    @property
-    def locked_spline(self) -> torch.Tensor:
-        """Cubic interpolation made to reproduce the slices, shape (n_voxels, n_slices)."""
-        return self.null @ self.spline + self.pinv
-
-
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """Patches, shape (B, 1, X, Y, Z), and what is needed to lock an estimate of them.
-
-    Attributes:
-        truth: Sharp patches.
-        start: Locked cubic interpolation of the thick slices.
-        slices: Rows of slice geometry, shape (B, 3).
-        null: I - A^+ A, shape (B, Z, Z).
-        measured: A^+ y.
-    """
-
-    truth: torch.Tensor
-    start: torch.Tensor
-    slices: torch.Tensor
-    null: torch.Tensor
-    measured: torch.Tensor
-
-    def lock(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the nearest images that reproduce the slices."""
-        return torch.einsum("bcxyk,bzk->bcxyz", x, self.null) + self.measured
-
-
 def degrade(truth: torch.Tensor, config: DegradationConfig, generator: torch.Generator) -> Batch:
     """Make a batch of one patch: draw slices, measure them, interpolate them.
 
@@ -105,29 +46,10 @@ def degrade(truth: torch.Tensor, config: DegradationConfig, generator: torch.Gen
         generator: Source of randomness.
     """
     geometry = draw_geometry(config, generator)
-    maps = slice_maps(geometry, draw_profile(generator), truth.shape[-1])
-    y = truth @ maps.A.T
-    if happens(config.noisy, generator):
-        y = add_rician_noise(y, uniform(0.0, config.max_noise, generator), generator)
-    return Batch(
-        truth=truth[None, None],
-        start=(y @ maps.locked_spline.T)[None, None],
-        slices=geometry.as_tensor()[None],
-        null=maps.null[None],
-        measured=(y @ maps.pinv.T)[None, None],
-    )
-
-
-def collate(batches: list[Batch]) -> Batch:
-    """Join batches into one."""
-    names = [entry.name for entry in fields(Batch)]
-    return Batch(**{name: torch.cat([getattr(b, name) for b in batches]) for name in names})
-
-
-def add_rician_noise(y: torch.Tensor, sigma: float, generator: torch.Generator) -> torch.Tensor:
-    """Return the magnitude of y plus complex Gaussian noise."""
-    real, imaginary = sigma * torch.randn((2, *y.shape), generator=generator)
-    return torch.hypot(y + real, imaginary)
+    profile = draw_profile(generator)
+    is_noisy = happens(config.noisy, generator)
+    sigma = uniform(0.0, config.max_noise, generator) if is_noisy else 0.0
+    return make_example(truth, geometry, profile, sigma, generator)
 
 
 def draw_geometry(config: DegradationConfig, generator: torch.Generator) -> SliceGeometry:
@@ -150,37 +72,3 @@ def draw_profile(generator: torch.Generator) -> str:
         if mark < 0:
             return name
     return PROFILE_SHARES[0][0]
-
-
-def slice_maps(geometry: SliceGeometry, profile: str, n_voxels: int) -> SliceMaps:
-    """Build the matrices that degrade, interpolate and lock along an axis.
-
-    Args:
-        geometry: Where the slices lie.
-        profile: Name of the slice profile.
-        n_voxels: Length of the axis.
-
-    Returns:
-        Matrices of all slices of the stack that are inside, or stick out by at most a quarter.
-    """
-    overhang = LARGEST_OVERHANG * geometry.thickness
-    numbers = np.arange(-n_voxels, n_voxels, dtype=np.float64)
-    centres = geometry.first_centre + geometry.spacing * numbers
-    half = geometry.thickness / 2.0
-    inside = (centres - half >= -0.5 - overhang) & (centres + half <= n_voxels - 0.5 + overhang)
-    centres = centres[inside]
-    edges = np.arange(n_voxels + 1, dtype=np.float64) - 0.5
-    A = slice_matrix(edges, centres, geometry.thickness, profile)
-    pinv = np.linalg.pinv(A)
-    spline = cubic_from_slices(centres, n_voxels)
-    return SliceMaps(*(torch.from_numpy(m.astype(np.float32)) for m in (A, spline, pinv)))
-
-
-def cubic_from_slices(centres: NDArray[np.float64], n_voxels: int) -> NDArray[np.float64]:
-    """Return the matrix of cubic spline interpolation, shape (n_voxels, n_slices)."""
-    n_slices = len(centres)
-    spacing = (centres[-1] - centres[0]) / max(1, n_slices - 1) or 1.0
-    rows = (np.arange(n_voxels) - centres[0]) / spacing
-    coordinates = np.meshgrid(rows, np.arange(n_slices), indexing="ij")
-    matrix = map_coordinates(np.eye(n_slices), coordinates, order=3, mode="nearest")
-    return np.asarray(matrix, dtype=np.float64)

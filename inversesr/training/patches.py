@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 import torch
 
-from inversesr.training.degradation import Batch, DegradationConfig, collate, degrade
+from inversesr.priors.slice_examples import Batch, collate
+from inversesr.training.degradation import DegradationConfig, degrade
 from inversesr.training.random import happens, integer, normal, uniform
 from inversesr.training.scans import Scan
 from inversesr.training.synthetic import SyntheticConfig, draw_bias, paint

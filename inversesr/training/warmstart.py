@@ -1,10 +1,10 @@
 """The stage `warmstart`: teaches the network that thins thick slices.
 
-    loss = f(lock(x) - truth) + gradient_weight f(D (lock(x) - truth)) + raw_weight f(x - truth)
+    loss = locked_error(x) + raw_weight f(x - truth)
 
-x is the network's output, D finite differences and f the Charbonnier penalty. Training goes
-through the lock, so the network spends its effort on what the slices do not show; the last term
-keeps it honest about the rest, for scans too noisy to be locked exactly.
+x is the network's output and f the Charbonnier penalty; see `priors.slice_examples`. The last
+term keeps the network honest about what the slices show, for scans too noisy to be locked
+exactly.
 """
 
 import math
@@ -15,9 +15,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from inversesr.priors.slice_examples import Batch, charbonnier, locked_error, slice_maps
 from inversesr.priors.warmstart import SliceGeometry, WarmStartNet, WarmStartShape, refine
 from inversesr.training import loop
-from inversesr.training.degradation import Batch, DegradationConfig, slice_maps
+from inversesr.training.degradation import DegradationConfig
 from inversesr.training.patches import PatchConfig, draw_batch
 from inversesr.training.scans import Scan, find_scans, read_scan, read_scans
 from inversesr.training.synthetic import FIRST_OUTSIDE_BRAIN, SyntheticConfig, paint
@@ -122,17 +123,8 @@ def warmstart_loss(net: WarmStartNet, batch: Batch, config: WarmStartConfig) -> 
         batch.start.device.type, config.dtype, enabled=config.dtype != torch.float32
     ):
         x = net(batch.start, batch.slices)
-    error = batch.lock(x) - batch.truth
-    loss = charbonnier(error, config.charbonnier)
-    for axis in (2, 3, 4):
-        slope = charbonnier(error.diff(dim=axis), config.charbonnier)
-        loss = loss + config.gradient_weight / 3.0 * slope
+    loss = locked_error(x, batch, config.charbonnier, config.gradient_weight)
     return loss + config.raw_weight * charbonnier(x - batch.truth, config.charbonnier)
-
-
-def charbonnier(error: torch.Tensor, scale: float) -> torch.Tensor:
-    """Return the mean of a penalty that is squared for small errors, absolute for large ones."""
-    return (torch.sqrt(error**2 + scale**2) - scale).mean()
 
 
 def validation_example(scan: Scan, number: int) -> torch.Tensor:

@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+
+from inversesr.priors.slice_examples import make_example
+from inversesr.priors.warmstart import SliceGeometry, WarmStartNet, WarmStartShape
+from inversesr.solvers.adaptation import Slicing, adapt, annealed, can_adapt, draw_example, turn
+from inversesr.training.warmstart import seed_weights
+
+GEOMETRY = SliceGeometry(4.0, 4.0, 1.5)
+SLICING = Slicing(GEOMETRY, "rect", 0.0, (0, 1))
+
+
+@pytest.fixture
+def generator():
+    return torch.Generator().manual_seed(0)
+
+
+def image(shape=(40, 41, 33)):
+    """Smooth blobs, as anatomy is, in [0, 1]."""
+    blobs = gaussian_filter(np.random.default_rng(0).normal(size=shape), 1.5)
+    return torch.from_numpy(blobs / np.ptp(blobs) + 0.5).float()
+
+
+def net():
+    network = WarmStartNet(WarmStartShape(widths=(8, 8, 8), n_blocks=(1, 1, 1), n_embedding=4))
+    seed_weights(network, torch.Generator().manual_seed(0))
+    return network
+
+
+def error(network, example):
+    with torch.no_grad():
+        x = network(example.start, example.slices)
+    return float((example.lock(x) - example.truth).square().mean())
+
+
+def test_adapting_lowers_the_error_on_the_scan_itself(generator):
+    before, sharp = net(), image()
+    after = adapt(before, sharp, SLICING, 12, generator, lambda _n, _of: None)
+    patch = sharp.movedim(0, -1)[:40, :32, :40].contiguous()
+    example = make_example(patch, GEOMETRY, "rect", 0.0, generator)
+    assert error(after, example) < error(before, example)
+
+
+def test_the_network_that_is_given_stays_as_it_was(generator):
+    given = net()
+    before = {name: tensor.clone() for name, tensor in given.state_dict().items()}
+    adapted = adapt(given, image(), SLICING, 2, generator, lambda _n, _of: None)
+    assert all(torch.equal(before[name], t) for name, t in given.state_dict().items())
+    assert not torch.equal(adapted.head.weight, given.head.weight)
+
+
+def test_the_same_seed_adapts_alike():
+    twice = [
+        adapt(net(), image(), SLICING, 2, torch.Generator().manual_seed(3), lambda _n, _of: None)
+        for _ in range(2)
+    ]
+    for first, second in zip(*(n.parameters() for n in twice), strict=True):
+        assert torch.equal(first, second)
+
+
+def test_slices_are_never_made_across_the_axis_that_is_thick(generator):
+    ramp = torch.arange(33.0).expand(40, 41, 33)
+    for _ in range(20):
+        turned = turn(ramp, (0, 1), generator)
+        assert float(turned.diff(dim=-1).abs().max()) == 0.0
+
+
+def test_examples_have_the_thickness_of_the_scan_and_any_phase(generator):
+    drawn = [draw_example(image(), SLICING, generator).slices[0] for _ in range(12)]
+    assert all(s[:2].tolist() == [4.0, 4.0] for s in drawn)
+    assert len({float(s[2]) for s in drawn}) > 3
+    assert 1.5 in {float(s[2]) for s in drawn}
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes", "possible"),
+    [((32, 32, 32), (0,), True), ((31, 40, 40), (0,), False), ((40, 40, 40), (), False)],
+)
+def test_a_scan_must_be_large_and_sharp_somewhere(shape, axes, possible):
+    assert can_adapt(torch.Size(shape), Slicing(GEOMETRY, "rect", 0.0, axes)) is possible
+
+
+def test_the_rate_rises_and_falls_to_nothing():
+    rates = [annealed(n, 60) for n in range(61)]
+    assert rates[0] < rates[5] < rates[12]
+    assert rates[60] == pytest.approx(0.0, abs=1e-9)
+    assert max(rates) <= 1.0

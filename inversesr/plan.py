@@ -3,11 +3,13 @@
     seconds(n) = fixed + n * (seconds of a block of the scan) / (voxels of the block)
 
 The machine's speed is measured: the run is started on a block from the middle of the scan and
-stopped after a few steps of its solver. Memory is counted by voxel, which no machine changes.
+stopped after a few steps of its solver. What the warm start learns of a scan takes as long for a
+small scan as for a large one. Memory is counted by voxel, which no machine changes.
 """
 
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
@@ -23,6 +25,7 @@ from inversesr.machine import available_memory_bytes, resident_memory_bytes
 from inversesr.nifti import Scan, read_scan, write_volume
 from inversesr.plausibility import doubts
 from inversesr.report import has_report_packages, write_report
+from inversesr.solver_options import SolverOptions, with_settings
 from inversesr.solvers.by_name import choose_solver
 from inversesr.solvers.task import Task
 from inversesr.volume import Grid
@@ -33,6 +36,7 @@ SMALL_BLOCK_VOXELS = 0.2e6
 # The solver is stopped after both.
 LEAST_STEPS = 3
 LEAST_SECONDS = 2.0
+WITHOUT_WARM_START = ("spline", "tv", "inversesr-dec", "inversesr-ldm")
 # Peak of the process by voxel of the fine grid, above what it holds before the run; measured on
 # scans of 6 and 8 million voxels.
 BYTES_PER_VOXEL = {"spline": 28.0, "tv": 90.0, "warmstart": 90.0}
@@ -101,6 +105,13 @@ class _Clock:
         (first, n_first, _), (last, n_last, total) = self.steps[0], self.steps[-1]
         step = (last - first) / max(n_last - n_first, 1)
         return first - self.start + step * (total - n_first)
+
+    def step_seconds(self) -> float:
+        """Return the seconds of a step after the first; 0 where there were not enough."""
+        if len(self.steps) <= LEAST_STEPS:
+            return 0.0
+        (first, n_first, _), (last, n_last, _) = self.steps[1], self.steps[-1]
+        return (last - first) / (n_last - n_first)
 
 
 class _EnoughError(Exception):
@@ -179,7 +190,8 @@ def estimate_seconds(scan: Scan, path: Path, config: Config, n_voxels: int) -> f
     """
     small, block = (middle_block(scan, config, n) for n in (SMALL_BLOCK_VOXELS, BLOCK_VOXELS))
     n_small, n_block = (prod(_fine(part, config).shape) for part in (small, block))
-    solving = _time_solving(block, config) * n_voxels / n_block
+    once = replace(config, settings=(*config.settings, "solver.adapt_steps=0"))
+    solving = _time_solving(block, once) * n_voxels / n_block + _time_adapting(block, config)
     return solving + extrapolate(
         (n_small, _time_writing(small, path, config)),
         (n_block, _time_writing(block, path, config)),
@@ -224,6 +236,17 @@ def _time_solving(scan: Scan, config: Config) -> float:
     except _EnoughError:
         return clock.whole_run()
     return perf_counter() - clock.start
+
+
+def _time_adapting(scan: Scan, config: Config) -> float:
+    """Time the training steps on a scan, where the solver begins with the warm start."""
+    n_steps = with_settings(SolverOptions(), config.settings).adapt_steps
+    if not n_steps or config.solver in WITHOUT_WARM_START:
+        return 0.0
+    clock = _Clock()
+    with suppress(_EnoughError):
+        pipeline.restore([scan], replace(config, solver="warmstart"), None, clock)
+    return clock.step_seconds() * n_steps
 
 
 def _time_writing(scan: Scan, path: Path, config: Config) -> float:

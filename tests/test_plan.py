@@ -89,6 +89,21 @@ def test_a_clock_extrapolates_from_a_few_steps_to_all_of_them(monkeypatch):
     assert clock.whole_run() == pytest.approx(3.0 + 80 * 2.0)
 
 
+def test_a_step_is_timed_without_what_comes_before_the_first(monkeypatch):
+    time = Clockwork(monkeypatch)
+    clock = _Clock(start=100.0)
+    clock("warmstart", 0, 61)
+    assert clock.step_seconds() == 0.0
+    for n, seconds in ((1, 9.0), (2, 0.5), (3, 0.5)):
+        time.now += seconds
+        if n == 3:
+            with pytest.raises(_EnoughError):
+                clock("warmstart", n, 61)
+        else:
+            clock("warmstart", n, 61)
+    assert clock.step_seconds() == pytest.approx(0.5)
+
+
 def test_a_clock_does_not_stop_what_ends_by_itself(monkeypatch):
     time = Clockwork(monkeypatch)
     clock = _Clock(start=100.0)
@@ -145,11 +160,12 @@ def test_solving_is_scaled_by_voxels_and_writing_along_a_line(path, monkeypatch)
         return prod(scan.volume.grid.shape) * 4
 
     monkeypatch.setattr(plan, "_time_solving", lambda scan, _config: 1e-3 * n_fine(scan))
+    monkeypatch.setattr(plan, "_time_adapting", lambda _scan, _config: 7.0)
     monkeypatch.setattr(
         plan, "_time_writing", lambda scan, _path, _config: 2.0 + 1e-4 * n_fine(scan)
     )
     seconds = estimate_seconds(read_scan(path), path, CONFIG, 10**6)
-    assert seconds == pytest.approx(1e3 + 2.0 + 1e2)
+    assert seconds == pytest.approx(1e3 + 7.0 + 2.0 + 1e2)
 
 
 def test_a_plan_of_a_file_in_this_folder_names_outputs_beside_it(path):

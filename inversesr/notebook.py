@@ -21,6 +21,7 @@ Image = Any  # a path or a nibabel image; nibabel has no types
 def restore(
     scans: Image | Sequence[Image],
     config: Config | None = None,
+    mask: Any = None,  # noqa: ANN401
     **choices: Any,  # noqa: ANN401
 ) -> Result:
     """Restore the thin slices behind a scan, or behind several scans of one subject.
@@ -28,6 +29,7 @@ def restore(
     Args:
         scans: A path or nibabel image, or a sequence of them.
         config: Choices of the run; the default where None.
+        mask: The brain, an array of the shape of the (first) scan, above 0 inside; see `--mask`.
         **choices: Fields of Config to change, such as solver="spline".
 
     Returns:
@@ -42,7 +44,7 @@ def restore(
     if not several:
         message = "found no scan; expected at least one path or nibabel image"
         raise InputError(message)
-    return pipeline.restore([load(scan, config.volume) for scan in several], config)
+    return pipeline.restore([load(scan, config.volume) for scan in several], config, mask)
 
 
 def simulate(thin: Image, config: SimulateConfig | None = None, **choices: Any) -> Any:  # noqa: ANN401

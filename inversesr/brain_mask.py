@@ -26,6 +26,8 @@ SMALLEST_ML, LARGEST_ML = 700.0, 2200.0
 # What lies apart from the largest piece is stray voxels, or else the mask is wrong.
 LEAST_IN_ONE_PIECE = 0.95
 THRESHOLD = 0.5
+# Share of a scan's bright level up to which a voxel is empty: resampling leaves ripples.
+EMPTY = 0.01
 # Of a stripped scan's outermost voxels this share may be brain: one that is cropped close.
 MOST_AT_BORDER = 0.05
 # No brain is longer; a head with face and neck is.
@@ -57,12 +59,12 @@ def has_deepbet() -> bool:
 def stripped_region(volume: Volume) -> Mask | None:
     """Return the brain of a scan from which everything else was removed, or None for others.
 
-    Such a scan is exactly zero at its border, and what is not zero has the size of a brain.
+    Such a scan is zero at its border, and what is not zero has the size of a brain.
 
     Args:
         volume: The scan.
     """
-    marked = volume.data != 0
+    marked = np.abs(volume.data) > EMPTY * np.percentile(volume.data, 99.0)
     at_border = np.ones(marked.shape, dtype=np.bool_)
     at_border[1:-1, 1:-1, 1:-1] = False
     if marked[at_border].mean() > MOST_AT_BORDER:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from problems import one_thread, tiny_card  # noqa: F401  (a fixture)
+from scipy.ndimage import binary_dilation
 from scipy.spatial.transform import Rotation
 from test_alignment import rigid
 
@@ -34,7 +35,7 @@ def task_of(thin, thickness_mm=5.0, brain=None):
     return Task(torch.from_numpy(thick.data), thick.grid, acquisition, 0.01, None, brain)
 
 
-def brain(scalp=0.0, side=44, spacing_mm=4.0):
+def brain(scalp=0.0, side=36, spacing_mm=5.0):
     """An egg of 1,300 mL with a nucleus, and a shell about it that is no brain."""
     grid = Grid((side, side, side), np.diag([spacing_mm] * 3 + [1.0]))
     axes = [(np.arange(side) - side / 2) * spacing_mm for _ in range(3)]
@@ -104,7 +105,7 @@ def no_deepbet(monkeypatch):
     monkeypatch.setattr("inversesr.brain_mask.has_deepbet", lambda: False)
 
 
-def fit(volume, card, mask=None, factor=0.01, thickness_mm=8.0):
+def fit(volume, card, mask=None, factor=0.01, thickness_mm=10.0):
     """Fit to a mean image that is the volume itself, in other intensities."""
     mean = brain()[0] if card is STRIPPED else volume
     given = None if mask is None else torch.from_numpy(mask)
@@ -122,15 +123,16 @@ def test_a_stripped_scan_needs_neither_a_mask_nor_deepbet():
     assert not isinstance(fitted, PriorRefused)
     assert fitted.scale.width == pytest.approx(100.0, rel=0.02)
     m = fitted.m.numpy()
-    assert m[~inside].max() < 0.6
-    assert m[20:24, 20:24, 20:24].min() == pytest.approx(1.0)
+    # thick slices stick out of the brain by up to their thickness
+    assert not m[~binary_dilation(inside, iterations=3)].any()
+    assert m[17:19, 17:19, 17:19].min() == pytest.approx(1.0)
     air = np.zeros(m.shape, dtype=bool)
-    air[:6] = True
+    air[:4] = True
     assert not m[air].any()
-    assert fitted.facts["brain_ml"] == pytest.approx(64e-3 * inside.sum(), rel=0.1)
+    assert fitted.facts["brain_ml"] == pytest.approx(125e-3 * inside.sum(), rel=0.2)
     assert not fitted.notes
     seen = fitted.placement.V(torch.ones(task.fine.shape))
-    assert not seen[:6].any()
+    assert not seen[:4].any()
 
 
 @pytest.mark.usefixtures("no_deepbet")
@@ -139,8 +141,8 @@ def test_the_skull_neither_moves_nor_scales_a_prior_that_knows_brains_only():
     _, fitted = fit(volume, STRIPPED, inside)
     assert not isinstance(fitted, PriorRefused)
     assert fitted.scale.width == pytest.approx(100.0, rel=0.05)
-    moved = fitted.placement.V.outer.source_world_from_target_world @ [88.0, 88.0, 88.0, 1.0]
-    assert np.linalg.norm(moved[:3] - 88.0) < 1.0
+    moved = fitted.placement.V.outer.source_world_from_target_world @ [90.0, 90.0, 90.0, 1.0]
+    assert np.linalg.norm(moved[:3] - 90.0) < 2.0  # of voxels of 5 mm
     scalp = volume.data == 400.0
     assert fitted.m.numpy()[scalp].max() < 0.05
     seen = fitted.placement.V(torch.from_numpy(volume.data)).numpy()
@@ -154,9 +156,9 @@ def test_a_prior_that_knows_whole_heads_speaks_beyond_the_brain_of_one():
     m = fitted.m.numpy()
     # a little of it lies at the edge of the field of view, where the prior fades out
     assert (m[volume.data == 150.0] > 0.9).mean() > 0.8
-    assert m[22, 22, 8] == 1.0
+    assert m[18, 18, 6] == 1.0
     assert fitted.scale.width == pytest.approx(100.0, rel=0.05)
-    assert fitted.facts["pose_quality"] > 0.95
+    assert fitted.facts["pose_quality"] > 0.85
 
 
 @pytest.mark.usefixtures("no_deepbet")
@@ -178,7 +180,7 @@ def test_without_deepbet_a_prior_that_knows_brains_only_is_refused():
 def test_a_mask_that_is_no_whole_brain_refuses_the_prior(card):
     volume, inside = brain(scalp=150.0)
     half = inside.copy()
-    half[20:] = False
+    half[16:] = False
     _, refused = fit(volume, card, half)
     assert isinstance(refused, PriorRefused)
     assert "expected 700 to 2200 mL in one piece" in refused.reason
@@ -187,12 +189,12 @@ def test_a_mask_that_is_no_whole_brain_refuses_the_prior(card):
 def test_a_given_mask_goes_before_what_the_scan_shows():
     volume, inside = brain()
     given = inside.copy()
-    given[:, :, :14] = False
+    given[:, :, :12] = False
     pairs = torch.from_numpy(given).float().unflatten(2, (-1, 2)).mean(3)
-    found = find_brain(task_of(volume, 8.0, pairs), is_needed=True)
+    found = find_brain(task_of(volume, 10.0, pairs), is_needed=True)
     assert found.is_stripped
     assert found.mask.numpy()[given].mean() > 0.95
-    assert not found.mask.numpy()[:, :, :10].any()
+    assert not found.mask.numpy()[:, :, :9].any()
 
 
 def test_the_soft_edge_of_a_brain_is_a_half_at_its_surface():

@@ -23,6 +23,7 @@ from inversesr.solvers import fixed_prior
 from inversesr.solvers.pose import PriorRefused
 from inversesr.solvers.preparation import (
     blurred_operator,
+    known_mean,
     load_for_task,
     mean_image,
     prepare,
@@ -120,3 +121,17 @@ def test_a_fixed_prior_is_placed_on_a_scan_of_its_mean_image():
     assert int(inside.sum()) > 100
     assert float((back[inside] - truth).abs().max()) < 0.1
     assert any("deepbet is not installed" in note for note in problem.notes)
+
+
+def test_the_mean_image_of_an_installed_prior_is_made_in_the_first_run_only(
+    tmp_path, monkeypatch, task
+):
+    monkeypatch.setenv("INVERSESR_HOME", str(tmp_path / "home"))
+    card = tiny_card()
+    folder = write_prior(tmp_path / "small", card, random_tensors(card))
+    prior = load_for_task(str(folder), task, SolverOptions())
+    first = known_mean(prior, task.y)
+    vars(prior)["decode"] = None  # would fail
+    again = known_mean(prior, task.y)
+    assert np.array_equal(first.data, again.data)
+    assert first.grid.same_as(prior.grid)

@@ -1,11 +1,10 @@
 """Finds the brain in a scan: by deepbet, or by what is not zero where a scan is stripped already.
 
 deepbet (MIT) carries its weights, about 17 MB, and comes with the extra `[brainmask]`. Its masks
-of T1, T2 and FLAIR, thick slices and thin, were measured and looked at: docs/brainmask.md.
+of T1, T2 and FLAIR, thick slices and thin, were looked at: docs/decisions/005-deepbet.md.
 
-Reference: Fisch, Zumdick, Barkhau et al. (2024), deepbet: Fast brain extraction of T1-weighted
-MRI using convolutional neural networks, Computers in Biology and Medicine 179:108845,
-doi:10.1016/j.compbiomed.2024.108845.
+Reference: Fisch, Zumdick, Barkhau, Emden, Ernsting et al. (2023), deepbet: fast brain extraction
+of T1-weighted MRI using convolutional neural networks, doi:10.48550/arXiv.2308.07003.
 """
 
 import warnings

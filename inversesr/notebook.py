@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from inversesr import pipeline
 from inversesr.config import Config, SimulateConfig
 from inversesr.errors import InputError
@@ -44,7 +46,13 @@ def restore(
     if not several:
         message = "found no scan; expected at least one path or nibabel image"
         raise InputError(message)
-    return pipeline.restore([load(scan, config.volume) for scan in several], config, mask)
+    loaded = [load(scan, config.volume) for scan in several]
+    if mask is not None and np.shape(mask) != loaded[0].volume.grid.shape:
+        expected = loaded[0].volume.grid.shape
+        message = f"the mask has the shape {np.shape(mask)}; expected that of the scan, {expected}"
+        raise InputError(message)
+    region = None if mask is None else np.asarray(mask, dtype=np.float32)
+    return pipeline.restore(loaded, config, region)
 
 
 def simulate(thin: Image, config: SimulateConfig | None = None, **choices: Any) -> Any:  # noqa: ANN401

@@ -227,7 +227,7 @@ def test_the_masks_of_painted_label_maps_are_known(contrast, monkeypatch):
         figures = " ".join(f"{score:.3f}" for score in scores[-1])
         sys.stdout.write(f"\n{contrast} {path.name} {figures}")
     if contrast == "T1":
-        assert np.min(scores) > 0.9
+        assert np.min(scores) > 0.85
 
 
 @pytest.mark.data

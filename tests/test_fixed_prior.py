@@ -87,7 +87,7 @@ def test_a_head_in_thick_slices_comes_back_to_where_it_was_to_a_millimetre_and_a
     grid = Grid(shape, affine)
     thin = RigidResample(mean.grid, grid, pose)(torch.from_numpy(mean.data)).numpy()
     task = task_of(Volume(500.0 * thin, grid))
-    fitted = fit_fixed(task, STRIPPED, mean, 0)
+    fitted = fit_fixed(task, STRIPPED, lambda: mean, 0)
     assert not isinstance(fitted, PriorRefused)
     found = np.linalg.inv(fitted.placement.V.outer.source_world_from_target_world)
     off = found @ np.linalg.inv(pose)
@@ -113,7 +113,7 @@ def fit(volume, card, mask=None, factor=0.01, thickness_mm=10.0):
     if mask is not None:
         pairs = torch.as_tensor(given).float().unflatten(2, (-1, 2)).mean(3) > 0.5
         task = Task(task.y, task.scan_grid, task.acquisition, 0.01, None, pairs.float())
-    return task, fit_fixed(task, card, mean_of(mean, factor), 0)
+    return task, fit_fixed(task, card, lambda: mean_of(mean, factor), 0)
 
 
 @pytest.mark.usefixtures("no_deepbet")

@@ -7,6 +7,7 @@
 The brain comes from the mask that was given, else from the scan itself.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -64,19 +65,22 @@ class Brain:
     is_stripped: bool
 
 
-def fit_fixed(task: Task, card: PriorCard, mean: Volume, seed: int) -> Fitted | PriorRefused:
+def fit_fixed(
+    task: Task, card: PriorCard, make_mean: Callable[[], Volume], seed: int
+) -> Fitted | PriorRefused:
     """Lay a fixed prior over a scan.
 
     Args:
         task: The scan.
         card: Content of `prior.json`.
-        mean: The prior's mean image.
+        make_mean: Gives the prior's mean image, which is not asked for when there is no brain.
         seed: Seed of what the registration draws.
     """
     try:
         brain = find_brain(task, is_needed=card.skull == "stripped")
     except InputError as error:
         return PriorRefused(f"{error}; tv is used instead")
+    mean = make_mean()
     # the spline fills what lies between thick slices, so that there is something to align
     head = Volume(task.x0.cpu().numpy(), task.fine)
     mask = None if brain is None else brain.mask.cpu().numpy()

@@ -56,7 +56,7 @@ def prepare(
         prior = prior.on_shape(placed.shape)
         fitted = Fitted(placed, percentile_scale(task.y, prior.card), torch.ones_like(task.x0))
     else:
-        found = fit_fixed(task, prior.card, known_mean(prior, task.y), seed)
+        found = fit_fixed(task, prior.card, lambda: known_mean(prior, task.y), seed)
         if isinstance(found, PriorRefused):
             return found
         fitted = found

@@ -27,7 +27,7 @@ bench: $(READY)
 $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q torch==2.13.0
-	$(BIN)/pip install -q -e ".[report,demo,notebooks,fetch,generative,dev]"
+	$(BIN)/pip install -q -e ".[report,demo,notebooks,fetch,brainmask,generative,dev]"
 	touch $(READY)
 
 clean:

@@ -18,6 +18,8 @@ SHRINK_FACTORS = (4, 2, 1)
 SMOOTHING_MM = (4.0, 2.0, 1.0)
 HISTOGRAM_BINS = 32
 SAMPLED_SHARE = 0.1
+# In a mask every voxel counts up to here; of more, the information grows little and the time does.
+MOST_SAMPLES = 50_000
 N_STEPS = 100
 MINIMUM_STEP_MM = 1e-3
 
@@ -51,6 +53,11 @@ def register_rigid(
         method.SetMetricSamplingStrategy(method.RANDOM)
         method.SetMetricSamplingPercentage(SAMPLED_SHARE, seed + 1)  # 0 means the wall clock
     else:
+        counts = [(mask > 0).sum() / factor**3 for factor in SHRINK_FACTORS]
+        if counts[-1] > MOST_SAMPLES:
+            shares = [min(1.0, MOST_SAMPLES / n) for n in counts]
+            method.SetMetricSamplingStrategy(method.RANDOM)
+            method.SetMetricSamplingPercentagePerLevel(shares, seed + 1)
         inside = fixed.with_data(mask)
         method.SetMetricFixedMask(sitk.Cast(_to_sitk(inside) > 0, sitk.sitkUInt8))
     method.SetInterpolator(sitk.sitkLinear)

@@ -90,7 +90,10 @@ def run(  # noqa: PLR0913 (one argument a flag)
     ] = None,
     mask: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Where several scans are registered to each other."),
+        typer.Option(
+            metavar="FILE",
+            help="The brain: what aligns a scan to a fixed prior, or several scans to each other.",
+        ),
     ] = None,
     no_lock: Annotated[bool, typer.Option("--no-lock", help="Same as --lock off.")] = False,
     explain: Annotated[

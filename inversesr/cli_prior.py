@@ -84,9 +84,7 @@ def fetch(name: Annotated[str, typer.Argument(help="Name of a public prior.")]) 
 def train(  # noqa: PLR0913  (one argument a flag)
     stage: Annotated[
         str,
-        typer.Argument(
-            metavar="STAGE", help="warmstart, brainmask, autoencoder, denoiser or export."
-        ),
+        typer.Argument(metavar="STAGE", help="warmstart, autoencoder, denoiser or export."),
     ],
     more: Annotated[list[Path] | None, typer.Argument(metavar="DIR...", hidden=True)] = None,
     *,

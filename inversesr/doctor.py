@@ -24,6 +24,7 @@ EXTRAS = {
     "report": ("matplotlib", "jinja2"),
     "demo": ("nilearn",),
     "notebooks": ("ipykernel", "nbclient"),
+    "brainmask": ("deepbet",),
 }
 # What `run` needs for a whole head at 1 mm (docs/benchmarks.md).
 COMFORTABLE_MEMORY_BYTES = 3 * 2**30

@@ -89,7 +89,8 @@ def run_job(
         scans: Image files; the first gives the name, the space and the intensities.
         config: Choices of the run.
         folder: Where to write; None for beside the first scan.
-        mask: Image file that marks where several scans are registered.
+        mask: Image file that marks the brain: where several scans are registered, and by what
+            one scan is aligned to a prior with a pose of its own.
         force: Whether existing results may be replaced.
         progress: Called with a phase, the steps done and their total.
 

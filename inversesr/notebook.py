@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from inversesr import pipeline
 from inversesr.config import Config, SimulateConfig
 from inversesr.errors import InputError
@@ -21,6 +23,7 @@ Image = Any  # a path or a nibabel image; nibabel has no types
 def restore(
     scans: Image | Sequence[Image],
     config: Config | None = None,
+    mask: Any = None,  # noqa: ANN401
     **choices: Any,  # noqa: ANN401
 ) -> Result:
     """Restore the thin slices behind a scan, or behind several scans of one subject.
@@ -28,6 +31,7 @@ def restore(
     Args:
         scans: A path or nibabel image, or a sequence of them.
         config: Choices of the run; the default where None.
+        mask: The brain, an array of the shape of the (first) scan, above 0 inside; see `--mask`.
         **choices: Fields of Config to change, such as solver="spline".
 
     Returns:
@@ -42,7 +46,13 @@ def restore(
     if not several:
         message = "found no scan; expected at least one path or nibabel image"
         raise InputError(message)
-    return pipeline.restore([load(scan, config.volume) for scan in several], config)
+    loaded = [load(scan, config.volume) for scan in several]
+    if mask is not None and np.shape(mask) != loaded[0].volume.grid.shape:
+        expected = loaded[0].volume.grid.shape
+        message = f"the mask has the shape {np.shape(mask)}; expected that of the scan, {expected}"
+        raise InputError(message)
+    region = None if mask is None else np.asarray(mask, dtype=np.float32)
+    return pipeline.restore(loaded, config, region)
 
 
 def simulate(thin: Image, config: SimulateConfig | None = None, **choices: Any) -> Any:  # noqa: ANN401

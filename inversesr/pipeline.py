@@ -106,7 +106,8 @@ def restore(
     Args:
         scans: One scan, or several of the same subject and contrast.
         config: Choices of the run.
-        mask: Where several scans are registered, on the first scan's grid, above 0 inside.
+        mask: The brain on the first scan's grid, above 0 inside: where several scans are
+            registered, and by what one scan is aligned to a prior with a pose of its own.
         progress: Called with a phase, the steps done and their total.
         protect: Where no prior may speak, on the scan's grid, above 0 inside; one scan only.
 
@@ -115,7 +116,7 @@ def restore(
     """
     device = choose_device(config.device)
     if len(scans) == 1:
-        return _restore_one(scans[0], config, progress, device, protect)
+        return _restore_one(scans[0], config, progress, device, (protect, mask))
     config = replace(config, solver=solver_of_fusion(len(scans), config))
     start = perf_counter()
     fusion = fuse(scans, config, mask, progress, device)
@@ -152,7 +153,7 @@ def _restore_one(
     config: Config,
     progress: Progress,
     device: torch.device,
-    protect: Image | None,
+    regions: tuple[Image | None, Image | None],
 ) -> Result:
     start = perf_counter()
     acquisition = describe_acquisition(scan, config)
@@ -160,8 +161,8 @@ def _restore_one(
     if sigma is None:
         sigma = estimate_noise(scan.volume, acquisition.slice_axis)
     y = torch.from_numpy(scan.volume.data).to(device)
-    region = None if protect is None else torch.from_numpy(protect > 0).to(y)
-    task = Task(y, scan.volume.grid, acquisition, sigma, region)
+    protect, brain = (None if r is None else torch.from_numpy(r > 0).to(y) for r in regions)
+    task = Task(y, scan.volume.grid, acquisition, sigma, protect, brain)
     A = task.A
     solver, notes = choose_solver(task, config.solver)
     config = replace(config, solver=solver)

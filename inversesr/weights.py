@@ -14,7 +14,8 @@ import types
 import warnings
 import zipfile
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +202,26 @@ def save_tensors(
         used.add(memory.data_ptr())
     save_file(stored, temporary)
     temporary.replace(path)
+
+
+def kept(kind: str, recipe: str, make: Callable[[], Tensor]) -> Tensor:
+    """Return a tensor that is made once and then read from the cache folder.
+
+    Args:
+        kind: Word for what it is; part of the file's name.
+        recipe: All that it depends on; another recipe is another file.
+        make: Makes it, where there is no file or it is damaged.
+    """
+    key = hashlib.sha256(recipe.encode(), usedforsecurity=False).hexdigest()[:16]
+    path = home() / "made" / f"{kind}-{key}.safetensors"
+    with suppress(InputError, KeyError):
+        return load_tensors(path)[kind]
+    made = make()
+    # a cache folder that cannot be written to costs time, not the run
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_tensors(path, {kind: made})
+    return made
 
 
 def read_checkpoint(path: Path, *, trust_pickle: bool = False) -> dict[str, Tensor]:

@@ -155,7 +155,9 @@ def test_what_is_protected_is_the_interpolated_scan(task, diffusion):
     torch.testing.assert_close(found.x[:7], task.x0[:7], rtol=1e-4, atol=1e-2)
 
 
-def test_a_refused_prior_is_replaced_by_tv_and_says_so(task, tmp_path):
+def test_a_refused_prior_is_replaced_by_tv_and_says_so(task, tmp_path, monkeypatch):
+    monkeypatch.setenv("INVERSESR_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("inversesr.solvers.fixed_prior.has_deepbet", lambda: False)
     card = tiny_card()
     folder = problems.write_prior(tmp_path / "fixed", card, random_tensors(card))
     found = solve(task, Config(solver="latent-pnp", prior=str(folder), settings=FAST), silent)

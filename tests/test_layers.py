@@ -20,6 +20,7 @@ LAYERS = (
     (
         "acquisition",
         "alignment",
+        "brain_mask",
         "noise",
         "consistency",
         "plausibility",
@@ -56,6 +57,7 @@ OWNERS = {
     "typer": COMMAND_LINE,
     "rich": COMMAND_LINE,
     "nilearn": {"demo"},
+    "deepbet": {"brain_mask"},
 }
 # The command line starts without these; a function imports them when it needs them.
 SLOW = {"torch", "numpy", "scipy", "nibabel", "monai", "SimpleITK", "skimage", "rich"}

@@ -109,3 +109,15 @@ def test_the_notebook_functions_are_loaded_when_first_used():
 def test_a_name_that_does_not_exist_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'resotre'"):
         _ = inversesr.resotre
+
+
+def test_a_mask_of_another_shape_is_refused_in_one_sentence():
+    with pytest.raises(InputError, match=r"the mask has the shape \(3, 3, 3\); expected that of"):
+        notebook.restore(thick(), solver="spline", mask=np.ones((3, 3, 3)))
+
+
+def test_a_mask_is_no_matter_to_a_solver_without_a_fixed_prior():
+    scan = thick()
+    plain = notebook.restore(scan, solver="spline")
+    masked = notebook.restore(scan, solver="spline", mask=np.ones(scan.shape, dtype=bool))
+    assert np.array_equal(plain.volume.data, masked.volume.data)

@@ -3,6 +3,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 import torch
+from problems import random_tensors, tiny_card, write_prior
 from scipy.spatial.transform import Rotation
 
 from inversesr.config import Config, SimulateConfig
@@ -186,3 +187,16 @@ def test_a_gpu_that_is_not_there_is_refused():
     with pytest.raises(InputError, match="no CUDA device"):
         choose_device("cuda")
     assert choose_device("auto") == torch.device("cpu")
+
+
+def test_a_mask_that_is_no_brain_refuses_a_fixed_prior_and_tv_is_used(tmp_path, monkeypatch):
+    monkeypatch.setenv("INVERSESR_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(tv, "N_STEPS", 3)
+    card = tiny_card()
+    folder = write_prior(tmp_path / "fixed", card, random_tensors(card))
+    thick = simulate(point_phantom(np.eye(3)), SimulateConfig(axis="S", thickness_mm=4.0))
+    config = Config(solver="latent-pnp", prior=str(folder))
+    mask = np.ones(thick.grid.shape, dtype=np.float32)
+    result = restore([Scan.made_here(thick)], config, mask)
+    assert result.facts["used_instead"] == "tv"
+    assert "expected 700 to 2200 mL in one piece" in result.warnings[0]

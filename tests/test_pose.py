@@ -21,7 +21,7 @@ def test_the_pose_of_a_head_is_found_wherever_it_is(shift_mm):
     affine = scan.grid.affine.copy()
     affine[:3, 3] += shift_mm
     moved = type(scan)(scan.data, type(scan.grid)(scan.grid.shape, affine))
-    found = find_pose(moved, None, MEAN, 0)
+    found = find_pose(moved, None, MEAN, 0, is_stripped=True)
     assert isinstance(found, Pose)
     in_scan_world = np.linalg.inv(pose) @ POINTS
     in_scan_world[:3] += np.array(shift_mm)[:, None]
@@ -46,13 +46,13 @@ def test_an_inverted_contrast_is_refused():
     scan = phantom(OBLIQUE, np.eye(4))
     inside = scan.data > 5.0
     inverted = scan.with_data(np.where(inside, 200.0 - scan.data, 0.0))
-    found = find_pose(inverted, inside.astype(np.float32), MEAN, 0)
+    found = find_pose(inverted, inside.astype(np.float32), MEAN, 0, is_stripped=True)
     assert isinstance(found, PriorRefused)
     assert "tv is used instead" in found.reason
 
 
 def test_an_empty_scan_is_refused():
-    found = find_pose(MEAN.with_data(np.zeros(RAS.shape)), None, MEAN, 0)
+    found = find_pose(MEAN.with_data(np.zeros(RAS.shape)), None, MEAN, 0, is_stripped=True)
     assert isinstance(found, PriorRefused)
 
 
@@ -60,6 +60,6 @@ def test_only_the_brain_is_looked_at_when_a_mask_is_given():
     scan = phantom(OBLIQUE, np.eye(4))
     inside = (scan.data > 5.0).astype(np.float32)
     spoilt = scan.with_data(np.where(inside > 0, scan.data, 500.0))
-    found = find_pose(spoilt, inside, MEAN, 0)
+    found = find_pose(spoilt, inside, MEAN, 0, is_stripped=True)
     assert isinstance(found, Pose)
     assert found.quality > 0.95

@@ -19,10 +19,11 @@ from inversesr.nifti import Scan
 from inversesr.priors.latent_diffusion import assemble_prior
 from inversesr.simulation import simulate
 from inversesr.solver_options import SolverOptions
+from inversesr.solvers import fixed_prior
 from inversesr.solvers.pose import PriorRefused
 from inversesr.solvers.preparation import (
     blurred_operator,
-    intensity_scale,
+    known_mean,
     load_for_task,
     mean_image,
     prepare,
@@ -67,13 +68,6 @@ def test_scan_and_noise_are_in_the_intensities_of_the_prior(task, free):
     assert torch.allclose(problem.start, problem.s, atol=1e-5)
 
 
-def test_percentiles_are_those_of_the_card():
-    y = torch.arange(101.0)
-    scale = intensity_scale(y, 10.0, 90.0)
-    assert (scale.low, scale.width) == pytest.approx((10.0, 80.0))
-    assert intensity_scale(torch.full((8,), 5.0), 0.0, 100.0).width == 1.0
-
-
 def test_thicker_slices_average_over_more(task):
     same, thick = blurred_operator(task, 1.0), blurred_operator(task, 1.5)
     x = task.x0
@@ -90,11 +84,19 @@ def test_the_prior_is_loaded_with_the_gradients_chosen(tmp_path, task):
         assert prior.gradients == backend
 
 
+@pytest.fixture
+def no_deepbet(monkeypatch):
+    """Heads of a few voxels hold no brain: pose and intensities rest on the whole of them."""
+    monkeypatch.setattr(fixed_prior, "has_deepbet", lambda: False)
+
+
+@pytest.mark.usefixtures("no_deepbet")
 def test_a_fixed_prior_refuses_what_does_not_look_like_its_mean_image(task):
     fixed = assemble_prior(tiny_card(), random_tensors(tiny_card()))
     assert isinstance(prepare(task, fixed, None, 0), PriorRefused)
 
 
+@pytest.mark.usefixtures("no_deepbet")
 def test_a_fixed_prior_is_placed_on_a_scan_of_its_mean_image():
     prior = tiny_prior()
     mean = mean_image(prior, torch.zeros(1), generator(0)).numpy()
@@ -118,3 +120,18 @@ def test_a_fixed_prior_is_placed_on_a_scan_of_its_mean_image():
     truth = task.x0[inside]
     assert int(inside.sum()) > 100
     assert float((back[inside] - truth).abs().max()) < 0.1
+    assert any("deepbet is not installed" in note for note in problem.notes)
+
+
+def test_the_mean_image_of_an_installed_prior_is_made_in_the_first_run_only(
+    tmp_path, monkeypatch, task
+):
+    monkeypatch.setenv("INVERSESR_HOME", str(tmp_path / "home"))
+    card = tiny_card()
+    folder = write_prior(tmp_path / "small", card, random_tensors(card))
+    prior = load_for_task(str(folder), task, SolverOptions())
+    first = known_mean(prior, task.y)
+    vars(prior)["decode"] = None  # would fail
+    again = known_mean(prior, task.y)
+    assert np.array_equal(first.data, again.data)
+    assert first.grid.same_as(prior.grid)

@@ -129,7 +129,7 @@ def test_folders_may_follow_one_another(run_dir, data_dir, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("nothing",), "expected one of warmstart, autoencoder, brainmask, denoiser"),
+        (("nothing",), "expected one of warmstart, autoencoder, denoiser"),
         (("warmstart",), "no NIfTI file"),
         (("denoiser", "--data", "DATA"), "prior train autoencoder"),
         (("warmstart", "--config", "none.toml"), "missing"),
@@ -225,7 +225,11 @@ def test_training_may_start_from_the_network_of_a_prior(run_dir, data_dir, tmp_p
         assert torch.equal(tensor, shipped[name].float()), name
 
 
-def test_a_prior_without_the_network_is_no_start(data_dir, tmp_path):
-    result = invoke("brainmask", "--start", "builtin", "--data", data_dir, "-o", tmp_path)
+def test_a_prior_without_the_network_is_no_start(run_dir, data_dir, tmp_path):
+    (tmp_path / "part").mkdir()
+    (tmp_path / "part" / "warmstart").symlink_to(run_dir / "warmstart")
+    prior_dir = tmp_path / "prior"
+    export_prior(tmp_path / "part", (data_dir,), ExportConfig(name="mine"), prior_dir)
+    result = invoke("autoencoder", "--start", prior_dir, "--data", data_dir, "-o", tmp_path)
     assert result.exit_code == 2
-    assert "has no brainmask" in result.stderr
+    assert "has no autoencoder; it has warmstart" in result.stderr

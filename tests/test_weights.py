@@ -154,3 +154,27 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
     path.write_bytes(pickle.dumps([1])[:3])
     with pytest.raises(InputError, match=r"x\.pt"):
         weights.read_checkpoint(path)
+
+
+def test_what_is_kept_is_made_once_and_again_for_another_recipe_or_a_damaged_file(own_home):
+    made = []
+
+    def make():
+        made.append(len(made))
+        return torch.full((2, 3), float(len(made)))
+
+    first = weights.kept("mean", "a", make)
+    assert torch.equal(weights.kept("mean", "a", make), first)
+    assert len(made) == 1
+    assert float(weights.kept("mean", "b", make)[0, 0]) == 2.0
+    files = sorted((own_home / "made").iterdir())
+    assert len(files) == 2
+    for file in files:
+        file.write_bytes(b"damaged")
+    assert float(weights.kept("mean", "a", make)[0, 0]) == 3.0
+    assert float(weights.kept("mean", "a", make)[0, 0]) == 3.0
+
+
+def test_what_cannot_be_kept_is_still_made(own_home):
+    own_home.write_text("a file where a folder should be")
+    assert float(weights.kept("mean", "a", lambda: torch.ones(1))) == 1.0

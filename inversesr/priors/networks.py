@@ -18,7 +18,6 @@ from inversesr.priors.local_autoencoder import LocalAutoencoder
 # name in prior.json -> where the class lives
 CLASSES = {
     "AutoencoderKL": "monai.networks.nets",
-    "BrainMaskNet": "inversesr.priors.brainmask",
     "DiffusionModelUNet": "monai.networks.nets",
     "LocalAutoencoder": "inversesr.priors.local_autoencoder",
     "LocalDenoiser": "inversesr.priors.local_denoiser",

@@ -76,6 +76,11 @@ def _with_prior(name: str, method: Method, *, is_published: bool = False) -> Sol
         solution = method(
             problem, counted, options, generator, lambda n, of: progress(name, n, of)
         )
+        solution = replace(
+            solution,
+            facts={**problem.facts, **solution.facts},
+            notes=(*problem.notes, *solution.notes),
+        )
         rmse, spacing = counted.reconstruction_rmse, task.fine.spacing_mm
         is_watchful = options.surprise and not is_published
         return keep_surprises(

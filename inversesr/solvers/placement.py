@@ -78,6 +78,31 @@ class Reversed:
 
 
 @dataclass(frozen=True, eq=False)
+class Weighted:
+    """Multiplies an image by a weight of its shape; its own transpose."""
+
+    weight: Tensor
+
+    @property
+    def in_shape(self) -> Shape:
+        """Shape of the argument."""
+        return tuple(self.weight.shape)
+
+    @property
+    def out_shape(self) -> Shape:
+        """Shape of the result."""
+        return self.in_shape
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Multiply x by the weight."""
+        return self.weight * x
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        """Multiply y by the weight."""
+        return self.weight * y
+
+
+@dataclass(frozen=True, eq=False)
 class Placement:
     """How a prior's grid lies on the fine grid of a scan.
 

@@ -2,23 +2,25 @@
 
 from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from inversesr.acquisition import forward_operator
 from inversesr.operators.separable import SeparableOperator
+from inversesr.priors.bundle import dump_card
 from inversesr.priors.counted import CountedPrior, count_passes
 from inversesr.priors.latent_diffusion import LatentDiffusionPrior, load_prior
 from inversesr.priors.schedule import ddim
 from inversesr.solver_options import SolverOptions
 from inversesr.solvers.chain import draw, short_path
-from inversesr.solvers.placement import Placement, place_fixed, place_free, soft_mask
-from inversesr.solvers.pose import PriorRefused, find_pose
-from inversesr.solvers.problem import IntensityScale, Problem
+from inversesr.solvers.fixed_prior import Fitted, fit_fixed, percentile_scale
+from inversesr.solvers.placement import place_free
+from inversesr.solvers.pose import PriorRefused
+from inversesr.solvers.problem import Problem
 from inversesr.solvers.spline import spline_operator
 from inversesr.solvers.task import Task
 from inversesr.volume import Volume
+from inversesr.weights import kept
 
 # The mean image needs no detail: two chains of four steps from nearly pure noise, and their
 # mirror images, are enough.
@@ -49,18 +51,16 @@ def prepare(
     Returns:
         The problem and the prior as solvers use it, or why the prior must not be used.
     """
-    card = prior.card
-    if card.grid.kind == "free":
-        placed = place_free(task.fine, task.acquisition.slice_axis, card.grid)
-        counted = count_passes(prior.on_shape(placed.shape))
+    if prior.card.grid.kind == "free":
+        placed = place_free(task.fine, task.acquisition.slice_axis, prior.card.grid)
+        prior = prior.on_shape(placed.shape)
+        fitted = Fitted(placed, percentile_scale(task.y, prior.card), torch.ones_like(task.x0))
     else:
-        counted = count_passes(prior)
-        found = _place_fixed(task, counted, seed)
+        found = fit_fixed(task, prior.card, lambda: known_mean(prior, task.y), seed)
         if isinstance(found, PriorRefused):
             return found
-        placed = found
-    scale = intensity_scale(task.y, card.intensity.low_percentile, card.intensity.high_percentile)
-    reached = placed.W(torch.ones(placed.shape, device=task.y.device))
+        fitted = found
+    scale, placed = fitted.scale, fitted.placement
     problem = Problem(
         A=task.A,
         y=scale.to_unit(task.y),
@@ -68,20 +68,15 @@ def prepare(
         interpolate=spline_operator(task.scan_grid, task.fine),
         W=placed.W,
         V=placed.V,
-        # a little below 1: weights of interpolation are rounded
-        m=soft_mask((reached > 0.99).float(), task.fine.spacing_mm),
+        m=fitted.m,
         slice_axis=task.acquisition.slice_axis,
         scale=scale,
         warm=None if warm is None else scale.to_unit(warm),
         blurred=lambda factor: blurred_operator(task, factor),
+        facts=fitted.facts,
+        notes=fitted.notes,
     )
-    return problem, counted
-
-
-def intensity_scale(y: Tensor, low_percentile: float, high_percentile: float) -> IntensityScale:
-    """Return how a scan's intensities become 0 to 1 by two of its percentiles."""
-    low, high = np.percentile(y.cpu().numpy(), [low_percentile, high_percentile])
-    return IntensityScale(float(low), float(high - low) or 1.0)
+    return problem, count_passes(prior)
 
 
 def blurred_operator(task: Task, factor: float) -> SeparableOperator:
@@ -109,12 +104,20 @@ def mean_image(prior: CountedPrior, like: Tensor, generator: torch.Generator) ->
     return prior.decode(total / (2 * N_MEAN_CHAINS))
 
 
-def _place_fixed(task: Task, prior: CountedPrior, seed: int) -> Placement | PriorRefused:
-    """Find the head's pose in the prior's world by the prior's mean image."""
-    generator = torch.Generator().manual_seed(seed)
-    mean = Volume(mean_image(prior, task.y, generator).cpu().numpy(), prior.grid)
-    # the spline fills what lies between thick slices, so that there is something to align
-    pose = find_pose(Volume(task.x0.cpu().numpy(), task.fine), None, mean, seed)
-    if isinstance(pose, PriorRefused):
-        return pose
-    return place_fixed(task.fine, prior.grid, pose.prior_world_from_scan_world)
+def known_mean(prior: LatentDiffusionPrior, like: Tensor) -> Volume:
+    """Return the mean image of a fixed prior, made once and kept in the cache folder.
+
+    Args:
+        prior: The prior; one without files of its own is not kept.
+        like: Any tensor on the device to compute on.
+    """
+
+    def make() -> Tensor:
+        # the same noise in every run: the image belongs to the prior, not to the scan
+        generator = torch.Generator().manual_seed(0)
+        return mean_image(count_passes(prior), like, generator).cpu()
+
+    if not prior.card.files:
+        return Volume(make().numpy(), prior.grid)
+    recipe = f"{dump_card(prior.card)} {N_MEAN_CHAINS} {N_MEAN_STEPS} {MEAN_SIGMA}"
+    return Volume(kept("mean", recipe, make).numpy(), prior.grid)

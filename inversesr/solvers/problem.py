@@ -9,6 +9,7 @@ interpolation of the scan. Everything is in the intensities of the prior, 0 to 1
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -60,6 +61,8 @@ class Problem:
         scale: The scan's own intensities.
         warm: First guess in the prior's intensities, shape A.in_shape; None takes the spline.
         blurred: Returns A for slices that are thicker by a factor; None where that is unknown.
+        facts: What was found while the prior was placed.
+        notes: What should be known of that, in sentences.
     """
 
     A: SeparableOperator
@@ -73,6 +76,8 @@ class Problem:
     scale: IntensityScale = field(default_factory=IntensityScale)
     warm: Tensor | None = None
     blurred: Callable[[float], SeparableOperator] | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def s(self) -> Tensor:

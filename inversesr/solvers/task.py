@@ -21,6 +21,7 @@ class Task:
         acquisition: How it was taken.
         sigma: Standard deviation of its noise, in its own intensities.
         protect: Where data counts over the prior, 0 to 1, shape scan_grid.shape; None: nowhere.
+        brain: The brain, above 0 inside, shape scan_grid.shape; None where it was not given.
     """
 
     y: torch.Tensor
@@ -28,6 +29,7 @@ class Task:
     acquisition: Acquisition
     sigma: float
     protect: torch.Tensor | None = None
+    brain: torch.Tensor | None = None
 
     @cached_property
     def fine(self) -> Grid:

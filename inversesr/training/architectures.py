@@ -42,17 +42,13 @@ def arguments_of(network: str, tensors: Tensors) -> dict[str, Any]:
     return READERS[network](tensors)
 
 
-def _unet(tensors: Tensors) -> dict[str, Any]:
-    """Read widths and numbers of blocks, which all U-Nets of the project keep alike."""
+def _warmstart(tensors: Tensors) -> dict[str, Any]:
     n_downs = _count(tensors, "downs.")
     widths = [len(tensors["stem.weight"])]
     widths += [len(tensors[f"downs.{level}.weight"]) for level in range(n_downs)]
     n_blocks = [_count(tensors, f"down_blocks.{level}.") for level in range(n_downs + 1)]
-    return {"widths": widths, "n_blocks": n_blocks}
-
-
-def _warmstart(tensors: Tensors) -> dict[str, Any]:
-    return {**_unet(tensors), "n_embedding": len(tensors["embed.0.weight"])}
+    n_embedding = len(tensors["embed.0.weight"])
+    return {"widths": widths, "n_blocks": n_blocks, "n_embedding": n_embedding}
 
 
 def _denoiser(tensors: Tensors) -> dict[str, Any]:
@@ -74,7 +70,6 @@ READERS: dict[str, Callable[[Tensors], dict[str, Any]]] = {
     "WarmStartNet": _warmstart,
     "LocalAutoencoder": _autoencoder,
     "LocalDenoiser": _denoiser,
-    "BrainMaskNet": _unet,
 }
 
 

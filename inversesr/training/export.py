@@ -46,7 +46,6 @@ ROLES = {
     "warmstart": "WarmStartNet",
     "autoencoder": "LocalAutoencoder",
     "denoiser": "LocalDenoiser",
-    "brainmask": "BrainMaskNet",
 }
 
 

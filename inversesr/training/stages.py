@@ -15,7 +15,6 @@ from inversesr.priors.networks import fast_dtype, load_network
 from inversesr.training import loop, processes
 from inversesr.training.architectures import arguments_of, averaged_weights
 from inversesr.training.autoencoder import AutoencoderConfig, train_autoencoder
-from inversesr.training.brainmask import BrainMaskConfig, train_brainmask
 from inversesr.training.curves import can_draw, write_curves
 from inversesr.training.denoiser import DenoiserConfig, train_denoiser
 from inversesr.training.settings import configure
@@ -66,7 +65,6 @@ def train_denoiser_of_run(
 STAGES = {
     "warmstart": Stage(WarmStartConfig, train_warmstart, "WarmStartNet"),
     "autoencoder": Stage(AutoencoderConfig, train_autoencoder, "LocalAutoencoder"),
-    "brainmask": Stage(BrainMaskConfig, train_brainmask, "BrainMaskNet"),
     "denoiser": Stage(DenoiserConfig, train_denoiser_of_run, "LocalDenoiser"),
 }
 

@@ -118,7 +118,7 @@ def _prepare(
 ) -> Callable[[], object]:
     """Build networks and inputs, and return the call that is to be timed."""
     generator = torch.Generator().manual_seed(0)
-    tensors = {r: _random_tensors(n, generator, dtype) for r, n in card.networks.items()}
+    tensors = {r: random_tensors(n, generator, dtype) for r, n in card.networks.items()}
     prior = assemble_prior(card, tensors, dtype)
     tensors.clear()
     z = torch.randn(prior.latent_shape, generator=generator)
@@ -178,7 +178,7 @@ def _without_other_network(card: PriorCard, role: str) -> PriorCard:
     )
 
 
-def _random_tensors(
+def random_tensors(
     network: NetworkCard, generator: torch.Generator, dtype: torch.dtype
 ) -> dict[str, Tensor]:
     """Fill a network with numbers that keep its activations finite, one tensor at a time."""

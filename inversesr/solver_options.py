@@ -37,9 +37,21 @@ class SolverOptions:
     learning_rate: float | None = option(
         None, "Step of Adam [default: the solver's own].", above=0
     )
-    n_levels: int = option(8, "Noise levels, from sigma_high to sigma_low.", least=1)
-    sigma_high: float = option(8.0, "Largest noise-to-signal ratio.", above=0)
+    n_levels: int | None = option(
+        None,
+        "Noise levels, from sigma_high to sigma_low [default: 8; 4 from a warm start].",
+        least=1,
+    )
+    sigma_high: float | None = option(
+        None, "Largest noise-to-signal ratio [default: 8; 1 from a warm start].", above=0
+    )
     sigma_low: float = option(0.1, "Smallest noise-to-signal ratio.", above=0)
+    warm_sd: float = option(
+        0.03, "latent-pnp, latent-map: deviation of the warm start's error, 0 to 1.", above=0
+    )
+    prior_sigma: float = option(
+        0.5, "latent-map: noise-to-signal ratio at which the prior is asked.", above=0
+    )
     n_denoiser_steps: int = option(4, "Denoiser calls from a noise level to clean.", least=1)
     n_start_samples: int = option(4, "inversesr-dec: samples whose mean is the start.", least=1)
     kappa: float = option(1.0, "How far an image may move from the prior's, by noise.", above=0)

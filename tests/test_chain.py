@@ -18,9 +18,12 @@ from inversesr.solvers.chain import (
 
 
 def test_noise_levels_fall_in_equal_ratios():
-    levels = noise_levels(SolverOptions(n_levels=4, sigma_high=8.0, sigma_low=1.0))
+    levels = noise_levels(SolverOptions(n_levels=4, sigma_high=8.0, sigma_low=1.0), is_warm=False)
     assert levels == pytest.approx([8.0, 4.0, 2.0, 1.0])
-    assert noise_levels(SolverOptions(n_levels=1)) == [8.0]
+    assert noise_levels(SolverOptions(n_levels=1), is_warm=False) == [8.0]
+    warm = noise_levels(SolverOptions(), is_warm=True)
+    assert len(warm) < len(noise_levels(SolverOptions(), is_warm=False))
+    assert warm[0] < 8.0
 
 
 @pytest.mark.parametrize("t", [999, 300, 5, 0])

@@ -15,7 +15,7 @@ def test_it_finds_the_most_probable_image_of_what_the_chain_makes_of_noise():
     options = SolverOptions(noise_term="gaussian", n_steps=300, learning_rate=0.05)
     found = few_step_noise(problem, prior, options, generator(), quiet)
     # with this denoiser the chain multiplies each wave by a factor: a Gaussian prior of its own
-    path = short_path(prior.schedule, prior.schedule.timestep_of(options.sigma_high), 4)
+    path = short_path(prior.schedule, prior.schedule.timestep_of(8.0), 4)
     factors = ddim(prior.schedule, prior.denoise, torch.ones(prior.latent_shape), path)
     chain = replace(prior.inner, variance=factors.double() ** 2)
     closed = chain.posterior(problem.A, problem.y, 0.05).mean.reshape(prior.latent_shape)

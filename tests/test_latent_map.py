@@ -10,7 +10,8 @@ from inversesr.operators.slice_profile import slice_matrix
 from inversesr.solver_options import SolverOptions
 from inversesr.solvers.latent_map import latent_map
 
-EXACT = SolverOptions(delta=False, fit_gain=False, stop_at_noise=False, sigma_low=0.01)
+EXACT = SolverOptions(delta=False, fit_gain=False, stop_at_noise=False, sigma_low=0.01,
+                      prior_sigma=0.01)  # fmt: skip
 
 
 def test_it_approaches_the_most_probable_latent_of_a_gaussian_prior():

@@ -6,7 +6,7 @@ from problems import gaussian_case, generator, one_thread, problem_of, quiet, ti
 
 from inversesr.consistency import lock
 from inversesr.solver_options import SolverOptions
-from inversesr.solvers.latent_pnp import latent_pnp
+from inversesr.solvers.latent_pnp import latent_pnp, weigh_in_warm_start
 from inversesr.solvers.problem import IntensityScale
 
 # in the Gaussian prior an image moves by as much as its latent
@@ -21,10 +21,34 @@ def test_it_ends_at_the_most_probable_latent_of_a_gaussian_prior():
     prior, problem, _ = gaussian_case(sigma=0.05)
     closed = prior.inner.posterior(problem.A, problem.y, 0.05).mean.reshape(prior.latent_shape)
     far = replace(problem, warm=torch.zeros_like(problem.s))
-    found = latent_pnp(far, prior, GAUSSIAN, generator(), quiet)
+    # a start that is not to be trusted
+    options = replace(GAUSSIAN, n_levels=8, sigma_high=8.0, warm_sd=1e3)
+    found = latent_pnp(far, prior, options, generator(), quiet)
     assert relative(prior.encode(far.start), closed) > 1.0
     assert relative(found.z, closed) < 0.05
     assert found.history["misfit_over_noise"][-1] < 1.1
+
+
+def test_the_more_a_warm_start_is_trusted_the_nearer_the_image_stays_to_it():
+    prior, problem, z = gaussian_case(sigma=0.05)
+    warm = prior.inner.decode(z + 0.3 * torch.rand(z.shape, generator=generator())).float()
+    given = replace(problem, warm=warm)
+    away = [
+        relative(
+            latent_pnp(given, prior, replace(GAUSSIAN, warm_sd=sd), generator(), quiet).x, warm
+        )
+        for sd in (1e-3, 0.1, 10.0)
+    ]
+    assert away == sorted(away)
+    assert away[0] < 0.5 * away[2]
+
+
+def test_two_images_are_weighed_by_their_variances():
+    _, problem, _ = gaussian_case()
+    given = replace(problem, warm=torch.full_like(problem.s, 1.0))
+    mean, variance = weigh_in_warm_start(given, torch.zeros_like(problem.s), 0.04, 0.1)
+    assert variance == pytest.approx(1.0 / (1.0 / 0.04 + 1.0 / 0.01))
+    assert float(mean.mean()) == pytest.approx(0.8)
 
 
 @pytest.mark.parametrize("factor", [4, 8])

@@ -14,6 +14,8 @@ from inversesr.solver_options import SolverOptions
 
 # A chain ends where noise is a twentieth of the signal: below, the denoiser hardly changes it.
 LAST_SIGMA = 0.05
+# number of noise levels and the largest
+FROM_SPLINE, FROM_WARM_START = (8, 8.0), (4, 1.0)
 # How far the denoiser is probed, in standard deviations of the noise.
 PROBE = 0.1
 # Latents are scaled to variances of about 1.
@@ -22,11 +24,16 @@ LARGEST_VARIANCE = 1.0
 N_SAMPLE_STEPS = 46
 
 
-def noise_levels(options: SolverOptions) -> list[float]:
-    """Return noise-to-signal ratios from sigma_high down to sigma_low, in equal ratios."""
-    n = options.n_levels
-    ratio = options.sigma_low / options.sigma_high
-    return [options.sigma_high * ratio ** (i / max(n - 1, 1)) for i in range(n)]
+def noise_levels(options: SolverOptions, *, is_warm: bool) -> list[float]:
+    """Return noise-to-signal ratios from sigma_high down to sigma_low, in equal ratios.
+
+    Args:
+        options: `n_levels`, `sigma_high`, `sigma_low`.
+        is_warm: Whether a warm start settled already what large noise would decide anew.
+    """
+    n_levels, sigma_high = FROM_WARM_START if is_warm else FROM_SPLINE
+    n, high = options.n_levels or n_levels, options.sigma_high or sigma_high
+    return [high * (options.sigma_low / high) ** (i / max(n - 1, 1)) for i in range(n)]
 
 
 def short_path(schedule: Schedule, t: int, n_steps: int) -> list[int]:

@@ -20,7 +20,7 @@ from inversesr.priors.counted import CountedPrior
 from inversesr.priors.schedule import ddim_invert
 from inversesr.protocols import Solution
 from inversesr.solver_options import SolverOptions
-from inversesr.solvers.chain import differentiable_chain, short_path
+from inversesr.solvers.chain import differentiable_chain, noise_levels, short_path
 from inversesr.solvers.descent import Plan, by_autograd, descend
 from inversesr.solvers.problem import Problem, finish, start_latent
 
@@ -46,7 +46,8 @@ def few_step_noise(
         progress: Called with the number of steps done and their total.
     """
     schedule = prior.schedule
-    path = short_path(schedule, schedule.timestep_of(options.sigma_high), options.n_denoiser_steps)
+    high = noise_levels(options, is_warm=problem.warm is not None)[0]
+    path = short_path(schedule, schedule.timestep_of(high), options.n_denoiser_steps)
     signal, noise = schedule.level(path[0])
     with torch.no_grad():
         z = start_latent(problem, prior)

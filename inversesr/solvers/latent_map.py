@@ -1,7 +1,8 @@
 """The most probable latent: gradient descent through the decoder from the plug-and-play result.
 
-    z* = argmin  |A x(z) - y|^2 / (2 s^2)  +  w d(A x(z))  -  lambda log p(z)
+    z* = argmin  |A x - y|^2 / (2 s^2) + |x - warm|^2 / (2 s_w^2) + w d(A x) - lambda log p(z)
 
+x = x(z), and the term of the warm start is missing without one.
 s^2 = sigma^2 + r_AE^2 when images are G(z); with delta decoding the autoencoder's error cancels
 and s = sigma. Blind, it also fits the slice width, a smooth bias field, gain and offset.
 """
@@ -65,7 +66,7 @@ def latent_map(
         problem: The scan and where the prior lies.
         prior: The prior.
         options: Those of `latent_pnp`, and `n_steps`, `learning_rate`, `prior_weight`,
-            `sigma_low` (where the prior is asked), `perceptual_weight`, `features_file`, `blind`,
+            `prior_sigma`, `warm_sd`, `perceptual_weight`, `features_file`, `blind`,
             `stop_at_noise`.
         generator: Source of the noise.
         progress: Called with the number of steps done and their total.
@@ -114,13 +115,16 @@ def _objective(
 
     def evaluate() -> tuple[float, Sequence[Tensor]]:
         problem = state.problem
-        y_of_x = problem.A(state.image(z))
+        x = state.image(z)
+        y_of_x = problem.A(x)
         squares = (y_of_x - problem.y).square().sum()
         mean_square = float(squares.detach()) / problem.y.numel()
         state.misfits.append(mean_square**0.5 / problem.data_sigma)
         loss = 0.5 * squares / (problem.data_sigma**2 + error**2) + weight * term(y_of_x)
+        if problem.warm is not None:
+            loss = loss + 0.5 * (x - problem.warm).square().sum() / options.warm_sd**2
         (gradient,) = torch.autograd.grad(loss, z)
-        pull = prior_gradient(prior, z.detach(), options.sigma_low, generator)
+        pull = prior_gradient(prior, z.detach(), options.prior_sigma, generator)
         return float(loss.detach()), (gradient + options.prior_weight * pull,)
 
     return evaluate

@@ -4,10 +4,11 @@
     at falling noise levels sigma_t:
         z_t = signal z +- noise eps;   z0 = mean of a few DDIM steps from both;   x0 = G(z0)
         r2  = r_AE^2 + (kappa s_x)^2 sigma_t^2 / (1 + sigma_t^2)
-        xh  = argmin |x - x0|^2 / r2 + |A x - y|^2 / sigma^2
+        xh  = argmin |x - x0|^2 / r2 + |A x - y|^2 / sigma^2 + |x - warm|^2 / s_w^2
         z   = z0 + rho (E(V xh) - E(V x0))
 
-The difference of two encodings cancels what the autoencoder loses.
+The difference of two encodings cancels what the autoencoder loses. A warm start is an image of its
+own, with an error s_w; without one its term is missing.
 
 Reference: Zhu, Zhang, Liang, Cao, Wen, Timofte, Van Gool (2023), Denoising diffusion models for
 plug-and-play image restoration, arXiv:2305.08995, here within the latent space.
@@ -41,7 +42,7 @@ def latent_pnp(
         problem: The scan and where the prior lies.
         prior: The prior.
         options: `n_levels`, `sigma_high`, `sigma_low`, `n_denoiser_steps`, `kappa`, `image_sd`,
-            `rho`, `fit_gain`, `delta`.
+            `rho`, `fit_gain`, `delta`, `warm_sd`.
         generator: Source of the noise.
         progress: Called with the number of levels done and their total.
     """
@@ -50,7 +51,8 @@ def latent_pnp(
     z = start_latent(problem, prior)
     nuisance = Nuisance()
     misfits: list[float] = []
-    for n_done, sigma_t in enumerate(noise_levels(options), start=1):
+    levels = noise_levels(options, is_warm=problem.warm is not None)
+    for n_done, sigma_t in enumerate(levels, start=1):
         t = schedule.timestep_of(sigma_t)
         z0 = _denoised(prior, z, t, options, generator)
         decoded = prior.decode(z0)
@@ -58,14 +60,32 @@ def latent_pnp(
         x0 = problem.compose(decoded, nuisance.gain, nuisance.offset)
         misfits.append(problem.misfit(x0))
         r2 = step_variance(options, prior.reconstruction_rmse, sigma_t)
-        xh = problem.A.prox(x0, problem.y, r2, problem.data_sigma**2)
+        mean, variance = weigh_in_warm_start(problem, x0, r2, options.warm_sd)
+        xh = problem.A.prox(mean, problem.y, variance, problem.data_sigma**2)
         z = z0 + options.rho * latent_change(problem, prior, (xh, x0), decoded, nuisance)
-        progress(n_done, options.n_levels)
+        progress(n_done, len(levels))
     x = decoding(z, nuisance.gain, nuisance.offset)
     facts = {**nuisance.facts, "passes": dict(prior.counts)}
     history = {"misfit_over_noise": [*misfits, problem.misfit(x)]}
-    status = f"stopped after {options.n_levels} steps"
-    return Solution(finish(problem, x), status, options.n_levels, history, z, facts=facts)
+    status = f"stopped after {len(levels)} steps"
+    return Solution(finish(problem, x), status, len(levels), history, z, facts=facts)
+
+
+def weigh_in_warm_start(
+    problem: Problem, x0: Tensor, r2: float, warm_sd: float
+) -> tuple[Tensor, float]:
+    """Return mean and variance of what a prior's image and a warm start say together.
+
+    Args:
+        problem: The problem, with or without a warm start.
+        x0: The prior's image on the fine grid.
+        r2: Its variance.
+        warm_sd: Standard deviation of the warm start's error.
+    """
+    if problem.warm is None:
+        return x0, r2
+    share = r2 / (r2 + warm_sd**2)
+    return torch.lerp(x0, problem.warm, share), share * warm_sd**2
 
 
 def _denoised(

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from inversesr.acquisition import forward_operator
 from inversesr.operators.separable import SeparableOperator
-from inversesr.priors.bundle import dump_card
+from inversesr.priors.bundle import PriorCard, dump_card
 from inversesr.priors.counted import CountedPrior, count_passes
 from inversesr.priors.latent_diffusion import LatentDiffusionPrior, load_prior
 from inversesr.priors.schedule import ddim
@@ -119,5 +119,9 @@ def known_mean(prior: LatentDiffusionPrior, like: Tensor) -> Volume:
 
     if not prior.card.files:
         return Volume(make().numpy(), prior.grid)
-    recipe = f"{dump_card(prior.card)} {N_MEAN_CHAINS} {N_MEAN_STEPS} {MEAN_SIGMA}"
-    return Volume(kept("mean", recipe, make).numpy(), prior.grid)
+    return Volume(kept("mean", mean_recipe(prior.card), make).numpy(), prior.grid)
+
+
+def mean_recipe(card: PriorCard) -> str:
+    """Return all that the mean image of a prior depends on."""
+    return f"{dump_card(card)} {N_MEAN_CHAINS} {N_MEAN_STEPS} {MEAN_SIGMA}"

@@ -57,7 +57,7 @@ def split_gibbs(
         misfits.append(problem.misfit(x))
         progress(n_done, options.n_samples)
     samples = torch.stack(images)
-    n_steps = options.n_samples * options.n_levels
+    n_steps = options.n_samples * len(noise_levels(options, is_warm=problem.warm is not None))
     return Solution(
         samples.mean(dim=0),
         f"{options.n_samples} samples",
@@ -78,7 +78,7 @@ def _chain(
 ) -> tuple[Tensor, Nuisance]:
     """Run one chain from the first guess and return its last latent."""
     schedule, nuisance = prior.schedule, Nuisance()
-    for sigma_t in noise_levels(options):
+    for sigma_t in noise_levels(options, is_warm=problem.warm is not None):
         t = schedule.timestep_of(sigma_t)
         signal, noise = schedule.level(t)
         decoded = prior.decode(z)

@@ -1,0 +1,166 @@
+"""A whole run with a prior of the Brain LDM's exact architecture, phase by phase.
+
+The weights are random, so the image means nothing; seconds and memory are those of the real
+weights. What random weights cannot do is look like a head: the prior's mean image is timed, and
+the head itself is put in its place before the run, so that the alignment has something to find.
+"""
+
+import os
+import tempfile
+import time
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+from scipy.ndimage import affine_transform
+
+from inversesr.benchmark_networks import GIB, measure_networks, random_tensors
+from inversesr.config import Config, SimulateConfig
+from inversesr.demo import demo_head
+from inversesr.job import run_job
+from inversesr.machine import peak_memory_bytes
+from inversesr.nifti import Scan, read_scan, write_volume
+from inversesr.priors.brain_ldm import BRAIN_LDM
+from inversesr.priors.bundle import CARD_NAME, FileCard, PriorCard, dump_card, grid_of, parse_card
+from inversesr.priors.counted import count_passes
+from inversesr.priors.latent_diffusion import load_prior
+from inversesr.simulation import simulate
+from inversesr.solvers.preparation import mean_image, mean_recipe
+from inversesr.volume import Grid, Volume
+from inversesr.weights import digest, kept, save_tensors, write_text
+
+SOLVER = "latent-pnp"
+THICKNESS_MM = 5.0
+# Stock autograd through the whole decoder needs more memory than most machines have: it is timed
+# on a grid this much shorter along each axis, and scaled by voxels.
+SHRINKING = 2
+
+
+@dataclass(frozen=True)
+class DefaultRun:
+    """What a run took.
+
+    Attributes:
+        seconds: Wall-clock time by phase, in order, and the total; the mean image of a prior is
+            made once for all runs and not part of the total.
+        peak_gib: Largest resident memory of the process.
+        used_instead: Solver that was used since the prior was refused, or None.
+        stock_iteration_seconds: One iteration of the published method, decode and its gradient by
+            stock autograd in float32, scaled from a smaller grid; None where not measured.
+    """
+
+    seconds: dict[str, float]
+    peak_gib: float
+    used_instead: str | None
+    stock_iteration_seconds: float | None = None
+
+
+def measure_default_run(
+    card: Mapping[str, Any] | None = None,
+    settings: tuple[str, ...] = (),
+    *,
+    with_stock: bool = True,
+) -> DefaultRun:
+    """Run the demo's head, in slices of 5 mm, through a prior with random weights.
+
+    Args:
+        card: Content of a `prior.json`; None takes the UK Biobank brain LDM.
+        settings: Options of the solver, as `--set` takes them.
+        with_stock: Whether an iteration of the published method is timed too.
+
+    Raises:
+        InputError: the extra `[demo]` is not installed.
+    """
+    content = dict(card or BRAIN_LDM)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        found = pool.submit(_run, content, settings).result()
+    if not with_stock:
+        return found
+    return replace(found, stock_iteration_seconds=stock_iteration(content))
+
+
+def stock_iteration(content: Mapping[str, Any]) -> float | None:
+    """Return the seconds of decode and gradient by stock autograd, scaled to the whole grid."""
+    grid = dict(content["grid"])
+    grid["shape"] = [n // SHRINKING for n in grid["shape"]]
+    small = {**content, "grid": grid}
+    (row,) = measure_networks(["decode with gradient"], ["stock"], small)
+    return None if row.seconds is None else row.seconds * SHRINKING**3
+
+
+def _run(content: Mapping[str, Any], settings: tuple[str, ...]) -> DefaultRun:
+    """Do everything in this process and a temporary folder."""
+    with tempfile.TemporaryDirectory() as name, demo_head() as head:
+        folder = Path(name)
+        os.environ["INVERSESR_HOME"] = str(folder / "home")
+        card = write_random_prior(folder / "prior", parse_card(content))
+        truth = on_grid(read_scan(head).volume, grid_of(card))
+        thick = simulate(truth, SimulateConfig(thickness_mm=THICKNESS_MM))
+        write_volume(folder / "head.nii.gz", thick, Scan.made_here(thick))
+        seconds = {"mean image, once": _plant_mean(folder / "prior", truth)}
+        clock = _Phases()
+        config = Config(solver=SOLVER, prior=str(folder / "prior"), settings=settings)
+        result, _ = run_job([folder / "head.nii.gz"], config, progress=clock)
+        return DefaultRun(
+            seconds | clock.ended(),
+            peak_memory_bytes() / GIB,
+            result.facts.get("used_instead"),
+        )
+
+
+def write_random_prior(folder: Path, card: PriorCard) -> PriorCard:
+    """Write a prior with random weights and return its card."""
+    folder.mkdir()
+    generator = torch.Generator().manual_seed(0)
+    files = {}
+    for network in card.networks.values():
+        path = folder / network.file
+        save_tensors(path, random_tensors(network, generator, torch.float32))
+        files[network.file] = FileCard(path.stat().st_size, digest(path))
+    card = replace(card, files=files)
+    write_text(folder / CARD_NAME, dump_card(card))
+    return card
+
+
+def on_grid(volume: Volume, grid: Grid) -> Volume:
+    """Interpolate a volume linearly onto a grid; 0 outside it."""
+    to_source = torch.linalg.inv(torch.from_numpy(volume.grid.affine)).numpy() @ grid.affine
+    data = affine_transform(volume.data, to_source, output_shape=grid.shape, order=1)
+    return Volume(data, grid)
+
+
+def _plant_mean(folder: Path, head: Volume) -> float:
+    """Time the mean image of a prior, and keep the head in its place."""
+    prior = load_prior(folder, torch.device("cpu"))
+    start = time.perf_counter()
+    mean_image(count_passes(prior), torch.zeros(()), torch.Generator().manual_seed(0))
+    seconds = time.perf_counter() - start
+    kept("mean", mean_recipe(prior.card), lambda: torch.from_numpy(head.data))
+    return seconds
+
+
+class _Phases:
+    """Adds up the seconds between reports of progress, by phase."""
+
+    def __init__(self) -> None:
+        self.start = self.last = time.perf_counter()
+        self.seconds: dict[str, float] = {}
+
+    def __call__(self, phase: str, _done: int, _total: int) -> None:
+        name = phase if phase in self.seconds else "up to the first step"
+        self._add(name)
+        self.seconds.setdefault(phase, 0.0)
+
+    def _add(self, name: str) -> None:
+        now = time.perf_counter()
+        self.seconds[name] = self.seconds.get(name, 0.0) + now - self.last
+        self.last = now
+
+    def ended(self) -> dict[str, float]:
+        """Return the seconds of all phases and their total."""
+        self._add("lock, report, writing")
+        return {**self.seconds, "total": self.last - self.start}

@@ -1,4 +1,6 @@
+import os
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from test_alignment import rigid
 
 from inversesr.acquisition import describe_acquisition
 from inversesr.config import Config, SimulateConfig
-from inversesr.nifti import Scan
+from inversesr.nifti import Scan, read_scan
 from inversesr.operators.resample import RigidResample
 from inversesr.simulation import simulate
 from inversesr.solvers import fixed_prior
@@ -212,3 +214,24 @@ def test_percentiles_are_those_of_the_card():
     scale = percentile_scale(torch.arange(101.0), card)
     assert (scale.low, scale.width) == pytest.approx((10.0, 80.0))
     assert percentile_scale(torch.full((8,), 5.0), WHOLE).width == 1.0
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_a_real_t1_is_laid_over_the_icbm_head_and_a_real_t2_is_refused():
+    root = os.environ.get("INVERSESR_TEST_DATA")
+    if not root:
+        pytest.skip("set INVERSESR_TEST_DATA to the folder of real scans")
+    pytest.importorskip("deepbet")
+    mean, found = template(2), []
+    for name in ("TCGA-FG-6692_T1_axial", "ds000011_sub-02_inplaneT2"):
+        scan = read_scan(Path(root) / "clinical" / f"{name}.nii.gz")
+        acquisition = describe_acquisition(scan, Config(spacing_mm=2.0))
+        y = torch.from_numpy(scan.volume.data)
+        task = Task(y, scan.volume.grid, acquisition, 1.0)
+        found.append(fit_fixed(task, STRIPPED, lambda: mean, 0))
+    t1, t2 = found
+    assert t1.facts["pose_quality"] > 0.7
+    assert t1.facts["brain_ml"] == pytest.approx(1586, rel=0.02)
+    assert isinstance(t2, PriorRefused)
+    assert "resembles the prior's mean image by 0.5" in t2.reason

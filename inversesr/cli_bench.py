@@ -1,6 +1,6 @@
 """The command `inversesr bench`: solvers side by side, and what the networks of a prior cost."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import product
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from inversesr.benchmark import Setup
     from inversesr.benchmark_rows import Row
 
+# images, and how each is degraded
+Work = tuple[Sequence[Path], Sequence[SimulateConfig]]
 # those that take a minute or two a scan
 QUICK_SOLVERS = ("spline", "tv", "warmstart")
 
@@ -107,7 +109,8 @@ def bench(  # noqa: PLR0913 (one argument a flag)
     as_json: Json = False,
 ) -> None:
     """Compare solvers on degraded images: quality, time, passes and memory of each process."""
-    with failing_in_one_sentence(), _given_or_demo_head(truths) as images:
+    needs_images = not (networks or scaling)
+    with failing_in_one_sentence(), _given_or_demo_head(truths, needs_images) as images:
         _check_modes(
             {
                 "--robustness": robustness,
@@ -126,12 +129,12 @@ def bench(  # noqa: PLR0913 (one argument a flag)
             wanted = _solvers(solver)
             setup = _setup(settings, prior, seed, crop, is_traced=until)
             if scaling:
-                rows = _scaling(wanted, setup, as_json=as_json)
+                rows = _scaling(wanted, setup, csv, as_json=as_json)
             else:
                 lists = (thickness, profile, noise)
                 tasks = _tasks(lists, (gap, seed), is_sweep=robustness)
                 compare = _robustness if robustness else _compare
-                rows = compare(images, tasks, wanted, setup, as_json=as_json)
+                rows = compare((images, tasks), wanted, setup, csv, as_json=as_json)
         _write(rows, csv, plot, as_json=as_json)
 
 
@@ -205,10 +208,10 @@ def _tasks(
 
 
 def _compare(
-    images: Sequence[Path],
-    tasks: Sequence[SimulateConfig],
+    work: Work,
     solvers: list[str] | None,
     setup: "Setup",
+    csv: Path | None,
     *,
     as_json: bool,
 ) -> list[Any]:
@@ -219,32 +222,35 @@ def _compare(
     if setup.is_traced and REFERENCE_SOLVER not in names:
         message = f"--until compares with {REFERENCE_SOLVER}: name it among the solvers"
         raise InputError(message)
-    rows = compare_solvers(images, tasks, names, tables.tell_row, setup)
+    rows = compare_solvers(*work, names, _keeping(csv, tables.tell_row), setup)
     if not as_json:
         tables.print_comparison(rows)
     return rows
 
 
 def _robustness(
-    images: Sequence[Path],
-    tasks: Sequence[SimulateConfig],
+    work: Work,
     solvers: list[str] | None,
     setup: "Setup",
+    csv: Path | None,
     *,
     as_json: bool,
 ) -> list[Any]:
     from inversesr.benchmark_robustness import measure_robustness, summarise_gains
 
-    rows = measure_robustness(images, tasks, solvers or [AUTOMATIC], tables.tell_gain, setup)
+    tell = _keeping(csv, tables.tell_gain)
+    rows = measure_robustness(*work, solvers or [AUTOMATIC], tell, setup)
     if not as_json:
         tables.print_gains(summarise_gains(rows))
     return rows
 
 
-def _scaling(solvers: list[str] | None, setup: "Setup", *, as_json: bool) -> list[Any]:
+def _scaling(
+    solvers: list[str] | None, setup: "Setup", csv: Path | None, *, as_json: bool
+) -> list[Any]:
     from inversesr.benchmark import measure_scaling
 
-    rows = measure_scaling(solvers or list(QUICK_SOLVERS), tables.tell_row, setup)
+    rows = measure_scaling(solvers or QUICK_SOLVERS, _keeping(csv, tables.tell_row), setup)
     if not as_json:
         tables.print_comparison(rows)
     return rows
@@ -261,6 +267,21 @@ def _reconstruction(images: Sequence[Path], *, as_json: bool) -> list[Any]:
 
     show = tables.print_nothing if as_json else tables.print_reconstruction
     return measure_reconstruction(images, BUILTIN_PRIOR, show)
+
+
+def _keeping(csv: Path | None, tell: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Have the CSV file renewed after each run: hours of work may be interrupted."""
+    from inversesr.benchmark_rows import write_csv
+
+    rows: list[Any] = []
+
+    def keep(row: object) -> None:
+        rows.append(row)
+        tell(row)
+        if csv is not None:
+            write_csv(csv, rows)
+
+    return keep
 
 
 def _write(rows: Sequence[Any], csv: Path | None, plot: Path | None, *, as_json: bool) -> None:
@@ -288,10 +309,13 @@ def _draw(rows: "Sequence[Row]", file: Path) -> None:
 
 
 @contextmanager
-def _given_or_demo_head(images: list[Path] | None) -> Iterator[list[Path]]:
-    """Give the images named by the user, else the demo's head."""
-    if images:
-        yield images
+def _given_or_demo_head(
+    images: list[Path] | None,
+    is_needed: bool,  # noqa: FBT001  (a predicate)
+) -> Iterator[list[Path]]:
+    """Give the images named by the user, else the demo's head where one is needed."""
+    if images or not is_needed:
+        yield images or []
         return
     from inversesr.demo import demo_head
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from inversesr.benchmark_robustness import Cell, Gain
     from inversesr.benchmark_rows import Row
 
-# A table that is cut off at the width of a pipe would be of no use.
-LEAST_WIDTH = 150
+# Figures that are cut off at the width of a pipe or a small window would be of no use.
+ENDLESS_WIDTH = 400
 COLUMNS = (
     "solver", "PSNR", "SSIM", "null-space\nPSNR", "residual, largest\nbefore, after lock",
     "residual, rms\nbefore, after lock", "solver\ns", "process\ns", "encoder\n+ backward",
@@ -132,5 +132,4 @@ def _text(value: float | None, form: str) -> str:
 def _console() -> "Console":
     from rich.console import Console
 
-    console = Console(highlight=False)
-    return Console(highlight=False, width=max(console.width, LEAST_WIDTH))
+    return Console(highlight=False, width=ENDLESS_WIDTH)

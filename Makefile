@@ -19,7 +19,7 @@ check: $(READY)
 	$(BIN)/python -m pytest -q -m "not slow" -n 2
 
 bench: $(READY)
-	$(BIN)/inversesr bench
+	$(BIN)/inversesr bench --solver spline,tv,warmstart
 	$(BIN)/inversesr bench --scaling
 	$(BIN)/inversesr bench --networks
 

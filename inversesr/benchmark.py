@@ -1,57 +1,73 @@
-"""Solvers side by side: quality, seconds and peak memory, each run in a process of its own."""
+"""Solvers side by side: quality, seconds, passes and peak memory, each in a process of its own."""
 
-import json
-import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
 
 import numpy as np
 
-from inversesr.config import SimulateConfig
-from inversesr.errors import InverseSRError
-from inversesr.evaluation import evaluate
+from inversesr.benchmark_case import Case, run_alone
+from inversesr.benchmark_rows import Row, with_time_to_quality
+from inversesr.config import BUILTIN_PRIOR, SOLVER_NAMES, Config, SimulateConfig
+from inversesr.errors import InputError
 from inversesr.files import simulate_file
 from inversesr.nifti import Scan, read_scan, stem, write_volume
+from inversesr.priors.bundle import PriorCard, parse_card
+from inversesr.priors.warmstart import ROLE as WARMSTART_ROLE
 from inversesr.simulation import slice_axis_towards
 from inversesr.volume import Grid, Volume
+from inversesr.weights import CARD_NAME, find_prior, read_json
 
 # A routine clinical scan, and its halves and double: what a user's patience is measured by.
 SCALING_SHAPES = ((128, 112, 26), (256, 112, 26), (256, 224, 26), (256, 224, 52))
 SCALING_SPACING_MM = (0.9, 0.9, 5.5)
+# Less leaves a network nothing to look at.
+SMALLEST_CROP = 16
+PUBLISHED = ("inversesr-dec", "inversesr-ldm")
 
 
 @dataclass(frozen=True)
-class Row:
-    """What one run gave.
+class Setup:
+    """What all solvers of a comparison share.
 
     Attributes:
-        task: Image and degradation in words.
-        solver: Name of the solver.
-        psnr_db: Against the truth, inside its foreground; nan where there is no truth.
-        ssim: Likewise.
-        residual: Largest |A x - y| of the result as a share of the scan's range.
-        unlocked: The same before the lock.
-        n_voxels: Voxels of the result.
-        seconds: Wall clock of the whole process.
-        lock_seconds: Wall clock of the lock alone.
-        peak_gib: Peak resident memory of the process.
+        settings: Options of the solvers, such as "solver.n_steps=20".
+        prior: Name or folder of the prior.
+        seed: Seed of noise and solvers.
+        crop: Voxels to keep about the middle along both axes within the slices; None for all.
+        is_traced: Whether to record when each solver has the final quality of the reference.
+
+    Raises:
+        InputError: the crop is too small.
     """
 
-    task: str
-    solver: str
-    psnr_db: float
-    ssim: float
-    residual: float
-    unlocked: float
-    n_voxels: int
-    seconds: float
-    lock_seconds: float
-    peak_gib: float
+    settings: tuple[str, ...] = ()
+    prior: str = BUILTIN_PRIOR
+    seed: int = 0
+    crop: int | None = None
+    is_traced: bool = False
+
+    def __post_init__(self) -> None:
+        if self.crop is not None and self.crop < SMALLEST_CROP:
+            message = f"crop is {self.crop}; expected at least {SMALLEST_CROP} voxels"
+            raise InputError(message)
+
+    def config(self, solver: str, task: SimulateConfig, truth: Grid) -> Config:
+        """Return how thick slices are restored; the voxels are those of the truth.
+
+        Nothing has to be interpolated to be scored.
+        """
+        return Config(
+            solver=solver,
+            prior=self.prior,
+            settings=self.settings,
+            spacing_mm=truth.spacing_mm[slice_axis_towards(truth, task.axis)],
+            thickness_mm=task.thickness_mm,
+            gap_mm=task.gap_mm,
+            profile=task.profile,
+            seed=self.seed,
+        )
 
 
 def compare_solvers(
@@ -59,84 +75,105 @@ def compare_solvers(
     tasks: Sequence[SimulateConfig],
     solvers: Sequence[str],
     progress: Callable[[Row], None],
+    setup: Setup | None = None,
 ) -> list[Row]:
     """Degrade images, restore them with each solver, and score the results.
-
-    The fine grid is that of the truth, so that nothing is interpolated to be scored.
 
     Args:
         truths: Thin-slice images.
         tasks: How each is degraded.
         solvers: Names of solvers.
         progress: Called with each row as it is done.
+        setup: What all solvers share; None for the defaults.
+
+    Returns:
+        A row for each image, task and solver; a solver that failed has the reason in its row.
     """
-    rows = []
+    setup, rows = setup or Setup(), []
     for truth_path in truths:
-        truth = read_scan(truth_path)
         for task in tasks:
             with tempfile.TemporaryDirectory() as name:
-                thick = Path(name) / "thick.nii.gz"
-                simulate_file(truth_path, thick, task)
-                label = f"{stem(truth_path)} {task.thickness_mm:g}|{task.gap_mm:g} {task.profile}"
-                axis = slice_axis_towards(truth.volume.grid, task.axis)
-                spacing = truth.volume.grid.spacing_mm[axis]
+                thin, thick = Path(name) / "thin.nii.gz", Path(name) / "thick.nii.gz"
+                truth = read_truth(truth_path, task.axis, setup.crop)
+                write_volume(thin, truth.volume, truth)
+                simulate_file(thin, thick, task)
                 for solver in solvers:
-                    options = ["--spacing", str(spacing), "--profile", task.profile]
-                    rows.append(_run(label, thick, solver, options, truth.volume))
+                    config = setup.config(solver, task, truth.volume.grid)
+                    known = blank_row(stem(truth_path), solver, task)
+                    case = Case(known, thick, config, thin, setup.is_traced)
+                    rows.append(run_alone(case))
                     progress(rows[-1])
-    return rows
+    return with_time_to_quality(rows) if setup.is_traced else rows
 
 
-def measure_scaling(solvers: Sequence[str], progress: Callable[[Row], None]) -> list[Row]:
+def blank_row(image: str, solver: str, task: SimulateConfig) -> Row:
+    """Return what is known of a run beforehand."""
+    noise = 100.0 * task.noise
+    return Row(image, solver, task.thickness_mm, task.gap_mm, task.profile, noise)
+
+
+def read_truth(path: Path, axis: str, crop: int | None) -> Scan:
+    """Read a thin-slice image, cropped about its middle within the slices.
+
+    Args:
+        path: Its file.
+        axis: Anatomical direction across the slices, "R", "A" or "S".
+        crop: Voxels to keep along each of the other two axes; None for all.
+    """
+    scan = read_scan(path)
+    grid = scan.volume.grid
+    if crop is None:
+        return scan
+    box = [slice(0, n) for n in grid.shape]
+    for other in {0, 1, 2} - {slice_axis_towards(grid, axis)}:
+        n = min(crop, grid.shape[other])
+        start = (grid.shape[other] - n) // 2
+        box[other] = slice(start, start + n)
+    return Scan.made_here(scan.volume.cropped((box[0], box[1], box[2])))
+
+
+def runnable_solvers(prior: str = BUILTIN_PRIOR) -> list[str]:
+    """Return the solvers that a prior has all networks for, and those that need none.
+
+    Raises:
+        InputError: there is no such prior.
+    """
+    card = parse_card(read_json(find_prior(prior) / CARD_NAME))
+    return [name for name in SOLVER_NAMES if _can_run(name, card)]
+
+
+def _can_run(solver: str, card: PriorCard) -> bool:
+    if solver in ("spline", "tv"):
+        return True
+    if solver == "warmstart":
+        return WARMSTART_ROLE in card.networks
+    has_networks = {"autoencoder", "denoiser"} <= set(card.networks)
+    return has_networks and (card.latent.has_encoder or solver in PUBLISHED)
+
+
+def measure_scaling(
+    solvers: Sequence[str], progress: Callable[[Row], None], setup: Setup | None = None
+) -> list[Row]:
     """Time each solver on scans of growing size.
 
     Args:
         solvers: Names of solvers.
         progress: Called with each row as it is done.
+        setup: What all solvers share; nothing is cropped.
     """
-    rows = []
+    setup, rows = setup or Setup(), []
     for shape in SCALING_SHAPES:
         with tempfile.TemporaryDirectory() as name:
             thick = Path(name) / "thick.nii.gz"
             _write_phantom(thick, shape)
+            label = "phantom " + " x ".join(str(n) for n in shape)
             for solver in solvers:
-                label = "phantom " + " x ".join(str(n) for n in shape)
-                rows.append(_run(label, thick, solver, [], None))
+                config = Config(
+                    solver=solver, prior=setup.prior, settings=setup.settings, seed=setup.seed
+                )
+                rows.append(run_alone(Case(Row(label, solver), thick, config)))
                 progress(rows[-1])
     return rows
-
-
-def _run(label: str, thick: Path, solver: str, options: list[str], truth: Volume | None) -> Row:
-    """Run one solver in a process of its own, and judge what it wrote."""
-    output = thick.parent / solver
-    command = [sys.executable, "-m", "inversesr", "run", str(thick), "-o", str(output)]
-    command += ["--solver", solver, "--json", "--force", *options]
-    start = perf_counter()
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        process = subprocess.Popen(command, stdout=out, stderr=err)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-        out.seek(0), err.seek(0)
-        if process.returncode != 0:
-            message = f"{solver} failed on {label}: {err.read().decode().strip()}"
-            raise InverseSRError(message)
-        record = json.load(out)
-    image = read_scan(Path(record["outputs"]["image"])).volume
-    scores = None if truth is None else evaluate(image, truth)
-    scan = record["scans"][0]
-    return Row(
-        task=label,
-        solver=solver,
-        psnr_db=float("nan") if scores is None else scores.psnr_db,
-        ssim=float("nan") if scores is None else scores.ssim,
-        residual=scan["agreement"]["largest_share"],
-        unlocked=scan["before_lock"]["largest_share"],
-        n_voxels=image.data.size,
-        seconds=seconds,
-        lock_seconds=record["seconds"]["lock"],
-        peak_gib=usage.ru_maxrss / 2**20,
-    )
 
 
 def _write_phantom(path: Path, shape: tuple[int, int, int]) -> None:

@@ -4,20 +4,17 @@ Every measurement runs in a process of its own, on random weights of the exact a
 that the peak is that of one operation and none inherits the memory of another.
 """
 
-import resource
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from inversesr.machine import available_memory_bytes
+from inversesr.machine import available_memory_bytes, peak_memory_bytes
 from inversesr.priors.brain_ldm import BRAIN_LDM
 from inversesr.priors.bundle import NetworkCard, PriorCard, parse_card
 from inversesr.priors.latent_diffusion import LatentDiffusionPrior, assemble_prior
@@ -110,7 +107,7 @@ def _measure(
     run()
     seconds = time.perf_counter() - start
     kind = str(dtype).removeprefix("torch.")
-    return NetworkCost(operation, variant, kind, seconds, _peak_bytes() / GIB)
+    return NetworkCost(operation, variant, kind, seconds, peak_memory_bytes() / GIB)
 
 
 def _prepare(
@@ -189,14 +186,3 @@ def random_tensors(
         values = torch.empty(t.shape).normal_(around, scale, generator=generator)
         made[name] = values.to(dtype)
     return made
-
-
-def _peak_bytes() -> int:
-    """Return the largest resident memory that this process has had."""
-    status = Path("/proc/self/status")
-    if status.is_file():
-        # not getrusage: there the peak of the parent survives into a new process
-        line = next(v for v in status.read_text().splitlines() if v.startswith("VmHWM"))
-        return int(line.split()[1]) * 1024
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

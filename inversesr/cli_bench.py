@@ -1,22 +1,26 @@
 """The command `inversesr bench`: solvers side by side, and what the networks of a prior cost."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from inversesr import cli_bench_tables as tables
 from inversesr.cli_output import Json, failing_in_one_sentence, print_json
-from inversesr.config import BUILTIN_PRIOR, SimulateConfig
+from inversesr.config import AUTOMATIC, BUILTIN_PRIOR, SOLVER_CHOICES, SimulateConfig
+from inversesr.errors import InputError
+from inversesr.solver_options import SolverOptions, with_settings
 
 if TYPE_CHECKING:
-    from inversesr.benchmark import Row
-    from inversesr.benchmark_networks import NetworkCost
-    from inversesr.benchmark_prior import Reconstruction
+    from inversesr.benchmark import Setup
+    from inversesr.benchmark_rows import Row
 
-
+# images, and how each is degraded
+Work = tuple[Sequence[Path], Sequence[SimulateConfig]]
 # those that take a minute or two a scan
 QUICK_SOLVERS = ("spline", "tv", "warmstart")
 
@@ -29,13 +33,61 @@ def bench(  # noqa: PLR0913 (one argument a flag)
     *,
     solver: Annotated[
         list[str] | None,
-        typer.Option(help="Solver; may be repeated [default: spline, tv, warmstart]."),
+        typer.Option(
+            help="Solver; may be repeated, or several with commas [default: all that can run; "
+            "spline, tv, warmstart for --scaling; auto for --robustness]."
+        ),
     ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="solver.NAME=VALUE",
+            help="Option of the solvers with a prior; may be repeated.",
+        ),
+    ] = None,
+    prior: Annotated[
+        str, typer.Option(metavar="NAME|DIR", help="Prior of the solvers that need one.")
+    ] = BUILTIN_PRIOR,
     thickness: Annotated[
         list[float] | None,
-        typer.Option(metavar="MM", help="Slice thickness; may be repeated [default: 4]."),
+        typer.Option(
+            metavar="MM",
+            help="Slice thickness; may be repeated [default: 4; 3, 4, 5, 6, 8 for --robustness].",
+        ),
     ] = None,
-    profile: Annotated[str, typer.Option(help="Slice profile.")] = "rect",
+    gap: Annotated[float, typer.Option(metavar="MM", help="Gap between slices.")] = 0.0,
+    profile: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Slice profile; may be repeated [default: rect; and gaussian for --robustness]."
+        ),
+    ] = None,
+    noise: Annotated[
+        list[float] | None,
+        typer.Option(
+            metavar="PERCENT",
+            help="Noise in percent of the brightest intensity; may be repeated [default: 0; "
+            "0, 1, 2, 3 for --robustness].",
+        ),
+    ] = None,
+    crop: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Keep N x N voxels about the middle of the slices [default: all]."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of noise and solvers.")] = 0,
+    until: Annotated[
+        bool,
+        typer.Option(
+            "--until",
+            help="Find when each solver has the final null-space PSNR of inversesr-dec.",
+        ),
+    ] = False,
+    robustness: Annotated[
+        bool, typer.Option("--robustness", help="Mean and worst gain over spline instead.")
+    ] = False,
     scaling: Annotated[
         bool, typer.Option("--scaling", help="Time scans of growing size instead.")
     ] = False,
@@ -47,73 +99,225 @@ def bench(  # noqa: PLR0913 (one argument a flag)
         bool,
         typer.Option("--reconstruction", help="Encode and decode by the built-in prior instead."),
     ] = False,
+    csv: Annotated[
+        Path | None, typer.Option("--csv", metavar="FILE", help="Write the rows as CSV too.")
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.png", help="Draw null-space PSNR against seconds too."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Compare solvers on degraded images: quality, seconds and peak memory of each process."""
-    with failing_in_one_sentence():
-        rows: list[Row] | list[NetworkCost] | list[Reconstruction]
-        if reconstruction:
-            from inversesr.benchmark_prior import measure_reconstruction
-
-            with _given_or_demo_head(truths) as images:
-                rows = measure_reconstruction(
-                    images, BUILTIN_PRIOR, _print_nothing if as_json else _print_reconstruction
-                )
-        elif networks:
-            from inversesr.benchmark_networks import measure_networks
-
-            rows = measure_networks(progress=_print_nothing if as_json else _print_cost)
+    """Compare solvers on degraded images: quality, time, passes and memory of each process."""
+    needs_images = not (networks or scaling)
+    with failing_in_one_sentence(), _given_or_demo_head(truths, needs_images) as images:
+        _check_modes(
+            {
+                "--robustness": robustness,
+                "--scaling": scaling,
+                "--networks": networks,
+                "--reconstruction": reconstruction,
+            },
+            {"--plot": plot is not None, "--until": until},
+        )
+        _check_files([file for file in (csv, plot) if file is not None])
+        if networks:
+            rows = _networks(as_json=as_json)
+        elif reconstruction:
+            rows = _reconstruction(images, as_json=as_json)
         else:
-            from inversesr.benchmark import compare_solvers, measure_scaling
-
-            solvers, show = (
-                solver or list(QUICK_SOLVERS),
-                _print_nothing if as_json else _print_row,
-            )
-            tasks = [SimulateConfig(thickness_mm=t, profile=profile) for t in thickness or [4.0]]
+            wanted = _solvers(solver)
+            setup = _setup(settings, prior, seed, crop, is_traced=until)
             if scaling:
-                rows = measure_scaling(solvers, show)
+                rows = _scaling(wanted, setup, csv, as_json=as_json)
             else:
-                with _given_or_demo_head(truths) as images:
-                    rows = compare_solvers(images, tasks, solvers, show)
-        if as_json:
-            print_json({"rows": [asdict(row) for row in rows]})
+                lists = (thickness, profile, noise)
+                tasks = _tasks(lists, (gap, seed), is_sweep=robustness)
+                compare = _robustness if robustness else _compare
+                rows = compare((images, tasks), wanted, setup, csv, as_json=as_json)
+        _write(rows, csv, plot, as_json=as_json)
+
+
+def _check_modes(modes: dict[str, bool], only_for_comparison: dict[str, bool]) -> None:
+    """Refuse what cannot be had together.
+
+    Raises:
+        InputError: two kinds of measurement, or an option that one of them does not have.
+    """
+    chosen = [name for name, is_on in modes.items() if is_on]
+    if len(chosen) > 1:
+        message = f"{' and '.join(chosen)} were given; expected one of them at a time"
+        raise InputError(message)
+    for name, is_on in only_for_comparison.items():
+        if is_on and chosen:
+            message = f"{name} does not go with {chosen[0]}: leave one of them out"
+            raise InputError(message)
+
+
+def _check_files(files: Sequence[Path]) -> None:
+    """Make sure before hours of work that their result can be written."""
+    for file in files:
+        if not file.absolute().parent.is_dir():
+            message = f"{file} lies in a folder that does not exist: make it, or name another"
+            raise InputError(message)
+
+
+def _solvers(given: list[str] | None) -> list[str] | None:
+    """Return the solvers named, each once, or None.
+
+    Raises:
+        InputError: there is no such solver.
+    """
+    if not given:
+        return None
+    names = [name.strip() for text in given for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in SOLVER_CHOICES:
+            message = f"solver is {name}; expected {' or '.join(SOLVER_CHOICES)}"
+            raise InputError(message)
+    return list(dict.fromkeys(names))
+
+
+def _setup(
+    settings: list[str] | None, prior: str, seed: int, crop: int | None, *, is_traced: bool
+) -> "Setup":
+    from inversesr.benchmark import Setup
+
+    with_settings(SolverOptions(), settings or [])
+    return Setup(tuple(settings or ()), prior, seed, crop, is_traced)
+
+
+def _tasks(
+    lists: tuple[list[float] | None, list[str] | None, list[float] | None],
+    shared: tuple[float, int],
+    *,
+    is_sweep: bool,
+) -> list[SimulateConfig]:
+    """Return every combination of thickness, profile and noise in percent."""
+    defaults: tuple[Sequence[Any], ...] = ((4.0,), ("rect",), (0.0,))
+    if is_sweep:
+        from inversesr.benchmark_robustness import NOISE_PERCENT, PROFILES, THICKNESSES_MM
+
+        defaults = (THICKNESSES_MM, PROFILES, NOISE_PERCENT)
+    chosen = [given or default for given, default in zip(lists, defaults, strict=True)]
+    gap, seed = shared
+    return [
+        SimulateConfig(thickness_mm=t, gap_mm=gap, profile=p, noise=n / 100.0, seed=seed)
+        for t, p, n in product(*chosen)
+    ]
+
+
+def _compare(
+    work: Work,
+    solvers: list[str] | None,
+    setup: "Setup",
+    csv: Path | None,
+    *,
+    as_json: bool,
+) -> list[Any]:
+    from inversesr.benchmark import compare_solvers, runnable_solvers
+    from inversesr.benchmark_rows import REFERENCE_SOLVER
+
+    names = solvers or runnable_solvers(setup.prior)
+    if setup.is_traced and REFERENCE_SOLVER not in names:
+        message = f"--until compares with {REFERENCE_SOLVER}: name it among the solvers"
+        raise InputError(message)
+    rows = compare_solvers(*work, names, _keeping(csv, tables.tell_row), setup)
+    if not as_json:
+        tables.print_comparison(rows)
+    return rows
+
+
+def _robustness(
+    work: Work,
+    solvers: list[str] | None,
+    setup: "Setup",
+    csv: Path | None,
+    *,
+    as_json: bool,
+) -> list[Any]:
+    from inversesr.benchmark_robustness import measure_robustness, summarise_gains
+
+    tell = _keeping(csv, tables.tell_gain)
+    rows = measure_robustness(*work, solvers or [AUTOMATIC], tell, setup)
+    if not as_json:
+        tables.print_gains(summarise_gains(rows))
+    return rows
+
+
+def _scaling(
+    solvers: list[str] | None, setup: "Setup", csv: Path | None, *, as_json: bool
+) -> list[Any]:
+    from inversesr.benchmark import measure_scaling
+
+    rows = measure_scaling(solvers or QUICK_SOLVERS, _keeping(csv, tables.tell_row), setup)
+    if not as_json:
+        tables.print_comparison(rows)
+    return rows
+
+
+def _networks(*, as_json: bool) -> list[Any]:
+    from inversesr.benchmark_networks import measure_networks
+
+    return measure_networks(progress=tables.print_nothing if as_json else tables.print_cost)
+
+
+def _reconstruction(images: Sequence[Path], *, as_json: bool) -> list[Any]:
+    from inversesr.benchmark_prior import measure_reconstruction
+
+    show = tables.print_nothing if as_json else tables.print_reconstruction
+    return measure_reconstruction(images, BUILTIN_PRIOR, show)
+
+
+def _keeping(csv: Path | None, tell: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Have the CSV file renewed after each run: hours of work may be interrupted."""
+    from inversesr.benchmark_rows import write_csv
+
+    rows: list[Any] = []
+
+    def keep(row: object) -> None:
+        rows.append(row)
+        tell(row)
+        if csv is not None:
+            write_csv(csv, rows)
+
+    return keep
+
+
+def _write(rows: Sequence[Any], csv: Path | None, plot: Path | None, *, as_json: bool) -> None:
+    """Write what was asked for."""
+    from inversesr.benchmark_rows import write_csv
+
+    if csv is not None:
+        write_csv(csv, rows)
+    if plot is not None:
+        _draw(rows, plot)
+    if as_json:
+        print_json({"rows": [asdict(row) for row in rows]})
+
+
+def _draw(rows: "Sequence[Row]", file: Path) -> None:
+    from inversesr.plot import quality_against_time
+
+    points = [
+        (row.solver, row.solver_seconds, row.null_space_psnr_db)
+        for row in rows
+        if row.solver_seconds is not None and row.null_space_psnr_db is not None
+    ]
+    figure = quality_against_time(points, "PSNR of what no slice measured, dB")
+    figure.savefig(file, dpi=130)
 
 
 @contextmanager
-def _given_or_demo_head(images: list[Path] | None) -> Iterator[list[Path]]:
-    """Give the images named by the user, else the demo's head."""
-    if images:
-        yield images
+def _given_or_demo_head(
+    images: list[Path] | None,
+    is_needed: bool,  # noqa: FBT001  (a predicate)
+) -> Iterator[list[Path]]:
+    """Give the images named by the user, else the demo's head where one is needed."""
+    if images or not is_needed:
+        yield images or []
         return
     from inversesr.demo import demo_head
 
     with demo_head() as head:
         yield [head]
-
-
-def _print_nothing(_row: object) -> None:
-    """Keep standard output for the one JSON object."""
-
-
-def _print_row(row: "Row") -> None:
-    typer.echo(
-        f"{row.task:42s} {row.solver:9s} PSNR {row.psnr_db:6.2f} dB  SSIM {row.ssim:.4f}  "
-        f"residual {row.unlocked:.1e} -> {row.residual:.1e}  {row.n_voxels / 1e6:5.1f} M voxels  "
-        f"{row.seconds:6.1f} s (lock {row.lock_seconds:.2f} s)  {row.peak_gib:.2f} GiB"
-    )
-
-
-def _print_cost(cost: "NetworkCost") -> None:
-    if cost.seconds is None or cost.peak_gib is None:
-        found = cost.note
-    else:
-        found = f"{cost.seconds:7.1f} s  {cost.peak_gib:5.1f} GiB"
-    typer.echo(f"{cost.operation:22s} {cost.variant:6s} {cost.dtype:9s} {found}")
-
-
-def _print_reconstruction(row: "Reconstruction") -> None:
-    typer.echo(
-        f"{row.image:32s} PSNR {row.psnr_db:5.2f} dB  encode {row.encode_seconds:5.1f} s  "
-        f"decode {row.decode_seconds:5.1f} s  {row.n_voxels / 1e6:5.1f} M voxels"
-    )

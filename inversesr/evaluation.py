@@ -8,7 +8,7 @@ from scipy.ndimage import affine_transform
 
 from inversesr.errors import InputError
 from inversesr.metrics import Mask, foreground, intensity_range, nmse, psnr, ssim
-from inversesr.volume import Image, Volume
+from inversesr.volume import Grid, Image, Volume
 
 # Lattices that differ by less than this, in voxels, are the same: no interpolation is needed.
 SAME_LATTICE = 0.02
@@ -48,7 +48,7 @@ def evaluate(image: Volume, truth: Volume, mask: Mask | None = None) -> Scores:
         InputError: the image covers less than half of the mask.
     """
     compared = foreground(truth.data) if mask is None else mask
-    x, covered, resampled = _onto(image, truth)
+    x, covered, resampled = onto(image, truth.grid)
     share = float(covered[compared].mean()) if compared.any() else 0.0
     if share < 0.5 or int(compared.sum()) < LEAST_VOXELS:
         message = (
@@ -68,27 +68,27 @@ def evaluate(image: Volume, truth: Volume, mask: Mask | None = None) -> Scores:
     )
 
 
-def _onto(image: Volume, truth: Volume) -> tuple[Image, Mask, bool]:
-    """Return the image on the grid of truth, where it is defined, and whether it was interpolated.
+def onto(image: Volume, grid: Grid) -> tuple[Image, Mask, bool]:
+    """Return an image on another grid, where it is defined, and whether it was interpolated.
 
-    Images on the same lattice are only shifted by whole voxels.
+    On the same lattice it is only shifted by whole voxels. Beyond its edge the outermost voxels
+    are repeated.
     """
-    image_from_truth = np.linalg.inv(image.grid.affine) @ truth.grid.affine
-    shift = np.round(image_from_truth[:3, 3])
-    corners = np.array(truth.grid.shape, dtype=np.float64)
-    drift = np.abs(image_from_truth[:3, :3] - np.eye(3)) @ corners
-    drift += np.abs(image_from_truth[:3, 3] - shift)
+    image_from_grid = np.linalg.inv(image.grid.affine) @ grid.affine
+    shift = np.round(image_from_grid[:3, 3])
+    corners = np.array(grid.shape, dtype=np.float64)
+    drift = np.abs(image_from_grid[:3, :3] - np.eye(3)) @ corners
+    drift += np.abs(image_from_grid[:3, 3] - shift)
     is_same_lattice = bool(drift.max() < SAME_LATTICE)
     if is_same_lattice:
-        image_from_truth = np.eye(4)
-        image_from_truth[:3, 3] = shift
+        image_from_grid = np.eye(4)
+        image_from_grid[:3, 3] = shift
     order: Literal[0, 3] = 0 if is_same_lattice else 3
-    shape = truth.grid.shape
     x = affine_transform(
-        image.data, image_from_truth, output_shape=shape, order=order, mode="nearest"
+        image.data, image_from_grid, output_shape=grid.shape, order=order, mode="nearest"
     )
     ones = np.ones(image.grid.shape, dtype=np.uint8)
     covered = affine_transform(
-        ones, image_from_truth, output_shape=shape, order=0, mode="constant"
+        ones, image_from_grid, output_shape=grid.shape, order=0, mode="constant"
     )
     return x, covered.astype(bool), not is_same_lattice

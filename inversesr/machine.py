@@ -29,6 +29,12 @@ def available_memory_bytes() -> int:
 
 def peak_memory_bytes() -> int:
     """Largest resident memory of this process so far."""
+    status = Path("/proc/self/status")
+    if status.is_file():
+        # not getrusage: there the peak of the parent survives into a new process
+        lines = [v for v in status.read_text().splitlines() if v.startswith("VmHWM")]
+        if lines:
+            return int(lines[0].split()[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 

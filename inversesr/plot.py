@@ -8,6 +8,7 @@ A notebook shows them after `%matplotlib inline`. Superior (or anterior) is up a
 right is on the left, as radiologists read it.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ DISPLAY_PERCENTILES = (0.5, 98.0)
 PLANES = ("sagittal", "coronal", "axial")
 # Agreement can be exact: a logarithmic axis has to end somewhere.
 LEAST_SHOWN = 1e-9
+LEAST_SECONDS_SHOWN = 1e-3
+MARKERS = "os^vD<>Pp*X"
 
 
 def compare(result: Result, at_mm: tuple[float, float, float] | None = None) -> Figure:
@@ -116,6 +119,31 @@ def agreement(source: Source) -> Figure:
     panel.set_xlabel("measured slice")
     panel.set_ylabel("rms difference")
     panel.legend(fontsize=8)
+    return figure
+
+
+def quality_against_time(
+    points: Sequence[tuple[str, float, float]], quality: str = "PSNR, dB"
+) -> Figure:
+    """Draw what each solver reached in what time, one marker a solver, time on a log axis.
+
+    Args:
+        points: (solver, seconds, quality) of each run.
+        quality: What the quality is, and its unit.
+    """
+    figure = _light_figure(8.0, 5.0)
+    panel = figure.subplots()
+    for index, solver in enumerate(dict.fromkeys(name for name, _, _ in points)):
+        seconds = [max(s, LEAST_SECONDS_SHOWN) for name, s, _ in points if name == solver]
+        found = [q for name, _, q in points if name == solver]
+        marker = MARKERS[index % len(MARKERS)]
+        panel.plot(seconds, found, marker, color=f"C{index % 10}", markersize=9, label=solver)
+    panel.set_xscale("log")
+    panel.set_xlabel("seconds of the solver")
+    panel.set_ylabel(quality)
+    panel.grid(visible=True, which="both", alpha=0.25)
+    if points:
+        figure.legend(loc="outside right upper", fontsize=9)
     return figure
 
 

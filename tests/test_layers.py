@@ -29,6 +29,7 @@ LAYERS = (
         "fusion",
         "simulation",
         "evaluation",
+        "null_space",
     ),
     ("pipeline",),
     ("plot", "display", "training."),
@@ -42,13 +43,16 @@ LAYERS = (
         "doctor",
         "batch",
         "benchmark",
+        "benchmark_case",
+        "benchmark_robustness",
+        "benchmark_rows",
         "benchmark_networks",
         "benchmark_prior",
     ),
-    ("", "cli_output", "cli_plan", "cli_prior", "cli_bench", "cli"),
+    ("", "cli_output", "cli_plan", "cli_prior", "cli_bench_tables", "cli_bench", "cli"),
     ("__main__",),
 )
-COMMAND_LINE = {"cli", "cli_output", "cli_plan", "cli_prior", "cli_bench"}
+COMMAND_LINE = {"cli", "cli_output", "cli_plan", "cli_prior", "cli_bench_tables", "cli_bench"}
 # Packages that only some modules may import, even inside a function.
 OWNERS = {
     "nibabel": {"nifti", "display", "training.scans"},
@@ -68,7 +72,9 @@ QUICK_MODULES = (
     "cli_output",
     "cli_plan",
     "cli_prior",
+    "cli_bench_tables",
     "cli_bench",
+    "solver_options",
     "cli",
     "__main__",
 )

@@ -21,6 +21,7 @@ from inversesr.solvers.problem import Problem
 from inversesr.solvers.split_gibbs import split_gibbs
 from inversesr.solvers.surprise import keep_surprises
 from inversesr.solvers.task import Task
+from inversesr.solvers.tracing import show
 from inversesr.solvers.tv import tv
 from inversesr.solvers.warmstart import Effort, describe_slices, warmstart
 
@@ -142,4 +143,7 @@ def solve(task: Task, config: Config, progress: Progress) -> Solution:
     """
     # settings are checked even where the solver has none
     with_settings(SolverOptions(), config.settings)
-    return SOLVERS[config.solver](task, config, progress)
+    show(lambda: task.x0)
+    solution = SOLVERS[config.solver](task, config, progress)
+    show(lambda: solution.x)
+    return solution

@@ -17,6 +17,7 @@ from torch import Tensor
 from inversesr.operators.separable import SeparableOperator
 from inversesr.priors.counted import CountedPrior
 from inversesr.protocols import Operator
+from inversesr.solvers.tracing import show
 
 # A scan without noise still differs from any image by rounding and interpolation.
 SMALLEST_SIGMA = 1e-3
@@ -107,7 +108,9 @@ class Problem:
             gain: Factor of the prior's intensities; a bias field has the shape of the fine grid.
             offset: Added to them.
         """
-        return self.m * (gain * self.W(decoded) + offset) + (1.0 - self.m) * self.s
+        x = self.m * (gain * self.W(decoded) + offset) + (1.0 - self.m) * self.s
+        show(lambda: self.scale.from_unit(x))
+        return x
 
     def to_prior(
         self, x: Tensor, fallback: Tensor, gain: float | Tensor = 1.0, offset: float = 0.0
@@ -153,7 +156,9 @@ class Decoding:
         if self.reference is None:
             return self.problem.compose(decoded, gain, offset)
         change = gain * self.problem.W(decoded - self.reference)
-        return self.problem.start + self.problem.m * change
+        x = self.problem.start + self.problem.m * change
+        show(lambda: self.problem.scale.from_unit(x))
+        return x
 
 
 def make_decoding(problem: Problem, prior: CountedPrior, *, delta: bool) -> Decoding:

@@ -15,6 +15,7 @@ import torch
 
 from inversesr.operators.separable import SeparableOperator
 from inversesr.protocols import Solution
+from inversesr.solvers.tracing import show
 
 # Tuned on training brains only; see docs/decisions/002-tv.md.
 FIRST_ORDER_SHARE = 2.0
@@ -72,6 +73,7 @@ def tv(
         leading = 2.0 * updated - x
         changes.append(float((updated - x).square().mean().sqrt()) / scale)
         x = updated
+        show(updated.detach)
         progress(n_done, N_STEPS)
         if changes[-1] < TOLERANCE:
             return Solution(x, "converged", n_done, {"relative_change": changes})

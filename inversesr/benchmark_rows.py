@@ -1,0 +1,121 @@
+"""Rows of a comparison of solvers, the time that each needed to a given quality, and CSV files."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+# The published method: what the others are measured by.
+REFERENCE_SOLVER = "inversesr-dec"
+PASSES = ("encode", "decode", "denoise")
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one run gave; None stands for what is not known.
+
+    Attributes:
+        image: Name of the image.
+        solver: Name of the solver.
+        thickness_mm: Slice thickness.
+        gap_mm: Gap between slices.
+        profile: Slice profile.
+        noise_percent: Noise in percent of the brightest intensity.
+        n_voxels: Voxels of the result.
+        psnr_db: Against the truth, inside its foreground.
+        ssim: Likewise.
+        null_space_psnr_db: PSNR of the part of the error that no slice has measured.
+        before_lock_largest: Largest |A x - y| before the lock as a share of the scan's range.
+        before_lock_rms: Root mean square of A x - y before the lock, likewise.
+        after_lock_largest: Largest |A x - y| of the result, likewise.
+        after_lock_rms: Root mean square of A x - y of the result, likewise.
+        solver_seconds: Wall clock of the solver alone, loading of its prior included.
+        lock_seconds: Wall clock of the lock alone.
+        process_seconds: Wall clock of the whole process, start of Python and report included.
+        seconds_until: Wall clock of the solver until it had the quality of the reference.
+        encode: Passes through the encoder.
+        encode_backward: Backward passes through the encoder.
+        decode: Passes through the decoder.
+        decode_backward: Backward passes through the decoder.
+        denoise: Passes through the denoiser.
+        denoise_backward: Backward passes through the denoiser.
+        peak_gib: Peak resident memory of the process.
+        note: What the run warned of.
+        failure: Why there are no figures, in a sentence.
+        trace: (seconds, null-space PSNR in dB) of every image that the solver went through.
+    """
+
+    image: str
+    solver: str
+    thickness_mm: float | None = None
+    gap_mm: float | None = None
+    profile: str | None = None
+    noise_percent: float | None = None
+    n_voxels: int | None = None
+    psnr_db: float | None = None
+    ssim: float | None = None
+    null_space_psnr_db: float | None = None
+    before_lock_largest: float | None = None
+    before_lock_rms: float | None = None
+    after_lock_largest: float | None = None
+    after_lock_rms: float | None = None
+    solver_seconds: float | None = None
+    lock_seconds: float | None = None
+    process_seconds: float | None = None
+    seconds_until: float | None = None
+    encode: int | None = None
+    encode_backward: int | None = None
+    decode: int | None = None
+    decode_backward: int | None = None
+    denoise: int | None = None
+    denoise_backward: int | None = None
+    peak_gib: float | None = None
+    note: str = ""
+    failure: str = ""
+    trace: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def task(self) -> str:
+        """Image and degradation in words."""
+        if self.thickness_mm is None:
+            return self.image
+        noise = f", {self.noise_percent:g} % noise" if self.noise_percent else ""
+        return f"{self.image}, {self.thickness_mm:g}|{self.gap_mm:g} mm {self.profile}{noise}"
+
+
+def with_time_to_quality(rows: Sequence[Row]) -> list[Row]:
+    """Fill in when each solver first had the final null-space PSNR of the reference.
+
+    Tasks whose reference failed, and solvers that never get there, stay without a time.
+    """
+    wanted = {
+        row.task: row.null_space_psnr_db
+        for row in rows
+        if row.solver == REFERENCE_SOLVER and row.null_space_psnr_db is not None
+    }
+    return [
+        replace(row, seconds_until=_first_time(row, wanted[row.task]))
+        if row.task in wanted
+        else row
+        for row in rows
+    ]
+
+
+def _first_time(row: Row, wanted_db: float | None) -> float | None:
+    if wanted_db is None:
+        return None
+    times = [seconds for seconds, found_db in row.trace if found_db >= wanted_db]
+    return min(times, default=None)
+
+
+def write_csv(path: Path, rows: Sequence[Any]) -> None:
+    """Write rows, dataclasses of one kind; what has many values in itself is left out."""
+    if not rows:
+        return
+    names = [f.name for f in fields(rows[0]) if f.name != "trace"]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(names)
+        # csv writes None as nothing and floats with all their digits
+        writer.writerows([getattr(row, name) for name in names] for row in rows)

@@ -1,0 +1,135 @@
+"""What `inversesr bench` shows: a line on standard error for each run, tables at the end."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from inversesr.benchmark_networks import NetworkCost
+    from inversesr.benchmark_prior import Reconstruction
+    from inversesr.benchmark_robustness import Cell, Gain
+    from inversesr.benchmark_rows import Row
+
+# Figures that are cut off at the width of a pipe or a small window would be of no use.
+ENDLESS_WIDTH = 400
+COLUMNS = (
+    "solver", "PSNR", "SSIM", "null-space\nPSNR", "residual, largest\nbefore, after lock",
+    "residual, rms\nbefore, after lock", "solver\ns", "process\ns", "encoder\n+ backward",
+    "decoder\n+ backward", "denoiser\n+ backward", "peak\nGiB", "M voxels",
+)  # fmt: skip
+UNTIL = "s until\ninversesr-dec"
+
+
+def print_nothing(_row: object) -> None:
+    """Keep standard output for the one JSON object."""
+
+
+def tell_row(row: "Row") -> None:
+    """Say on standard error that a run has ended."""
+    ended = f"{_text(row.process_seconds, '.1f')} s" if not row.failure else row.failure
+    typer.echo(f"{row.task}: {row.solver}: {ended}", err=True)
+
+
+def tell_gain(row: "Gain") -> None:
+    """Say on standard error what one case of a sweep gave."""
+    ended = row.failure or f"{_text(row.gain_db, '+.2f')} dB in {_text(row.seconds, '.1f')} s"
+    task = f"{row.thickness_mm:g} mm {row.profile} {row.noise_percent:g} %"
+    typer.echo(f"{row.image}, {task}: {row.solver}: {ended}", err=True)
+
+
+def print_comparison(rows: "Sequence[Row]") -> None:
+    """Print a table for each task, and below it what went wrong."""
+    from rich.table import Table
+
+    console = _console()
+    has_times = any(row.trace for row in rows)
+    for task in dict.fromkeys(row.task for row in rows):
+        table = Table(title=task, title_justify="left")
+        for number, name in enumerate([*COLUMNS, UNTIL] if has_times else COLUMNS):
+            table.add_column(name, justify="left" if number == 0 else "right", no_wrap=True)
+        found = [row for row in rows if row.task == task]
+        for row in found:
+            until = [_text(row.seconds_until, ".2f")] if has_times else []
+            table.add_row(*_cells(row), *until)
+        console.print(table)
+        for row in found:
+            if row.failure or row.note:
+                kind = "failed" if row.failure else "note"
+                typer.echo(f"{row.solver} {kind}: {row.failure or row.note}")
+
+
+def print_gains(cells: "Sequence[Cell]") -> None:
+    """Print the mean and the worst gain of each cell of a sweep, and over all."""
+    from rich.table import Table
+
+    table = Table(title="gain over spline, PSNR in dB", title_justify="left")
+    names = ("solver", "slices, noise", "mean", "worst", "where", "least SSIM gain", "n", "failed")
+    for name in names:
+        is_word = name in ("solver", "slices, noise", "where")
+        table.add_column(name, justify="left" if is_word else "right", no_wrap=True)
+    for cell in cells:
+        table.add_row(
+            cell.solver,
+            cell.task,
+            _text(cell.mean_db, "+.2f"),
+            _text(cell.worst_db, "+.2f"),
+            cell.worst_case,
+            _text(cell.least_ssim_gain, "+.4f"),
+            str(cell.n_cases),
+            str(cell.n_failed),
+        )
+    _console().print(table)
+
+
+def print_cost(cost: "NetworkCost") -> None:
+    """Print what one network cost."""
+    if cost.seconds is None or cost.peak_gib is None:
+        found = cost.note
+    else:
+        found = f"{cost.seconds:7.1f} s  {cost.peak_gib:5.1f} GiB"
+    typer.echo(f"{cost.operation:22s} {cost.variant:6s} {cost.dtype:9s} {found}")
+
+
+def print_reconstruction(row: "Reconstruction") -> None:
+    """Print how well one image survived encoding and decoding."""
+    typer.echo(
+        f"{row.image:32s} PSNR {row.psnr_db:5.2f} dB  encode {row.encode_seconds:5.1f} s  "
+        f"decode {row.decode_seconds:5.1f} s  {row.n_voxels / 1e6:5.1f} M voxels"
+    )
+
+
+def _cells(row: "Row") -> tuple[str, ...]:
+    n_million = None if row.n_voxels is None else row.n_voxels / 1e6
+    return (
+        row.solver,
+        _text(row.psnr_db, ".2f"),
+        _text(row.ssim, ".4f"),
+        _text(row.null_space_psnr_db, ".2f"),
+        _pair(row.before_lock_largest, row.after_lock_largest, ".1e"),
+        _pair(row.before_lock_rms, row.after_lock_rms, ".1e"),
+        _text(row.solver_seconds, ".2f"),
+        _text(row.process_seconds, ".1f"),
+        _pair(row.encode, row.encode_backward, "d"),
+        _pair(row.decode, row.decode_backward, "d"),
+        _pair(row.denoise, row.denoise_backward, "d"),
+        _text(row.peak_gib, ".2f"),
+        _text(n_million, ".1f"),
+    )
+
+
+def _pair(first: float | None, second: float | None, form: str) -> str:
+    between = " + " if form == "d" else ", "
+    return "-" if first is None else _text(first, form) + between + _text(second, form)
+
+
+def _text(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
+
+def _console() -> "Console":
+    from rich.console import Console
+
+    return Console(highlight=False, width=ENDLESS_WIDTH)

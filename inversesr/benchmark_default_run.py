@@ -41,58 +41,58 @@ SHRINKING = 2
 
 
 @dataclass(frozen=True)
-class DefaultRun:
-    """What a run took.
+class Phase:
+    """One row: what a part of the run took.
 
     Attributes:
-        seconds: Wall-clock time by phase, in order, and the total; the mean image of a prior is
-            made once for all runs and not part of the total.
-        peak_gib: Largest resident memory of the process.
-        used_instead: Solver that was used since the prior was refused, or None.
-        stock_iteration_seconds: One iteration of the published method, decode and its gradient by
-            stock autograd in float32, scaled from a smaller grid; None where not measured.
+        phase: Name of the part, or "total".
+        seconds: Wall-clock time, or None when it was not run.
+        peak_gib: Largest resident memory of the process; with the total only.
+        note: What should be known of the row.
     """
 
-    seconds: dict[str, float]
-    peak_gib: float
-    used_instead: str | None
-    stock_iteration_seconds: float | None = None
+    phase: str
+    seconds: float | None
+    peak_gib: float | None = None
+    note: str = ""
 
 
 def measure_default_run(
-    card: Mapping[str, Any] | None = None,
-    settings: tuple[str, ...] = (),
-    *,
-    with_stock: bool = True,
-) -> DefaultRun:
+    card: Mapping[str, Any] | None = None, settings: tuple[str, ...] = ()
+) -> list[Phase]:
     """Run the demo's head, in slices of 5 mm, through a prior with random weights.
 
     Args:
         card: Content of a `prior.json`; None takes the UK Biobank brain LDM.
         settings: Options of the solver, as `--set` takes them.
-        with_stock: Whether an iteration of the published method is timed too.
+
+    Returns:
+        The phases of the run in order, its total, and one iteration of the published method.
 
     Raises:
         InputError: the extra `[demo]` is not installed.
     """
     content = dict(card or BRAIN_LDM)
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        found = pool.submit(_run, content, settings).result()
-    if not with_stock:
-        return found
-    return replace(found, stock_iteration_seconds=stock_iteration(content))
+        phases = pool.submit(_run, content, settings).result()
+    return [*phases, stock_iteration(content)]
 
 
-def stock_iteration(content: Mapping[str, Any]) -> float | None:
-    """Return the seconds of decode and gradient by stock autograd, scaled to the whole grid."""
+def stock_iteration(content: Mapping[str, Any]) -> Phase:
+    """Time one iteration of the published method: decode and gradient by stock autograd, float32.
+
+    On a smaller grid, scaled by voxels; what the loss adds is not counted.
+    """
     grid = dict(content["grid"])
     grid["shape"] = [n // SHRINKING for n in grid["shape"]]
-    small = {**content, "grid": grid}
-    (row,) = measure_networks(["decode with gradient"], ["stock"], small)
-    return None if row.seconds is None else row.seconds * SHRINKING**3
+    (row,) = measure_networks(["decode with gradient"], ["stock"], {**content, "grid": grid})
+    seconds = None if row.seconds is None else row.seconds * SHRINKING**3
+    size = " x ".join(str(n) for n in grid["shape"])
+    note = row.note or f"{SHRINKING**3} times that of {size} voxels"
+    return Phase("one iteration of inversesr-dec, stock", seconds, note=note)
 
 
-def _run(content: Mapping[str, Any], settings: tuple[str, ...]) -> DefaultRun:
+def _run(content: Mapping[str, Any], settings: tuple[str, ...]) -> list[Phase]:
     """Do everything in this process and a temporary folder."""
     with tempfile.TemporaryDirectory() as name, demo_head() as head:
         folder = Path(name)
@@ -101,15 +101,22 @@ def _run(content: Mapping[str, Any], settings: tuple[str, ...]) -> DefaultRun:
         truth = on_grid(read_scan(head).volume, grid_of(card))
         thick = simulate(truth, SimulateConfig(thickness_mm=THICKNESS_MM))
         write_volume(folder / "head.nii.gz", thick, Scan.made_here(thick))
-        seconds = {"mean image, once": _plant_mean(folder / "prior", truth)}
+        once = Phase(
+            "mean image",
+            _plant_mean(folder / "prior", truth),
+            note="once a prior, not in the total",
+        )
         clock = _Phases()
         config = Config(solver=SOLVER, prior=str(folder / "prior"), settings=settings)
         result, _ = run_job([folder / "head.nii.gz"], config, progress=clock)
-        return DefaultRun(
-            seconds | clock.ended(),
-            peak_memory_bytes() / GIB,
-            result.facts.get("used_instead"),
-        )
+        *phases, (total, seconds) = clock.ended().items()
+        instead = result.facts.get("used_instead")
+        note = f"the prior was refused, {instead} was used" if instead else ""
+        return [
+            once,
+            *(Phase(name, spent) for name, spent in phases),
+            Phase(total, seconds, peak_memory_bytes() / GIB, note),
+        ]
 
 
 def write_random_prior(folder: Path, card: PriorCard) -> PriorCard:

@@ -95,6 +95,13 @@ def bench(  # noqa: PLR0913 (one argument a flag)
         bool,
         typer.Option("--networks", help="Time the networks of the brain LDM, random weights."),
     ] = False,
+    default_run: Annotated[
+        bool,
+        typer.Option(
+            "--default-run",
+            help="Time a whole run with the brain LDM's architecture, random weights.",
+        ),
+    ] = False,
     reconstruction: Annotated[
         bool,
         typer.Option("--reconstruction", help="Encode and decode by the built-in prior instead."),
@@ -109,7 +116,7 @@ def bench(  # noqa: PLR0913 (one argument a flag)
     as_json: Json = False,
 ) -> None:
     """Compare solvers on degraded images: quality, time, passes and memory of each process."""
-    needs_images = not (networks or scaling)
+    needs_images = not (networks or scaling or default_run)
     with failing_in_one_sentence(), _given_or_demo_head(truths, needs_images) as images:
         _check_modes(
             {
@@ -117,12 +124,15 @@ def bench(  # noqa: PLR0913 (one argument a flag)
                 "--scaling": scaling,
                 "--networks": networks,
                 "--reconstruction": reconstruction,
+                "--default-run": default_run,
             },
             {"--plot": plot is not None, "--until": until},
         )
         _check_files([file for file in (csv, plot) if file is not None])
         if networks:
             rows = _networks(as_json=as_json)
+        elif default_run:
+            rows = _default_run(settings, as_json=as_json)
         elif reconstruction:
             rows = _reconstruction(images, as_json=as_json)
         else:
@@ -260,6 +270,16 @@ def _networks(*, as_json: bool) -> list[Any]:
     from inversesr.benchmark_networks import measure_networks
 
     return measure_networks(progress=tables.print_nothing if as_json else tables.print_cost)
+
+
+def _default_run(settings: list[str] | None, *, as_json: bool) -> list[Any]:
+    from inversesr.benchmark_default_run import measure_default_run
+
+    with_settings(SolverOptions(), settings or [])
+    rows = measure_default_run(settings=tuple(settings or ()))
+    if not as_json:
+        tables.print_phases(rows)
+    return rows
 
 
 def _reconstruction(images: Sequence[Path], *, as_json: bool) -> list[Any]:

@@ -8,6 +8,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from inversesr.benchmark_default_run import Phase
     from inversesr.benchmark_networks import NetworkCost
     from inversesr.benchmark_prior import Reconstruction
     from inversesr.benchmark_robustness import Cell, Gain
@@ -91,6 +92,14 @@ def print_cost(cost: "NetworkCost") -> None:
     else:
         found = f"{cost.seconds:7.1f} s  {cost.peak_gib:5.1f} GiB"
     typer.echo(f"{cost.operation:22s} {cost.variant:6s} {cost.dtype:9s} {found}")
+
+
+def print_phases(phases: "Sequence[Phase]") -> None:
+    """Print what each part of a run took."""
+    for phase in phases:
+        peak = f"  peak {phase.peak_gib:.1f} GiB" if phase.peak_gib is not None else ""
+        note = f"  ({phase.note})" if phase.note else ""
+        typer.echo(f"{phase.phase:40s} {_text(phase.seconds, '8.1f')} s{peak}{note}")
 
 
 def print_reconstruction(row: "Reconstruction") -> None:

@@ -46,6 +46,7 @@ LAYERS = (
         "benchmark_case",
         "benchmark_robustness",
         "benchmark_rows",
+        "benchmark_default_run",
         "benchmark_networks",
         "benchmark_prior",
     ),

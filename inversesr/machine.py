@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psutil
 
+PROCESS_STATUS = Path("/proc/self/status")
 CGROUP_LIMITS = (
     (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")),
     (
@@ -29,10 +30,9 @@ def available_memory_bytes() -> int:
 
 def peak_memory_bytes() -> int:
     """Largest resident memory of this process so far."""
-    status = Path("/proc/self/status")
-    if status.is_file():
+    if PROCESS_STATUS.is_file():
         # not getrusage: there the peak of the parent survives into a new process
-        lines = [v for v in status.read_text().splitlines() if v.startswith("VmHWM")]
+        lines = [v for v in PROCESS_STATUS.read_text().splitlines() if v.startswith("VmHWM")]
         if lines:
             return int(lines[0].split()[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -44,6 +44,7 @@ LAYERS = (
         "batch",
         "benchmark",
         "benchmark_case",
+        "benchmark_default_run",
         "benchmark_robustness",
         "benchmark_rows",
         "benchmark_default_run",

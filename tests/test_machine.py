@@ -50,7 +50,15 @@ def test_the_peak_is_in_bytes_and_never_falls():
     assert machine.peak_memory_bytes() >= before
 
 
-def test_the_peak_is_converted_to_bytes_on_every_system(monkeypatch):
+def test_the_peak_of_a_process_is_told_by_the_kernel_where_it_can(tmp_path, monkeypatch):
+    status = tmp_path / "status"
+    status.write_text("Name:\tpython\nVmPeak:\t  900 kB\nVmHWM:\t  300 kB\n")
+    monkeypatch.setattr(machine, "PROCESS_STATUS", status)
+    assert machine.peak_memory_bytes() == 300 * 1024
+
+
+def test_the_peak_is_converted_to_bytes_on_every_system(tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "PROCESS_STATUS", tmp_path / "missing")
     monkeypatch.setattr(sys, "platform", "linux")
     in_linux = machine.peak_memory_bytes()
     monkeypatch.setattr(sys, "platform", "darwin")

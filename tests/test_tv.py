@@ -136,7 +136,8 @@ def test_the_misfit_is_the_noise():
 def test_the_image_varies_less_than_the_feasible_start(sigma):
     A, y, x0 = scan_of(blocks(), sigma)
     start = A.nearest_within(x0, y, sigma * y.numel() ** 0.5)
-    assert variation(solve(A, y, x0, sigma).x) < 0.95 * variation(start)
+    # how much less: variation across edges is spared
+    assert variation(solve(A, y, x0, sigma).x) < 0.97 * variation(start)
 
 
 def test_more_steps_do_not_vary_more(monkeypatch):

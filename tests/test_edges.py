@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+import torch
+from laws import normal
+
+from inversesr.solvers import tv as module
+from inversesr.solvers.edges import edge_field
+
+REACH = (1.0, 1.0, 1.0)
+
+
+def plane(direction, shape=(20, 20, 20)):
+    """A soft edge across a direction through the middle."""
+    unit = np.array(direction) / np.linalg.norm(direction)
+    place = sum(u * (i - 9.5) for u, i in zip(unit, np.indices(shape), strict=True))
+    return torch.from_numpy(np.tanh(place)), unit
+
+
+@pytest.mark.parametrize("direction", [(1, 0, 0), (0, 0, 1), (1, 1, 0), (2, -1, 3)])
+def test_the_normal_of_a_plane_is_found(direction):
+    image, unit = plane(direction)
+    field = torch.stack(edge_field(image, REACH))[:, 10, 10, 10].numpy()
+    assert np.linalg.norm(field) > 0.9
+    assert abs(field @ unit) == pytest.approx(np.linalg.norm(field), rel=0.01)
+
+
+def test_certainty_is_below_one_and_low_in_noise():
+    noise = edge_field(normal((24, 24, 24), 0), REACH)
+    certainty = torch.stack(noise).square().sum(dim=0)
+    assert float(certainty.max()) < 1.0
+    image, _ = plane((1, 2, 3))
+    edge = torch.stack(edge_field(image, REACH)).square().sum(dim=0)[10, 10, 10]
+    assert float(certainty.mean()) < 0.5 * float(edge)
+
+
+def test_a_constant_image_has_no_edges():
+    assert all(float(m.abs().max()) == 0.0 for m in edge_field(torch.full((6, 6, 6), 7.0), REACH))
+
+
+def test_a_unit_of_intensity_is_only_a_unit():
+    image, _ = plane((1, 2, 3))
+    for one, thousand in zip(
+        edge_field(image, REACH), edge_field(1000.0 * image, REACH), strict=True
+    ):
+        torch.testing.assert_close(one, thousand)
+
+
+def test_what_runs_along_an_edge_is_kept_and_what_runs_across_is_spared():
+    m = [torch.full((1,), value) for value in (0.8, 0.0, 0.0)]
+    field = [torch.full((1,), value) for value in (1.0, 2.0, 3.0)]
+    found = torch.cat(module._along_edges(field, m))
+    torch.testing.assert_close(found, torch.tensor([1.0 - 0.64, 2.0, 3.0]))
+
+
+def test_sparing_edges_is_symmetric_and_never_lengthens():
+    image, _ = plane((1, 2, 3))
+    m = edge_field(image, REACH)
+    u, v = ([normal(image.shape, 3 * n + a) for a in range(3)] for n in (1, 2))
+    one = sum((a * b).sum() for a, b in zip(module._along_edges(u, m), v, strict=True))
+    other = sum((a * b).sum() for a, b in zip(u, module._along_edges(v, m), strict=True))
+    torch.testing.assert_close(one, other)
+    short = torch.stack(module._along_edges(u, m)).norm(dim=0)
+    assert bool((short <= torch.stack(u).norm(dim=0) + 1e-9).all())

@@ -19,7 +19,7 @@ from inversesr.errors import InputError
 from inversesr.metrics import foreground
 from inversesr.nifti import read_scan, stem
 from inversesr.noise import estimate_noise
-from inversesr.simulation import WORLD_AXES, simulate
+from inversesr.simulation import WORLD_AXES, simulate, slice_axis_towards
 from inversesr.solvers.by_name import solve
 from inversesr.solvers.task import Task
 from inversesr.volume import Volume
@@ -60,6 +60,7 @@ def measure_calibration(
     thicknesses: Sequence[float],
     config: Config,
     progress: Callable[[Coverage], None] = lambda _row: None,
+    crop: int = CROP_VOXELS,
 ) -> list[Coverage]:
     """Draw samples from degraded crops and count how often their intervals hold the truth.
 
@@ -68,6 +69,7 @@ def measure_calibration(
         thicknesses: Slice thicknesses in mm, each rounded to whole voxels.
         config: Prior, settings, seed and number of samples.
         progress: Called with each row as it is done.
+        crop: Voxels along each side of a crop at the most.
 
     Returns:
         One row an image and thickness, and their mean at the end.
@@ -85,7 +87,9 @@ def measure_calibration(
     for path in images:
         whole = read_scan(path).volume
         for wanted in thicknesses:
-            row, judged = _measure(stem(path), whole, wanted, config)
+            row, judged = _measure(
+                stem(path), crop_for_slices(whole, wanted, crop), wanted, config
+            )
             rows.append(row)
             cases.append(judged)
             progress(row)
@@ -94,15 +98,15 @@ def measure_calibration(
     return rows
 
 
-def crop_for_slices(whole: Volume, axis: int, group: int, n: int = CROP_VOXELS) -> Volume:
-    """Cut a box about the middle of the head whose side along an axis holds whole slices.
+def crop_for_slices(whole: Volume, wanted_mm: float, n: int = CROP_VOXELS) -> Volume:
+    """Cut a box about the middle of the head whose side across the slices holds whole ones.
 
     Args:
         whole: Image.
-        axis: Axis across the slices to be made.
-        group: Voxels in a slice.
+        wanted_mm: Slice thickness.
         n: Voxels along each side at the most; fewer where the image ends.
     """
+    axis, group = _slices(whole, wanted_mm)
     centre = np.argwhere(foreground(whole.data)).mean(axis=0)
     lengths = [min(n, size) for size in whole.grid.shape]
     lengths[axis] -= lengths[axis] % group
@@ -110,26 +114,22 @@ def crop_for_slices(whole: Volume, axis: int, group: int, n: int = CROP_VOXELS) 
         int(np.clip(c - length / 2, 0, size - length))
         for c, length, size in zip(centre, lengths, whole.grid.shape, strict=True)
     ]
-    box = tuple(slice(s, s + length) for s, length in zip(starts, lengths, strict=True))
-    affine = whole.grid.affine.copy()
-    affine[:3, 3] += affine[:3, :3] @ np.array(starts)
-    data = np.ascontiguousarray(whole.data[box])
-    return Volume(data, replace(whole.grid, shape=data.shape, affine=affine))
+    box = [slice(s, s + length) for s, length in zip(starts, lengths, strict=True)]
+    return whole.cropped((box[0], box[1], box[2]))
+
+
+def _slices(truth: Volume, wanted_mm: float) -> tuple[int, int]:
+    """Return the sharpest axis, and how many of its voxels make a slice."""
+    axis = int(np.argmin(truth.grid.spacing_mm))
+    return axis, max(2, round(wanted_mm / truth.grid.spacing_mm[axis]))
 
 
 def _measure(
-    name: str, whole: Volume, wanted_mm: float, config: Config
+    name: str, truth: Volume, wanted_mm: float, config: Config
 ) -> tuple[Coverage, Judged]:
-    axis = int(np.argmin(whole.grid.spacing_mm))
-    thin_mm = whole.grid.spacing_mm[axis]
-    group = max(2, round(wanted_mm / thin_mm))
-    truth = crop_for_slices(whole, axis, group)
-    thickness = group * thin_mm
-    direction = next(
-        letter
-        for letter, row in WORLD_AXES.items()
-        if int(np.argmax(np.abs(truth.grid.directions[row]))) == axis
-    )
+    axis, group = _slices(truth, wanted_mm)
+    thickness = group * truth.grid.spacing_mm[axis]
+    direction = next(d for d in WORLD_AXES if slice_axis_towards(truth.grid, d) == axis)
     thick = simulate(truth, SimulateConfig(thickness_mm=thickness, axis=direction))
     acquisition = Acquisition(axis, thickness, thickness, "rect", truth.grid.spacing_mm)
     y = torch.from_numpy(thick.data)

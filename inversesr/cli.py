@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from inversesr.job import Outputs
     from inversesr.pipeline import Result
 
+# Images beside the restored one; fields of `job.Outputs`.
+MAP_ROLES = ("sd", "low", "high", "prior_mask", "surprise", "unprotected")
+
 app = typer.Typer(
     help="Restore thin slices from thick-slice brain MRI. Research use only: not for diagnosis.",
     no_args_is_help=True,
@@ -217,6 +220,9 @@ def _describe(result: "Result", outputs: "Outputs") -> None:
     size = " x ".join(str(n) for n in grid.shape)
     spacing = " x ".join(f"{s:.3g}" for s in grid.spacing_mm)
     typer.echo(f"image:  {outputs.image}  ({size} voxels of {spacing} mm)")
+    for role, name in outputs.names.items():
+        if role in MAP_ROLES:
+            typer.echo(f"{role.replace('_', ' ')}: {outputs.image.with_name(name)}")
     typer.echo(f"record: {outputs.sidecar}")
     if outputs.report.exists():
         typer.echo(f"report: {outputs.report}")

@@ -11,7 +11,7 @@ import typer
 
 from inversesr import cli_bench_tables as tables
 from inversesr.cli_output import Json, failing_in_one_sentence, print_json
-from inversesr.config import AUTOMATIC, BUILTIN_PRIOR, SOLVER_CHOICES, SimulateConfig
+from inversesr.config import AUTOMATIC, BUILTIN_PRIOR, SOLVER_CHOICES, Config, SimulateConfig
 from inversesr.errors import InputError
 from inversesr.solver_options import SolverOptions, with_settings
 
@@ -106,6 +106,13 @@ def bench(  # noqa: PLR0913 (one argument a flag)
         bool,
         typer.Option("--reconstruction", help="Encode and decode by the built-in prior instead."),
     ] = False,
+    calibration: Annotated[
+        bool,
+        typer.Option(
+            "--calibration",
+            help="How often intervals of split-gibbs hold the truth instead, on crops.",
+        ),
+    ] = False,
     csv: Annotated[
         Path | None, typer.Option("--csv", metavar="FILE", help="Write the rows as CSV too.")
     ] = None,
@@ -125,6 +132,7 @@ def bench(  # noqa: PLR0913 (one argument a flag)
                 "--networks": networks,
                 "--reconstruction": reconstruction,
                 "--default-run": default_run,
+                "--calibration": calibration,
             },
             {"--plot": plot is not None, "--until": until},
         )
@@ -135,6 +143,9 @@ def bench(  # noqa: PLR0913 (one argument a flag)
             rows = _default_run(settings, as_json=as_json)
         elif reconstruction:
             rows = _reconstruction(images, as_json=as_json)
+        elif calibration:
+            config = Config(prior=prior, settings=tuple(settings or ()), seed=seed)
+            rows = _calibration((images, thickness or [4.0]), config, crop, as_json=as_json)
         else:
             wanted = _solvers(solver)
             setup = _setup(settings, prior, seed, crop, is_traced=until)
@@ -287,6 +298,26 @@ def _reconstruction(images: Sequence[Path], *, as_json: bool) -> list[Any]:
 
     show = tables.print_nothing if as_json else tables.print_reconstruction
     return measure_reconstruction(images, BUILTIN_PRIOR, show)
+
+
+def _calibration(
+    work: tuple[Sequence[Path], Sequence[float]],
+    config: Config,
+    crop: int | None,
+    *,
+    as_json: bool,
+) -> list[Any]:
+    from inversesr.benchmark_calibration import CROP_VOXELS, measure_calibration
+
+    rows = measure_calibration(
+        *work,
+        config,
+        tables.print_nothing if as_json else tables.tell_coverage,
+        crop or CROP_VOXELS,
+    )
+    if not as_json:
+        tables.print_coverage(rows)
+    return rows
 
 
 def _keeping(csv: Path | None, tell: Callable[[Any], None]) -> Callable[[Any], None]:

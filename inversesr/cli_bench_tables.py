@@ -8,6 +8,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from inversesr.benchmark_calibration import Coverage
     from inversesr.benchmark_default_run import Phase
     from inversesr.benchmark_networks import NetworkCost
     from inversesr.benchmark_prior import Reconstruction
@@ -39,6 +40,23 @@ def tell_gain(row: "Gain") -> None:
     ended = row.failure or f"{_text(row.gain_db, '+.2f')} dB in {_text(row.seconds, '.1f')} s"
     task = f"{row.thickness_mm:g} mm {row.profile} {row.noise_percent:g} %"
     typer.echo(f"{row.image}, {task}: {row.solver}: {ended}", err=True)
+
+
+def tell_coverage(row: "Coverage") -> None:
+    """Say on standard error what one crop gave."""
+    typer.echo(
+        f"{row.image}, {row.thickness_mm:.3g} mm: {row.covered['90%']:.1%} of 90%", err=True
+    )
+
+
+def print_coverage(rows: "Sequence[Coverage]") -> None:
+    """Print how often intervals held the truth."""
+    for row in rows:
+        shares = "  ".join(f"{level} {share:.1%}" for level, share in row.covered.items())
+        typer.echo(
+            f"{row.image:32s} {row.thickness_mm:4.2f} mm  {shares}  sd x {row.factor:.3g}, "
+            f"fitted x {row.needed_factor:.3g}  rms error {row.rms_error:.4g}, sd {row.rms_sd:.4g}"
+        )
 
 
 def print_comparison(rows: "Sequence[Row]") -> None:

@@ -62,7 +62,13 @@ class Config:
         None, "Mask on the scan's voxels of what no prior may change.", unit="FILE"
     )
     samples: int | None = option(
-        None, "Samples drawn by split-gibbs, whose deviation is written [default: 8]."
+        None,
+        "Samples drawn by split-gibbs, whose deviation and quantiles are written [default: 8].",
+    )
+    keep_unprotected: bool = option(
+        False,  # noqa: FBT003
+        "Also write the image as it was before surprising tissue, and that of --protect, was "
+        "kept from the prior.",
     )
     spacing_mm: float | None = option(
         None, "Distance between thin slices [default: 1 mm].", flag="--spacing", unit="MM"

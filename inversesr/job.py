@@ -26,7 +26,8 @@ from inversesr.nifti import Scan, read_mask, read_scan, stem, write_volume
 from inversesr.pipeline import Result, Source, restore
 from inversesr.protocols import Progress
 from inversesr.report import has_report_packages, write_report
-from inversesr.volume import Image
+from inversesr.solvers.posterior import QUANTILES
+from inversesr.volume import Image, Volume
 
 NOT_FOR_DIAGNOSIS = "Research use only: not for diagnosis."
 PARTIAL_PREFIX = ".inversesr-partial-"
@@ -44,6 +45,10 @@ class Outputs:
         report: The same for people.
         sd: Standard deviation of posterior samples, where some were drawn.
         prior_mask: Where a prior spoke, for solvers that have one.
+        low: 5 % quantile of the samples.
+        high: 95 % quantile of the samples.
+        surprise: How far the prior's best fit missed the scan.
+        unprotected: The image before anything was protected from the prior, if asked for.
     """
 
     image: Path
@@ -51,6 +56,19 @@ class Outputs:
     report: Path
     sd: Path | None = None
     prior_mask: Path | None = None
+    low: Path | None = None
+    high: Path | None = None
+    surprise: Path | None = None
+    unprotected: Path | None = None
+
+    def without(self, names: Sequence[str]) -> "Outputs":
+        """Return the outputs without some that are not always there."""
+        return replace(self, **dict.fromkeys(names))
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What there is -> name of its file."""
+        return {role: path.name for role, path in vars(self).items() if path is not None}
 
 
 def output_names(scan: Path, folder: Path | None) -> Outputs:
@@ -62,15 +80,21 @@ def output_names(scan: Path, folder: Path | None) -> Outputs:
     name = stem(scan)
     entities, _, suffix = name.rpartition("_")
     is_bids = name.startswith("sub-") and "-" not in suffix and bool(entities)
-    base = f"{entities}_desc-sr_{suffix}" if is_bids else f"{name}_desc-sr"
-    sd = f"{entities}_desc-srsd_{suffix}" if is_bids else f"{name}_desc-srsd"
-    prior = f"{entities}_desc-srprior" if is_bids else f"{name}_desc-srprior"
+    start, end = (f"{entities}_", f"_{suffix}") if is_bids else (f"{name}_", "")
+
+    def file(description: str, ending: str = end) -> Path:
+        return folder / f"{start}desc-{description}{ending}.nii.gz"
+
     return Outputs(
-        folder / f"{base}.nii.gz",
-        folder / f"{base}.json",
+        file("sr"),
+        folder / f"{start}desc-sr{end}.json",
         folder / f"{name}_report.html",
-        folder / f"{sd}.nii.gz",
-        folder / f"{prior}_mask.nii.gz",
+        file("srsd"),
+        file("srprior", "_mask"),
+        file("srq05"),
+        file("srq95"),
+        file("sr", "_surprise"),
+        file("srunprotected"),
     )
 
 
@@ -109,16 +133,16 @@ def run_job(
     result = restore(read, config, regions[0], progress, regions[1])
     record = provenance(result, [file_facts(path) for path in scans])
     record["seconds"] = {"read": reading, **record["seconds"]}
+    written = outputs_of(outputs, result)
+    record["files"] = written.names
     with atomic_folder(outputs.image.parent, outputs.image.name) as partial:
-        written = _write_volumes(partial, outputs, result)
+        _write_volumes(partial, written, result)
         record["seconds"]["total"] = perf_counter() - start
         (partial / outputs.sidecar.name).write_text(json.dumps(record, indent=2) + "\n")
         if has_report_packages():
             write_report(partial / outputs.report.name, result, record)
-    for name in ("sd", "prior_mask"):
-        stale = getattr(outputs, name)
-        if stale is not None and getattr(written, name) is None:
-            stale.unlink(missing_ok=True)  # of an earlier run by another solver
+    for stale in set(vars(outputs).values()) - set(vars(written).values()) - {outputs.report}:
+        stale.unlink(missing_ok=True)  # of an earlier run by another solver
     return result, written
 
 
@@ -127,18 +151,32 @@ def _read_region(file: Path | None, scan: Scan) -> Image | None:
     return None if file is None else read_mask(file, scan.volume.grid).astype("float32")
 
 
-def _write_volumes(partial: Path, outputs: Outputs, result: Result) -> Outputs:
-    """Write the image and what came with it; return the names of what there is."""
+def maps_of(result: Result) -> dict[str, Volume | None]:
+    """Return the images beside the restored one by their field in `Outputs`."""
+    low, high = (result.quantiles.get(q) for q in QUANTILES)
+    return {
+        "sd": result.sd,
+        "prior_mask": result.prior_mask,
+        "low": low,
+        "high": high,
+        "surprise": result.surprise,
+        "unprotected": result.unprotected,
+    }
+
+
+def outputs_of(outputs: Outputs, result: Result) -> Outputs:
+    """Return the names of what a result holds."""
+    missing = [name for name, volume in maps_of(result).items() if volume is None]
+    return outputs.without(missing)
+
+
+def _write_volumes(partial: Path, outputs: Outputs, result: Result) -> None:
+    """Write the image and what came with it."""
     scan = result.sources[0].scan
     write_volume(partial / outputs.image.name, result.volume, scan, result.config.output_type)
-    for path, volume in ((outputs.sd, result.sd), (outputs.prior_mask, result.prior_mask)):
-        if path is not None and volume is not None:
-            write_volume(partial / path.name, volume, scan, "float32")
-    return replace(
-        outputs,
-        sd=None if result.sd is None else outputs.sd,
-        prior_mask=None if result.prior_mask is None else outputs.prior_mask,
-    )
+    for name, volume in maps_of(result).items():
+        if volume is not None:
+            write_volume(partial / outputs.names[name], volume, scan, "float32")
 
 
 def _check_inputs(scans: Sequence[Path], masks: Sequence[Path], outputs: Outputs) -> None:

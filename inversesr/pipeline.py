@@ -16,7 +16,7 @@ from inversesr.fusion import Fusion, fuse
 from inversesr.nifti import Scan, to_image
 from inversesr.noise import estimate_noise
 from inversesr.plausibility import doubts
-from inversesr.protocols import Progress
+from inversesr.protocols import Progress, Solution
 from inversesr.solvers.by_name import choose_solver, solve
 from inversesr.solvers.posterior import summarise
 from inversesr.solvers.task import Task
@@ -60,6 +60,9 @@ class Result:
         facts: What else the solver found.
         sd: Standard deviation of the samples drawn, or None.
         prior_mask: Where a prior spoke, 0 to 1, or None.
+        quantiles: Quantile in (0, 1) -> image, where samples were drawn.
+        surprise: How far the prior's best fit misses the scan, in standard deviations, or None.
+        unprotected: The image before anything was protected from the prior, if asked for.
     """
 
     volume: Volume
@@ -73,6 +76,9 @@ class Result:
     facts: dict[str, Any] = field(default_factory=dict)
     sd: Volume | None = None
     prior_mask: Volume | None = None
+    quantiles: dict[float, Volume] = field(default_factory=dict)
+    surprise: Volume | None = None
+    unprotected: Volume | None = None
 
     @property
     def image(self) -> Any:  # noqa: ANN401 (nibabel has no types)
@@ -163,28 +169,29 @@ def _restore_one(
     y = torch.from_numpy(scan.volume.data).to(device)
     protect, brain = (None if r is None else torch.from_numpy(r > 0).to(y) for r in regions)
     task = Task(y, scan.volume.grid, acquisition, sigma, protect, brain)
-    A = task.A
     solver, notes = choose_solver(task, config.solver)
     config = replace(config, solver=solver)
     prepared = perf_counter()
     solution = solve(task, config, progress)
     solved = perf_counter()
+    task = task.with_thickness(solution.thickness_factor)
     # plain interpolation is the baseline: what people get today, without the lock
     locking = "off" if config.solver == "spline" else config.lock
-    x = solution.x
-    if locking != "off":
-        x = lock(A, x, y, sigma if locking == "noise" else 0.0)
-    before = agreement(A(solution.x), y, acquisition.slice_axis)
-    after = agreement(A(x), y, acquisition.slice_axis)
+    x = _locked(task, solution.x, locking)
+    source = Source(
+        scan,
+        task.acquisition,
+        sigma,
+        agreement(task.A(solution.x), y, acquisition.slice_axis),
+        agreement(task.A(x), y, acquisition.slice_axis),
+    )
     seconds = {
         "prepare": prepared - start,
         "solve": solved - prepared,
         "lock": perf_counter() - solved,
     }
-    source = Source(scan, acquisition, sigma, before, after)
-    samples, mask = solution.samples, solution.prior_mask
-    return Result(
-        Volume(x.cpu().numpy(), task.fine),
+    result = Result(
+        _on_grid(x, task),
         (source,),
         config,
         solution.status,
@@ -193,8 +200,51 @@ def _restore_one(
         seconds,
         (*notes, *solution.notes),
         solution.facts,
-        None if samples is None else Volume(summarise(samples).sd.cpu().numpy(), task.fine),
-        None if mask is None else Volume(mask.float().cpu().numpy(), task.fine),
+    )
+    return _with_maps(result, task, solution, x)
+
+
+def _locked(task: Task, x: torch.Tensor, locking: str) -> torch.Tensor:
+    """Return the image that agrees with the scan as was asked for."""
+    if locking == "off":
+        return x
+    return lock(task.A, x, task.y, task.sigma if locking == "noise" else 0.0)
+
+
+def _on_grid(image: torch.Tensor, task: Task) -> Volume:
+    return Volume(image.float().cpu().numpy(), task.fine)
+
+
+def _with_maps(result: Result, task: Task, solution: Solution, x: torch.Tensor) -> Result:
+    """Return a result with the images that say how far it can be trusted.
+
+    Args:
+        result: The result.
+        task: The scan.
+        solution: What the solver found.
+        x: The image, locked as was asked for: quantiles lie about it.
+    """
+    notes, sd = result.notes, None
+    quantiles: dict[float, Volume] = {}
+    if solution.samples is not None:
+        found = summarise(x, solution.samples)
+        if found is None:
+            notes = (*notes, "one sample says nothing of its spread: give --samples 2 or more")
+        else:
+            sd = _on_grid(found.sd, task)
+            quantiles = {q: _on_grid(image, task) for q, image in found.quantiles.items()}
+    unprotected = solution.unprotected if result.config.keep_unprotected else None
+    if unprotected is not None:
+        unprotected = _locked(task, unprotected, result.lock)
+    mask, surprise = solution.prior_mask, solution.surprise
+    return replace(
+        result,
+        notes=notes,
+        sd=sd,
+        quantiles=quantiles,
+        prior_mask=None if mask is None else _on_grid(mask, task),
+        surprise=None if surprise is None else _on_grid(surprise, task),
+        unprotected=None if unprotected is None else _on_grid(unprotected, task),
     )
 
 

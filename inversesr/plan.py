@@ -143,20 +143,31 @@ def plan_run(paths: Sequence[Path], config: Config, folder: Path | None = None) 
         acquisitions,
         fine,
         config,
-        files_of(output_names(paths[0], folder), config.solver),
+        files_of(output_names(paths[0], folder), config),
         seconds,
         memory,
         available_memory_bytes(),
     )
 
 
-def files_of(outputs: Outputs, solver: str) -> tuple[Path, ...]:
-    """Return the files that a run with a solver would write."""
-    found = [outputs.image, outputs.sidecar, outputs.report]
-    found += [outputs.sd] if outputs.sd and solver == "split-gibbs" else []
-    has_mask = solver not in ("spline", "tv", "warmstart")
-    found += [outputs.prior_mask] if outputs.prior_mask and has_mask else []
-    return tuple(found)
+def files_of(outputs: Outputs, config: Config) -> tuple[Path, ...]:
+    """Return the files that a run would write."""
+    solver, has_mask = config.solver, config.protect is not None
+    has_prior = solver not in ("spline", "tv", "warmstart")
+    is_protected = has_prior or (has_mask and solver == "warmstart")
+    is_watchful = with_settings(SolverOptions(), config.settings).surprise
+    is_published = solver in ("inversesr-dec", "inversesr-ldm")
+    has_samples = solver == "split-gibbs" and config.samples != 1
+    present = {
+        "sd": has_samples,
+        "low": has_samples,
+        "high": has_samples,
+        "prior_mask": is_protected,
+        "surprise": has_prior and is_watchful and not is_published,
+        "unprotected": is_protected and config.keep_unprotected,
+    }
+    found = outputs.without([name for name, is_there in present.items() if not is_there])
+    return tuple(path for path in vars(found).values() if path is not None)
 
 
 def solver_for(scans: Sequence[Scan], config: Config) -> str:

@@ -78,6 +78,9 @@ class Solution:
         facts: What else was found, such as conditioning variables in their natural units.
         prior_mask: Where a prior spoke, 0 to 1, shape A.in_shape; None without a prior.
         notes: What a reader should know before trusting the image, in sentences.
+        surprise: How far the prior's best fit misses the scan, in standard deviations, likewise.
+        unprotected: The image before anything in it was protected from the prior, or None.
+        thickness_factor: Factor of the slice thickness that was found to explain the scan best.
     """
 
     x: torch.Tensor
@@ -89,3 +92,6 @@ class Solution:
     facts: dict[str, Any] = field(default_factory=dict)
     prior_mask: torch.Tensor | None = None
     notes: tuple[str, ...] = ()
+    surprise: torch.Tensor | None = None
+    unprotected: torch.Tensor | None = None
+    thickness_factor: float = 1.0

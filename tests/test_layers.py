@@ -16,7 +16,7 @@ LAYERS = (
     ("errors", "config", "solver_options"),
     ("machine", "volume"),
     ("protocols", "nifti", "weights"),
-    ("operators.", "metrics"),
+    ("operators.", "metrics", "calibration"),
     (
         "acquisition",
         "alignment",
@@ -48,6 +48,7 @@ LAYERS = (
         "benchmark_robustness",
         "benchmark_rows",
         "benchmark_default_run",
+        "benchmark_calibration",
         "benchmark_networks",
         "benchmark_prior",
     ),

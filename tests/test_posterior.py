@@ -1,29 +1,46 @@
 import pytest
 import torch
 
-from inversesr.solvers import posterior
-from inversesr.solvers.posterior import summarise
+from inversesr.protocols import Solution
+from inversesr.solvers.posterior import scale_spread, summarise
 
 
-def samples(n):
-    return torch.randn(n, 3, 4, 5, generator=torch.Generator().manual_seed(0)).double()
+def samples(n, size=1):
+    return torch.randn(n, size, 4, 5, generator=torch.Generator().manual_seed(0)).double()
 
 
-def test_mean_deviation_and_quantiles_are_those_of_the_samples():
+def test_the_deviation_is_that_of_the_samples_and_quantiles_are_ordered_about_the_image():
     drawn = samples(9)
-    found = summarise(drawn)
-    assert torch.allclose(found.mean, drawn.mean(0))
+    x = drawn.mean(0) + 3.0
+    found = summarise(x, drawn, (0.05, 0.25, 0.5, 0.95))
     assert torch.allclose(found.sd, drawn.std(0))
-    assert torch.equal(found.quantiles[0.5], drawn.median(0).values)
-    assert bool((found.quantiles[0.05] <= found.quantiles[0.95]).all())
+    assert torch.allclose(found.quantiles[0.5], x)
+    ordered = torch.stack(list(found.quantiles.values()))
+    assert bool((ordered.diff(dim=0) > 0.0).all())
+    assert torch.allclose(found.quantiles[0.05] + found.quantiles[0.95], 2.0 * x)
 
 
-def test_slabs_do_not_change_the_quantiles(monkeypatch):
-    whole = summarise(samples(5)).quantiles
-    monkeypatch.setattr(posterior, "SLAB_VOXELS", 7)
-    for q, image in summarise(samples(5)).quantiles.items():
-        assert torch.equal(image, whole[q])
+@pytest.mark.parametrize("n", [2, 8])
+def test_nine_tenths_of_further_samples_lie_between_the_quantiles_however_few_there_are(n):
+    drawn = samples(n + 1, 2000)
+    found = summarise(drawn[1:].mean(0), drawn[1:])
+    inside = (drawn[0] > found.quantiles[0.05]) & (drawn[0] < found.quantiles[0.95])
+    assert float(inside.double().mean()) == pytest.approx(0.9, abs=0.01)
 
 
-def test_a_single_sample_has_no_spread():
-    assert float(summarise(samples(1)).sd.abs().max()) == pytest.approx(0.0)
+def test_a_single_sample_says_nothing_of_its_spread():
+    assert summarise(samples(1)[0], samples(1)) is None
+
+
+def test_a_factor_moves_samples_from_their_mean_and_is_recorded():
+    drawn = samples(5)
+    solution = Solution(drawn.mean(0), "5 samples", 1, samples=drawn, facts={"passes": 3})
+    found = scale_spread(solution, 1.5)
+    assert torch.allclose(found.samples.mean(0), drawn.mean(0))
+    assert torch.allclose(found.samples.std(0), 1.5 * drawn.std(0))
+    assert found.facts == {"passes": 3, "sd_factor": 1.5}
+
+
+def test_a_solution_without_samples_has_no_spread_to_scale():
+    solution = Solution(samples(1)[0], "one pass", 1)
+    assert scale_spread(solution, 2.0) is solution

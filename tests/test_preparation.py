@@ -22,7 +22,6 @@ from inversesr.solver_options import SolverOptions
 from inversesr.solvers import fixed_prior
 from inversesr.solvers.pose import PriorRefused
 from inversesr.solvers.preparation import (
-    blurred_operator,
     known_mean,
     load_for_task,
     mean_image,
@@ -69,7 +68,7 @@ def test_scan_and_noise_are_in_the_intensities_of_the_prior(task, free):
 
 
 def test_thicker_slices_average_over_more(task):
-    same, thick = blurred_operator(task, 1.0), blurred_operator(task, 1.5)
+    same, thick = task.with_thickness(1.0).A, task.with_thickness(1.5).A
     x = task.x0
     assert torch.allclose(same(x), task.A(x))
     reached = [(operator.matrices[1] > 0).sum(axis=1).mean() for operator in (same, thick)]

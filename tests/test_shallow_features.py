@@ -1,5 +1,9 @@
 import torch
 from problems import generator, one_thread, tiny_prior  # noqa: F401  (a fixture)
+from torch import nn
+
+from inversesr.priors.local_autoencoder import LocalAutoencoder
+from inversesr.priors.shallow_features import features_of
 
 
 def image(prior):
@@ -24,3 +28,38 @@ def test_lean_and_stock_features_have_the_same_gradient():
         (slope,) = torch.autograd.grad(sum(f.square().sum() for f in prior.features(x)), x)
         gradients.append(slope)
     assert torch.allclose(gradients[0], gradients[1], rtol=1e-3, atol=1e-4)
+
+
+def local():
+    torch.manual_seed(0)  # noqa: TID251  (only the start of the weights)
+    return LocalAutoencoder(8, (6, 10), (1, 1), (1, 1))
+
+
+def test_the_free_prior_gives_features_at_a_half_and_a_quarter():
+    x = torch.rand((1, 1, 16, 24, 8), generator=generator())
+    found = features_of(local())(x)
+    assert [tuple(f.shape) for f in found] == [(6, 8, 12, 4), (10, 4, 6, 2)]
+
+
+def test_features_of_the_free_prior_lead_to_its_latent():
+    network = local()
+    nn.init.normal_(network.encoder.head.weight, std=0.1)
+    x = torch.rand((1, 1, 16, 24, 8), generator=generator())
+    coarse = features_of(network)(x)[1][None]
+    change = network.encoder.head(nn.functional.silu(coarse))[:, :8]
+    untrained = local()
+    untrained.load_state_dict(network.state_dict())
+    nn.init.zeros_(untrained.encoder.head.weight)
+    expected = network.encode(x)[0] - untrained.encode(x)[0]
+    bias = network.encoder.head.bias[:8, None, None, None]
+    assert torch.allclose(change - bias, expected, atol=1e-4)
+
+
+def test_features_of_the_free_prior_can_be_differentiated():
+    x = torch.rand((1, 1, 8, 8, 8), generator=generator()).requires_grad_()
+    (slope,) = torch.autograd.grad(sum(f.square().sum() for f in features_of(local())(x)), x)
+    assert float(slope.abs().min()) > 0.0
+
+
+def test_an_unknown_network_has_no_features():
+    assert features_of(nn.Identity()) is None

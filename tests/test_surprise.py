@@ -6,9 +6,10 @@ import torch
 from problems import generator, problem_of, quiet, tiny_case
 
 from inversesr.operators.separable import SeparableOperator
+from inversesr.protocols import Solution
 from inversesr.solver_options import SolverOptions
 from inversesr.solvers.latent_pnp import latent_pnp
-from inversesr.solvers.surprise import protect, surprise_map
+from inversesr.solvers.surprise import keep_surprises, protect, surprise_map
 
 SHAPE, SPACING = (30, 30, 32), (1.0, 1.0, 1.0)
 SIGMA, RMSE = 0.03, 0.02
@@ -77,3 +78,18 @@ def test_gaps_between_slices_borrow_the_surprise_of_their_neighbours():
     found = surprise_map(problem, x, RMSE, SPACING)
     assert bool(torch.isfinite(found).all())
     assert float(found[12, 12, 13:19].min()) > 5.0
+
+
+def test_what_is_kept_from_the_prior_is_given_along_and_is_no_surer_than_before():
+    x, hurt = head()
+    problem = problem_of(hurt, SIGMA, factor=4)
+    samples = torch.stack([x - 0.1, x + 0.1])
+    found = keep_surprises(
+        problem, Solution(x, "2 samples", 1, samples=samples), RMSE, None, SPACING
+    )
+    lesion = (slice(10, 14), slice(10, 14), slice(14, 18))
+    assert torch.equal(found.unprotected, x)
+    assert float(found.surprise[lesion].min()) > 6.0
+    torch.testing.assert_close(found.x[lesion], problem.start[lesion])
+    torch.testing.assert_close(found.samples.mean(0), found.x)
+    torch.testing.assert_close(found.samples.std(0), samples.std(0))

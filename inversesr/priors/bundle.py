@@ -157,6 +157,7 @@ class PriorCard:
     intensity: IntensityCard = IntensityCard()
     conditioning: ConditioningCard = ConditioningCard()
     reconstruction_rmse: float | None = None
+    sd_factor: float = 1.0
     files: dict[str, FileCard] = field(default_factory=dict)
     format: int = FORMAT
 
@@ -183,6 +184,7 @@ def parse_card(data: object) -> PriorCard:
         _latent_problem,
         _denoiser_problem,
         _conditioning_problem,
+        _sd_problem,
         _file_problem,
     )
     for problem in (check(card) for check in checks):
@@ -287,6 +289,13 @@ def _conditioning_problem(card: PriorCard) -> str:
     null = card.conditioning.null
     if null is not None and len(null) != len(card.conditioning.variables):
         return "conditioning.null needs one value a variable"
+    return ""
+
+
+def _sd_problem(card: PriorCard) -> str:
+    """Return what is wrong with the factor of the deviations, or an empty text."""
+    if not 0.0 < card.sd_factor < np.inf:
+        return f"sd_factor is {card.sd_factor:g}; it must be finite and above 0"
     return ""
 
 

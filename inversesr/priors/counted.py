@@ -11,8 +11,9 @@ from inversesr.errors import InputError
 from inversesr.priors.bundle import VariableCard
 from inversesr.priors.latent_diffusion import LatentDiffusionPrior
 from inversesr.priors.lean_autograd import lean_copy
+from inversesr.priors.local_autoencoder import LocalAutoencoder
 from inversesr.priors.schedule import Schedule
-from inversesr.priors.shallow_features import shallow_features
+from inversesr.priors.shallow_features import features_of
 from inversesr.protocols import Prior, Shape
 from inversesr.volume import Grid
 
@@ -121,16 +122,18 @@ def count_passes(prior: LatentDiffusionPrior, context: Tensor | None = None) -> 
 
 def _encoder_features(prior: LatentDiffusionPrior) -> Extractor | None:
     """Return what gives the features of a prior's encoder, by its kind of gradients."""
-    if not hasattr(getattr(prior.autoencoder, "encoder", None), "blocks"):
-        return None
     is_lean, intensity = prior.gradients == "lean", prior.card.intensity
-    network = lean_copy(prior.autoencoder) if is_lean else prior.autoencoder
+    is_local = isinstance(prior.autoencoder, LocalAutoencoder)
+    network = lean_copy(prior.autoencoder) if is_lean and not is_local else prior.autoencoder
+    features = features_of(network)
+    if features is None:
+        return None
     width = intensity.network_high - intensity.network_low
     mixed = prior.dtype != torch.float32 and not is_lean
 
     def extract(x: Tensor) -> tuple[Tensor, ...]:
         seen = (intensity.network_low + width * x.float())[None, None]
         with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=mixed):
-            return shallow_features(network, seen)
+            return features(seen)
 
     return extract

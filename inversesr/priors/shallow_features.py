@@ -1,11 +1,33 @@
 """What an encoder sees of an image at its finest levels: perceptual features within the domain."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from inversesr.priors import haar
+from inversesr.priors.blocks import as_weights_of, scale_bands
+from inversesr.priors.local_autoencoder import LocalAutoencoder
+
 N_LEVELS = 2
+Extract = Callable[[Tensor], tuple[Tensor, ...]]
+
+
+def features_of(autoencoder: Any) -> Extract | None:  # noqa: ANN401  (a network of either kind)
+    """Return what gives the features of an autoencoder's encoder; None for an unknown network.
+
+    The result takes an image as the network wants it, shape (1, 1, X, Y, Z), and returns features
+    of shape (channels, X', Y', Z'), float32, at the two finest levels.
+
+    Args:
+        autoencoder: MONAI's AutoencoderKL, a lean copy of it, or a LocalAutoencoder.
+    """
+    if isinstance(autoencoder, LocalAutoencoder):
+        return lambda x: local_features(autoencoder, x)
+    if hasattr(getattr(autoencoder, "encoder", None), "blocks"):
+        return lambda x: shallow_features(autoencoder, x)
+    return None
 
 
 def shallow_features(autoencoder: Any, x: Tensor) -> tuple[Tensor, ...]:  # noqa: ANN401  (MONAI's AutoencoderKL)
@@ -28,3 +50,22 @@ def shallow_features(autoencoder: Any, x: Tensor) -> tuple[Tensor, ...]:  # noqa
                 break
         x = block(x)
     return tuple(found)
+
+
+def local_features(autoencoder: LocalAutoencoder, x: Tensor) -> tuple[Tensor, ...]:
+    """Run the encoder of the free prior and keep what leaves its two levels.
+
+    Args:
+        autoencoder: The network.
+        x: Image as the network wants it, shape (1, 1, X, Y, Z), every length a multiple of 4.
+
+    Returns:
+        Features at a half and a quarter of the resolution, shape (channels, X', Y', Z'), float32.
+    """
+    encoder = autoencoder.encoder
+    bands = scale_bands(haar.analyse(x.float()))
+    fine = encoder.fine(
+        as_weights_of(encoder.stem, encoder.stem(as_weights_of(encoder.stem, bands)))
+    )
+    coarse = encoder.coarse(encoder.down(as_weights_of(encoder.down, fine)))
+    return fine[0].to(torch.float32), coarse[0].to(torch.float32)

@@ -16,10 +16,11 @@ from inversesr.solvers.inversesr_ldm import inversesr_ldm
 from inversesr.solvers.latent_map import latent_map
 from inversesr.solvers.latent_pnp import latent_pnp
 from inversesr.solvers.pose import PriorRefused
+from inversesr.solvers.posterior import scale_spread
 from inversesr.solvers.preparation import load_for_task, prepare
 from inversesr.solvers.problem import Problem
 from inversesr.solvers.split_gibbs import split_gibbs
-from inversesr.solvers.surprise import keep_surprises
+from inversesr.solvers.surprise import keep_interpolation, keep_surprises
 from inversesr.solvers.task import Task
 from inversesr.solvers.tracing import show
 from inversesr.solvers.tv import tv
@@ -46,6 +47,7 @@ def _warmstart(task: Task, config: Config, progress: Progress) -> Solution:
     effort = Effort(options.adapt_steps, options.n_mirrors, config.seed)
     progress("warmstart", 0, options.adapt_steps + 1)
     solution = warmstart(task, net, effort, lambda n, of: progress("warmstart", n, of + 1))
+    solution = keep_interpolation(task, solution)
     progress("warmstart", options.adapt_steps + 1, options.adapt_steps + 1)
     return solution
 
@@ -67,7 +69,9 @@ def _with_prior(name: str, method: Method, *, is_published: bool = False) -> Sol
         has_warm = not is_published and ROLE in prior.card.networks and is_known_thickness(task)
         warm = None
         if has_warm:
-            warm = task.A.project(_warmstart(task, config, progress).x, task.y)
+            # protection comes at the end, and once
+            warm = _warmstart(replace(task, protect=None), config, progress).x
+            warm = task.A.project(warm, task.y)
         prepared = prepare(task, prior, warm, config.seed)
         if isinstance(prepared, PriorRefused):
             instead = _tv(task, config, progress)
@@ -82,6 +86,8 @@ def _with_prior(name: str, method: Method, *, is_published: bool = False) -> Sol
             facts={**problem.facts, **solution.facts},
             notes=(*problem.notes, *solution.notes),
         )
+        problem = _as_measured(problem, solution)
+        solution = scale_spread(solution, prior.card.sd_factor)
         rmse, spacing = counted.reconstruction_rmse, task.fine.spacing_mm
         is_watchful = options.surprise and not is_published
         return keep_surprises(
@@ -89,6 +95,13 @@ def _with_prior(name: str, method: Method, *, is_published: bool = False) -> Sol
         )
 
     return run
+
+
+def _as_measured(problem: Problem, solution: Solution) -> Problem:
+    """Return the problem with the slice thickness that a solver found."""
+    if problem.blurred is None or solution.thickness_factor == 1.0:
+        return problem
+    return replace(problem, A=problem.blurred(solution.thickness_factor))
 
 
 # name, as in config.SOLVER_NAMES -> solver

@@ -98,7 +98,15 @@ def latent_map(
     facts |= {"passes": dict(prior.counts)}
     status = "converged" if is_met else f"stopped after {len(losses)} steps"
     history = {"loss": losses, "misfit_over_noise": state.misfits}
-    return Solution(finish(problem, x), status, len(losses), history, z.detach(), facts=facts)
+    return Solution(
+        finish(problem, x),
+        status,
+        len(losses),
+        history,
+        z.detach(),
+        facts=facts,
+        thickness_factor=state.width,
+    )
 
 
 def _objective(

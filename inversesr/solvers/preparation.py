@@ -5,8 +5,6 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from inversesr.acquisition import forward_operator
-from inversesr.operators.separable import SeparableOperator
 from inversesr.priors.bundle import PriorCard, dump_card
 from inversesr.priors.counted import CountedPrior, count_passes
 from inversesr.priors.latent_diffusion import LatentDiffusionPrior, load_prior
@@ -72,17 +70,11 @@ def prepare(
         slice_axis=task.acquisition.slice_axis,
         scale=scale,
         warm=None if warm is None else scale.to_unit(warm),
-        blurred=lambda factor: blurred_operator(task, factor),
+        blurred=lambda factor: task.with_thickness(factor).A,
         facts=fitted.facts,
         notes=fitted.notes,
     )
     return problem, count_passes(prior)
-
-
-def blurred_operator(task: Task, factor: float) -> SeparableOperator:
-    """Return the forward operator of slices thicker by a factor."""
-    thick = replace(task.acquisition, thickness_mm=factor * task.acquisition.thickness_mm)
-    return forward_operator(task.scan_grid, task.fine, thick)
 
 
 @torch.no_grad()

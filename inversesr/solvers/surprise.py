@@ -15,6 +15,7 @@ from torch import Tensor
 
 from inversesr.protocols import Solution
 from inversesr.solvers.problem import Problem, finish
+from inversesr.solvers.task import Task
 
 SMOOTHING_MM = 3.0
 # Below the first the prior keeps its weight, above the second it has none.
@@ -77,6 +78,9 @@ def keep_surprises(
 
     x <- start + (m after / m before) (x - start)
 
+    Samples move along with their mean and stay as far apart as they were: where the prior is
+    silenced, less is known than before, not more.
+
     Args:
         problem: The problem that was solved.
         solution: Its solution, before the lock.
@@ -85,7 +89,7 @@ def keep_surprises(
         spacing_mm: See `surprise_map`.
 
     Returns:
-        The solution, with where the prior spoke.
+        The solution, with where the prior spoke, the surprise, and the image as it was.
     """
     surprise = None
     if rmse is not None:
@@ -96,10 +100,27 @@ def keep_surprises(
     facts = dict(solution.facts)
     if surprise is not None:
         facts["surprising_share"] = float((surprise > SEVERE).float().mean())
+    x = start + kept * (solution.x - start)
     return replace(
         solution,
-        x=start + kept * (solution.x - start),
-        samples=None if solution.samples is None else start + kept * (solution.samples - start),
+        x=x,
+        samples=None if solution.samples is None else solution.samples + (x - solution.x),
         prior_mask=m,
         facts=facts,
+        surprise=surprise,
+        unprotected=solution.x,
     )
+
+
+def keep_interpolation(task: Task, solution: Solution) -> Solution:
+    """Bring the image of a network back to the interpolated scan where a mask says so.
+
+    Args:
+        task: The scan, with what is to be protected.
+        solution: What the network made of it.
+    """
+    mask = task.fine_protect
+    if mask is None:
+        return solution
+    x = solution.x + mask * (task.A.project(task.x0, task.y) - solution.x)
+    return replace(solution, x=x, prior_mask=1.0 - mask, unprotected=solution.x)

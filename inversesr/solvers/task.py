@@ -1,6 +1,6 @@
 """One scan to be restored, and what every solver needs of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -45,6 +45,16 @@ class Task:
     def x0(self) -> torch.Tensor:
         """Spline interpolation of the scan on the fine grid."""
         return spline(self.y, self.scan_grid, self.fine)
+
+    def with_thickness(self, factor: float) -> "Task":
+        """Return the task with slices thicker by a factor, as they were found to be."""
+        if factor == 1.0:
+            return self
+        thickness = factor * self.acquisition.thickness_mm
+        sentence = f"thickness {thickness:.3g} mm as fitted, {factor:.3g} times what was stated"
+        assumptions = (*self.acquisition.assumptions, sentence)
+        found = replace(self.acquisition, thickness_mm=thickness, assumptions=assumptions)
+        return replace(self, acquisition=found)
 
     @cached_property
     def fine_protect(self) -> torch.Tensor | None:

@@ -1,0 +1,172 @@
+"""Coverage of posterior samples on degraded images: do their intervals hold the truth?
+
+Crops are degraded along their sharpest axis to slices of whole voxels, so that samples lie on the
+voxels of the truth and nothing is interpolated to be judged.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from inversesr.acquisition import Acquisition
+from inversesr.calibration import LEVELS, Judged, coverage, fit_factor, judge
+from inversesr.config import Config, SimulateConfig
+from inversesr.consistency import lock
+from inversesr.errors import InputError
+from inversesr.metrics import foreground
+from inversesr.nifti import read_scan, stem
+from inversesr.noise import estimate_noise
+from inversesr.simulation import WORLD_AXES, simulate, slice_axis_towards
+from inversesr.solvers.by_name import solve
+from inversesr.solvers.task import Task
+from inversesr.volume import Volume
+
+# Crops are about this wide: samples of a whole head take many minutes.
+CROP_VOXELS = 48
+N_SAMPLES = 8
+SOLVER = "split-gibbs"
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """One row: the share of voxels whose truth lies inside the interval of each level.
+
+    Attributes:
+        image: Name of the image, or "mean".
+        thickness_mm: Slice thickness.
+        factor: Factor of the deviation that the samples came with, from the prior's card.
+        covered: Level -> share of the truth inside, 0 to 1.
+        needed_factor: Factor, on top of the card's, at which 90 % intervals hold 90 %.
+        rms_error: Root mean square error of the image, in its own intensities.
+        rms_sd: Root mean square of the samples' deviation.
+        n_voxels: Voxels judged.
+    """
+
+    image: str
+    thickness_mm: float
+    factor: float
+    covered: dict[str, float]
+    needed_factor: float
+    rms_error: float
+    rms_sd: float
+    n_voxels: int
+
+
+def measure_calibration(
+    images: Iterable[Path],
+    thicknesses: Sequence[float],
+    config: Config,
+    progress: Callable[[Coverage], None] = lambda _row: None,
+    crop: int = CROP_VOXELS,
+) -> list[Coverage]:
+    """Draw samples from degraded crops and count how often their intervals hold the truth.
+
+    Args:
+        images: Thin-slice images.
+        thicknesses: Slice thicknesses in mm, each rounded to whole voxels.
+        config: Prior, settings, seed and number of samples.
+        progress: Called with each row as it is done.
+        crop: Voxels along each side of a crop at the most.
+
+    Returns:
+        One row an image and thickness, and their mean at the end.
+
+    Raises:
+        InputError: fewer than two samples are asked for, or an image is too small.
+    """
+    n_samples = config.samples or N_SAMPLES
+    if n_samples < 2:
+        message = "--samples is 1; intervals need at least 2: give more"
+        raise InputError(message)
+    config = replace(config, solver=SOLVER, samples=n_samples)
+    rows: list[Coverage] = []
+    cases: list[Judged] = []
+    for path in images:
+        whole = read_scan(path).volume
+        for wanted in thicknesses:
+            row, judged = _measure(
+                stem(path), crop_for_slices(whole, wanted, crop), wanted, config
+            )
+            rows.append(row)
+            cases.append(judged)
+            progress(row)
+    rows.append(_mean(rows, fit_factor(cases)))
+    progress(rows[-1])
+    return rows
+
+
+def crop_for_slices(whole: Volume, wanted_mm: float, n: int = CROP_VOXELS) -> Volume:
+    """Cut a box about the middle of the head whose side across the slices holds whole ones.
+
+    Args:
+        whole: Image.
+        wanted_mm: Slice thickness.
+        n: Voxels along each side at the most; fewer where the image ends.
+    """
+    axis, group = _slices(whole, wanted_mm)
+    centre = np.argwhere(foreground(whole.data)).mean(axis=0)
+    lengths = [min(n, size) for size in whole.grid.shape]
+    lengths[axis] -= lengths[axis] % group
+    starts = [
+        int(np.clip(c - length / 2, 0, size - length))
+        for c, length, size in zip(centre, lengths, whole.grid.shape, strict=True)
+    ]
+    box = [slice(s, s + length) for s, length in zip(starts, lengths, strict=True)]
+    return whole.cropped((box[0], box[1], box[2]))
+
+
+def _slices(truth: Volume, wanted_mm: float) -> tuple[int, int]:
+    """Return the sharpest axis, and how many of its voxels make a slice."""
+    axis = int(np.argmin(truth.grid.spacing_mm))
+    return axis, max(2, round(wanted_mm / truth.grid.spacing_mm[axis]))
+
+
+def _measure(
+    name: str, truth: Volume, wanted_mm: float, config: Config
+) -> tuple[Coverage, Judged]:
+    axis, group = _slices(truth, wanted_mm)
+    thickness = group * truth.grid.spacing_mm[axis]
+    direction = next(d for d in WORLD_AXES if slice_axis_towards(truth.grid, d) == axis)
+    thick = simulate(truth, SimulateConfig(thickness_mm=thickness, axis=direction))
+    acquisition = Acquisition(axis, thickness, thickness, "rect", truth.grid.spacing_mm)
+    y = torch.from_numpy(thick.data)
+    task = Task(y, thick.grid, acquisition, estimate_noise(thick, axis))
+    solution = solve(task, config, lambda _phase, _done, _total: None)
+    if solution.samples is None:
+        message = f"{name}: the prior was refused: " + " ".join(solution.notes)
+        raise InputError(message)
+    x = lock(task.A, solution.x, y, 0.0).numpy()
+    sd = solution.samples.std(dim=0).numpy()
+    judged = judge(x, sd, truth.data, foreground(truth.data), len(solution.samples))
+    row = Coverage(
+        image=name,
+        thickness_mm=thickness,
+        factor=float(solution.facts.get("sd_factor", 1.0)),
+        covered={f"{level:.0%}": coverage(judged, level) for level in LEVELS},
+        needed_factor=fit_factor([judged]),
+        rms_error=float(np.sqrt(np.mean(np.square(judged.error, dtype=np.float64)))),
+        rms_sd=float(np.sqrt(np.mean(np.square(judged.sd, dtype=np.float64)))),
+        n_voxels=judged.error.size,
+    )
+    return row, judged
+
+
+def _mean(rows: Sequence[Coverage], needed_factor: float) -> Coverage:
+    """Return the mean of all rows, with the one factor that suits them together."""
+
+    def mean(values: Iterable[float]) -> float:
+        return float(np.mean(list(values)))
+
+    return Coverage(
+        image="mean",
+        thickness_mm=mean(r.thickness_mm for r in rows),
+        factor=mean(r.factor for r in rows),
+        covered={level: mean(r.covered[level] for r in rows) for level in rows[0].covered},
+        needed_factor=needed_factor,
+        rms_error=mean(r.rms_error for r in rows),
+        rms_sd=mean(r.rms_sd for r in rows),
+        n_voxels=sum(r.n_voxels for r in rows),
+    )

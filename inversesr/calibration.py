@@ -1,0 +1,88 @@
+"""Whether intervals hold what they promise: coverage of a truth, and the factor that mends it.
+
+interval at level p:  mean -+ t sd (1 + 1/n)^(1/2),       t = Student's quantile at (1 + p) / 2
+
+For n samples of a Gaussian posterior, and the truth one more, that holds the truth with
+probability p whatever n: few samples estimate a deviation badly, and Student's law knows it.
+
+Reference: Geisser (1993), Predictive Inference: An Introduction, doi:10.1201/9780203742310.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import t as student
+
+from inversesr.volume import Image
+
+LEVELS = (0.5, 0.8, 0.9, 0.95)
+# The level that a factor is fitted to.
+FITTED_LEVEL = 0.9
+
+
+def width(level: float, n_samples: int) -> float:
+    """Return half the width of an interval, in standard deviations of the samples.
+
+    Args:
+        level: Share of truths that it is to hold, in (0, 1); of opposite sign for the lower half.
+        n_samples: Samples behind mean and deviation, at least 2.
+    """
+    quantile = float(student.ppf(0.5 + level / 2.0, n_samples - 1))
+    return float(quantile * np.sqrt(1.0 + 1.0 / n_samples))
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """Errors of a restored image and what was expected of them, voxel by voxel inside a mask.
+
+    Attributes:
+        error: Truth minus image, shape (n,), in the scan's intensities.
+        sd: Standard deviation of the samples, likewise.
+        n_samples: Number of samples, at least 2.
+    """
+
+    error: Image
+    sd: Image
+    n_samples: int
+
+    @property
+    def ratio(self) -> Image:
+        """|error| / sd; infinite where samples do not differ but the truth does."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found = np.abs(self.error) / self.sd
+        return np.asarray(np.where(self.error == 0.0, 0.0, found), dtype=np.float32)
+
+
+def judge(x: Image, sd: Image, truth: Image, inside: NDArray[np.bool_], n_samples: int) -> Judged:
+    """Return errors and deviations inside a mask; all images have one shape."""
+    return Judged(truth[inside] - x[inside], sd[inside], n_samples)
+
+
+def coverage(judged: Judged, level: float, factor: float = 1.0) -> float:
+    """Return the share of truths inside their intervals.
+
+    Args:
+        judged: Errors and deviations.
+        level: What the intervals promise, in (0, 1).
+        factor: By which every deviation is multiplied first.
+    """
+    return float(np.mean(judged.ratio <= factor * width(level, judged.n_samples)))
+
+
+def fit_factor(cases: list[Judged], level: float = FITTED_LEVEL) -> float:
+    """Return the factor of all deviations at which intervals hold what they promise.
+
+    Every case counts the same, however many voxels it has.
+
+    Args:
+        cases: Errors and deviations of several scans.
+        level: Level at which the mean coverage over the cases is to be right.
+    """
+    needed = [np.sort(case.ratio / width(level, case.n_samples)) for case in cases]
+    weights = np.concatenate([np.full(len(n), 1.0 / (len(n) * len(cases))) for n in needed])
+    values = np.concatenate(needed)
+    order = np.argsort(values)
+    reached = np.cumsum(weights[order])
+    index = min(int(np.searchsorted(reached, level)), len(values) - 1)
+    return float(values[order[index]])

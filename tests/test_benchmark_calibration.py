@@ -1,0 +1,58 @@
+from dataclasses import replace
+
+import nibabel
+import numpy as np
+import problems
+import pytest
+from problems import free_card, one_thread, random_tensors  # noqa: F401  (a fixture)
+
+from inversesr.benchmark_calibration import crop_for_slices, measure_calibration
+from inversesr.config import Config
+from inversesr.errors import InputError
+from inversesr.volume import Grid, Volume
+
+FAST = ("solver.n_levels=1", "solver.n_denoiser_steps=1")
+
+
+@pytest.fixture
+def image(tmp_path):
+    data = np.random.default_rng(0).uniform(20, 90, (20, 18, 16)).astype(np.float32)
+    nibabel.save(
+        nibabel.Nifti1Image(data, np.diag([1.0, 1.0, 0.9, 1.0])), tmp_path / "head.nii.gz"
+    )
+    return tmp_path / "head.nii.gz"
+
+
+def prior_of(folder, **changes):
+    card = replace(free_card(), **changes)
+    return str(problems.write_prior(folder, card, random_tensors(card)))
+
+
+def test_a_wider_spread_in_the_card_covers_more_and_needs_that_much_less(image, tmp_path):
+    found = []
+    for factor in (1.0, 4.0):
+        prior = prior_of(tmp_path / f"by{factor:g}", sd_factor=factor)
+        config = Config(prior=prior, settings=FAST, samples=3)
+        found.append(measure_calibration([image], [3.6], config, crop=16))
+    (narrow, mean), (wide, _) = found
+    assert mean.covered == narrow.covered
+    assert mean.needed_factor == narrow.needed_factor
+    assert wide.factor == 4.0
+    assert wide.covered["90%"] > narrow.covered["90%"]
+    assert wide.needed_factor == pytest.approx(narrow.needed_factor / 4.0, rel=1e-3)
+    assert wide.rms_error == pytest.approx(narrow.rms_error, rel=1e-5)
+    assert list(narrow.covered.values()) == sorted(narrow.covered.values())
+
+
+def test_a_crop_holds_whole_slices_and_lies_where_it_did():
+    data = np.random.default_rng(0).uniform(1, 2, (40, 42, 44)).astype(np.float32)
+    whole = Volume(data, Grid(data.shape, np.diag([1.0, 0.8, 1.0, 1.0])))
+    part = crop_for_slices(whole, 4.0, 24)
+    assert part.grid.shape == (24, 20, 24)
+    corner = np.linalg.solve(whole.grid.affine, part.grid.affine[:, 3])[:3].round().astype(int)
+    assert part.data[0, 0, 0] == whole.data[tuple(corner)]
+
+
+def test_one_sample_is_refused_before_any_work(image):
+    with pytest.raises(InputError, match="at least 2"):
+        measure_calibration([image], [4.0], Config(samples=1))

@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+
+from inversesr.calibration import LEVELS, Judged, coverage, fit_factor, judge, width
+
+N_VOXELS = 40_000
+
+
+def case(n_samples, overconfidence=1.0, seed=0):
+    """Truth and samples of one Gaussian; the samples are too near each other by a factor."""
+    rng = np.random.default_rng(seed)
+    truth = rng.standard_normal(N_VOXELS)
+    drawn = rng.standard_normal((n_samples, N_VOXELS)) / overconfidence
+    return Judged(truth - overconfidence * drawn.mean(0), drawn.std(0, ddof=1), n_samples)
+
+
+@pytest.mark.parametrize("n_samples", [2, 5, 30])
+@pytest.mark.parametrize("level", LEVELS)
+def test_intervals_of_a_gaussian_hold_what_they_promise_however_few_the_samples(n_samples, level):
+    assert coverage(case(n_samples), level) == pytest.approx(level, abs=0.01)
+
+
+@pytest.mark.parametrize("overconfidence", [0.5, 1.0, 2.5])
+def test_the_factor_recovers_a_known_mis_scaling_and_mends_all_levels(overconfidence):
+    wrong = case(8, overconfidence)
+    factor = fit_factor([wrong])
+    assert factor == pytest.approx(overconfidence, rel=0.03)
+    other = case(8, overconfidence, seed=1)
+    for level in LEVELS:
+        assert coverage(other, level, factor) == pytest.approx(level, abs=0.012)
+
+
+def test_a_wider_interval_holds_more():
+    assert width(0.5, 8) < width(0.9, 8) < width(0.9, 3)
+    assert width(-0.9, 8) == pytest.approx(-width(0.9, 8))
+    found = case(8, 2.0)
+    shares = [coverage(found, 0.9, factor) for factor in (0.5, 1.0, 2.0)]
+    assert shares == sorted(shares)
+
+
+def test_every_case_counts_the_same_however_many_voxels_it_has():
+    few, many = case(8, 3.0), case(8, 1.0, seed=1)
+    few = Judged(few.error[:500], few.sd[:500], 8)
+    factor = fit_factor([few, many])
+    mean = (coverage(few, 0.9, factor) + coverage(many, 0.9, factor)) / 2.0
+    assert mean == pytest.approx(0.9, abs=0.005)
+    assert 1.2 < factor < 2.9
+
+
+def test_samples_that_do_not_differ_hold_nothing_but_their_own_value():
+    inside = np.array([True, True, False])
+    found = judge(np.zeros(3), np.zeros(3), np.array([0.0, 1.0, 1.0]), inside, 4)
+    assert coverage(found, 0.95) == 0.5

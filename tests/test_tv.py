@@ -64,7 +64,7 @@ def variation(x):
     first = torch.stack([FirstDifference(axis)(x) for axis in range(3)])
     weights = (0.7, 0.7, 1.0)
     second = torch.stack([weights[a] * weights[b] * SecondDifference(a, b)(x) for a, b in PAIRS])
-    return float(second.norm(dim=0).sum() + 2.0 * first.norm(dim=0).sum())
+    return float(second.norm(dim=0).sum() + 2.5 * first.norm(dim=0).sum())
 
 
 def solve(A, y, x0, sigma):

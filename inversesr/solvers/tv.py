@@ -21,7 +21,7 @@ from inversesr.solvers.edges import edge_field
 from inversesr.solvers.tracing import show
 
 # Tuned on training brains only; see docs/decisions/002-tv.md.
-FIRST_ORDER_SHARE = 2.0
+FIRST_ORDER_SHARE = 2.5
 # Weights of the differences along the in-plane axes and across the slices.
 FIRST_ORDER_WEIGHTS = (1.0, 1.0)
 SECOND_ORDER_WEIGHTS = (0.7, 1.0)
@@ -33,8 +33,6 @@ EDGES_AFTER = (25, 50)
 # Standard deviation over which the directions of edges are averaged: in voxels, and at least this
 # share of the distance between slices.
 REACH, REACH_SHARE = 1.5, 0.625
-# Share of the change across an edge that is spared.
-SPARED = 0.9
 TOLERANCE = 1e-4
 
 ROOT_2 = 2.0**0.5
@@ -91,7 +89,7 @@ def tv(
         show(updated.detach)
         progress(n_done, N_STEPS)
         if n_done in EDGES_AFTER:
-            normals = [SPARED**0.5 * component for component in edge_field(x, reach)]
+            normals = edge_field(x, reach)
         if changes[-1] < TOLERANCE and n_done > EDGES_AFTER[-1]:
             return Solution(x, "converged", n_done, {"relative_change": changes})
     return Solution(x, f"stopped after {N_STEPS} steps", N_STEPS, {"relative_change": changes})

@@ -20,6 +20,7 @@ from inversesr.acquisition import forward_operator
 from inversesr.display import Layer, Packed, pack_layers
 from inversesr.pipeline import Result
 from inversesr.plot import agreement, compare, intensity_window, trace
+from inversesr.prior_words import EVERYWHERE
 from inversesr.volume import Volume
 
 TEMPLATE = "report.html.jinja"
@@ -30,6 +31,7 @@ LEAST_DIFFERENCE_SHARE = 1e-3
 MAP_PERCENTILE = 99.5
 MAP_TITLES = {
     "deviation": "standard deviation of the samples",
+    "prior": "where the prior spoke",
     "difference": "difference from the measured slices",
 }
 DOTS_PER_INCH = 80
@@ -83,6 +85,9 @@ def layers_of(result: Result) -> list[Layer]:
     ]
     if result.sd is not None:
         layers.append(_map_layer("deviation", result.sd))
+    # a prior that spoke everywhere makes no map
+    if result.prior_mask is not None and result.prior_mask.data.min() < EVERYWHERE:
+        layers.append(Layer("prior", result.prior_mask, 0.0, 1.0, "warm"))
     difference = difference_map(result)
     if difference is not None:
         layers.append(_map_layer("difference", difference))

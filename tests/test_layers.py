@@ -32,7 +32,7 @@ LAYERS = (
         "null_space",
     ),
     ("pipeline",),
-    ("plot", "display", "training."),
+    ("plot", "display", "prior_words", "training."),
     ("report",),
     ("job",),
     (

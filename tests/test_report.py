@@ -174,6 +174,22 @@ def test_scan_and_result_are_shown_in_one_window(result):
     assert (first.low, first.high) == (second.low, second.high)
 
 
+def test_the_page_says_which_prior_spoke_where(result, text):
+    assert "<h2>Which prior spoke where</h2>" in text
+    (sentence,) = provenance(result, [])["prior"]
+    assert f"<li>{sentence}</li>" in text
+
+
+def test_where_the_prior_spoke_is_a_map_unless_that_is_everywhere(result):
+    everywhere = result.volume.with_data(np.ones_like(result.volume.data))
+    half = everywhere.with_data(everywhere.data * 0.5)
+    names = [
+        [layer.name for layer in layers_of(replace(result, prior_mask=mask))]
+        for mask in (everywhere, half)
+    ]
+    assert ["prior" in found for found in names] == [False, True]
+
+
 def test_a_large_head_is_shown_coarser_and_the_page_says_so(result, tmp_path, monkeypatch):
     monkeypatch.setattr("inversesr.report.MOST_VOLUME_LETTERS", 1500)
     record = provenance(result, [{"name": "scan.nii.gz", "bytes": 1, "sha256": "0" * 64}])

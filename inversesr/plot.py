@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inversesr.errors import InputError
+from inversesr.metrics import foreground
 from inversesr.nifti import read_scan, scan_from_image
 from inversesr.pipeline import Result, Source
 from inversesr.volume import Grid, Volume
@@ -23,8 +24,10 @@ from inversesr.volume import Grid, Volume
 Figure = Any  # a matplotlib figure; matplotlib is imported only where something is drawn
 Image = Any  # a path, a nibabel image or a Volume
 
-# Scalp and fat are brighter than the brain: white at the very top would leave it dark.
+# Scalp and fat are brighter than the brain: white at the very top would leave it dark. Where they
+# fill many voxels, white is this many times the typical intensity of the head.
 DISPLAY_PERCENTILES = (0.5, 98.0)
+BRIGHT_OVER_TYPICAL = 2.2
 PLANES = ("sagittal", "coronal", "axial")
 # Agreement can be exact: a logarithmic axis has to end somewhere.
 LEAST_SHOWN = 1e-9
@@ -41,7 +44,7 @@ def compare(result: Result, at_mm: tuple[float, float, float] | None = None) -> 
     """
     scan, image = result.sources[0].scan.volume, result.volume
     low, high = intensity_window(scan)
-    figure = _dark_figure(12.0, 8.4)
+    figure = _dark_figure(12.0, 7.6)
     panels = figure.subplots(2, 3)
     for row, (volume, title) in enumerate(((scan, "measured"), (image, "restored"))):
         for axis in range(3):
@@ -149,6 +152,15 @@ def quality_against_time(
 
 def intensity_window(volume: Volume) -> tuple[float, float]:
     """Return the intensities that are shown black and white."""
+    low, high = intensity_range(volume)
+    head = foreground(volume.data)
+    typical = float(np.median(volume.data[head])) if head.any() else high
+    brighter = low + BRIGHT_OVER_TYPICAL * (typical - low)
+    return low, min(high, brighter) if brighter > low else high
+
+
+def intensity_range(volume: Volume) -> tuple[float, float]:
+    """Return the intensities between which differences are kept for display."""
     low, high = np.percentile(volume.data, DISPLAY_PERCENTILES).tolist()
     if high <= low:
         low, high = float(volume.data.min()), float(volume.data.max())

@@ -17,9 +17,9 @@ import numpy as np
 import torch
 
 from inversesr.acquisition import forward_operator
-from inversesr.display import Layer, Packed, pack_layers
+from inversesr.display import WHITE, Layer, pack_layers
 from inversesr.pipeline import Result
-from inversesr.plot import agreement, compare, intensity_window, trace
+from inversesr.plot import agreement, compare, intensity_range, intensity_window, trace
 from inversesr.prior_words import EVERYWHERE
 from inversesr.volume import Volume
 
@@ -34,7 +34,7 @@ MAP_TITLES = {
     "prior": "where the prior spoke",
     "difference": "difference from the measured slices",
 }
-DOTS_PER_INCH = 80
+DOTS_PER_INCH = 90
 
 
 def has_report_packages() -> bool:
@@ -67,7 +67,8 @@ def write_report(path: Path, result: Result, record: dict[str, Any]) -> None:
         maps=[p for p in packed if p.name in MAP_TITLES],
         map_titles=MAP_TITLES,
         coarser=[p for p in packed if p.is_coarser],
-        window=_window(packed),
+        window=intensity_window(result.sources[0].scan.volume),
+        brightest=packed[0].high,
         # no text of the user's gets here: both files come with the package
         scripts=[Markup(script) for script in scripts],
         script_hashes=[_content_hash(script) for script in scripts],
@@ -78,10 +79,11 @@ def write_report(path: Path, result: Result, record: dict[str, Any]) -> None:
 def layers_of(result: Result) -> list[Layer]:
     """Return what the viewer shows: scan and result in one window, and the maps there are."""
     scan = result.sources[0].scan.volume
-    low, high = intensity_window(scan)
+    low, high = intensity_range(scan)
+    share = (intensity_window(scan)[1] - low) / max(high - low, 1e-30)
     layers = [
-        Layer("measured", scan, low, high),
-        Layer("restored", result.volume, low, high),
+        Layer(name, volume, low, high, white=round(WHITE * min(share, 1.0)))
+        for name, volume in (("measured", scan), ("restored", result.volume))
     ]
     if result.sd is not None:
         layers.append(_map_layer("deviation", result.sd))
@@ -108,10 +110,6 @@ def difference_map(result: Result) -> Volume | None:
 def _map_layer(name: str, volume: Volume) -> Layer:
     high = float(np.percentile(volume.data, MAP_PERCENTILE))
     return Layer(name, volume, 0.0, high or float(volume.data.max()), "warm")
-
-
-def _window(packed: list[Packed]) -> tuple[float, float]:
-    return packed[0].low, packed[0].high
 
 
 def _viewer_file(name: str) -> str:

@@ -13,6 +13,7 @@ from inversesr.plot import (
     agreement,
     anatomical_plane,
     compare,
+    intensity_range,
     intensity_window,
     nearest_index,
     slices,
@@ -153,6 +154,23 @@ def test_agreement_is_drawn_for_every_measured_slice(result):
 def test_the_window_of_an_almost_empty_image_is_not_empty():
     volume = marked("RAS", MARK_MM)
     assert intensity_window(volume) == (0.0, 1.0)
+
+
+def test_bright_fat_does_not_leave_the_brain_dark():
+    data = np.zeros((20, 20, 20), np.float32)
+    data[4:16, 4:16, 4:16] = 100.0
+    data[4:16, 4:16, 13:16] = 900.0
+    volume = Volume(data, Grid((20, 20, 20), np.eye(4)))
+    assert intensity_range(volume) == (0.0, 900.0)
+    assert intensity_window(volume) == pytest.approx((0.0, 220.0))
+
+
+def test_an_image_without_outliers_is_shown_as_before():
+    volume = Volume(
+        np.random.default_rng(0).uniform(50, 100, (9, 8, 20)).astype(np.float32),
+        Grid((9, 8, 20), np.eye(4)),
+    )
+    assert intensity_window(volume) == intensity_range(volume)
 
 
 def test_plots_are_part_of_the_package_s_front(result):

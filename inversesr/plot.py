@@ -9,8 +9,9 @@ right is on the left, as radiologists read it.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,7 @@ Image = Any  # a path, a nibabel image or a Volume
 DISPLAY_PERCENTILES = (0.5, 98.0)
 BRIGHT_OVER_TYPICAL = 2.2
 PLANES = ("sagittal", "coronal", "axial")
+PANEL_INCHES, TITLE_INCHES = 2.2, 0.3
 # Agreement can be exact: a logarithmic axis has to end somewhere.
 LEAST_SHOWN = 1e-9
 LEAST_SECONDS_SHOWN = 1e-3
@@ -55,6 +57,62 @@ def compare(result: Result, at_mm: tuple[float, float, float] | None = None) -> 
             panel.set_title(f"{title}, {PLANES[axis]}", color="white", fontsize=11)
             panel.axis("off")
     return figure
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """One picture of a mosaic.
+
+    Attributes:
+        volume: What is cut.
+        axis: 0, 1, 2 for the sagittal, coronal, axial plane.
+        title: What stands above it.
+        low: Intensity at the dark end of the colours.
+        high: Intensity at their bright end.
+        colours: Name of a matplotlib colour map.
+    """
+
+    volume: Volume
+    axis: int
+    title: str
+    low: float
+    high: float
+    colours: str = "gray"
+
+
+def mosaic(rows: Sequence[Sequence[Panel]], at_mm: tuple[float, float, float]) -> Figure:
+    """Draw planes through one point, row by row.
+
+    Args:
+        rows: Pictures, as many in each row.
+        at_mm: Point through which all planes run, RAS+ millimetres.
+    """
+    heights = [max(_proportion(p.volume.grid, p.axis) for p in row) for row in rows]
+    width = PANEL_INCHES * len(rows[0])
+    figure = _dark_figure(width, PANEL_INCHES * sum(heights) + TITLE_INCHES * len(rows))
+    grid = figure.subplots(len(rows), len(rows[0]), squeeze=False, height_ratios=heights)
+    for shown, row in zip(grid, rows, strict=True):
+        for axes, panel in zip(shown, row, strict=True):
+            index = nearest_index(panel.volume.grid, panel.axis, at_mm)
+            plane, aspect = anatomical_plane(panel.volume, panel.axis, index)
+            window = {"vmin": panel.low, "vmax": panel.high}
+            axes.imshow(plane, cmap=panel.colours, aspect=aspect, **window)
+            axes.set_title(panel.title, color="white", fontsize=9)
+            axes.axis("off")
+    return figure
+
+
+def _proportion(grid: Grid, axis: int) -> float:
+    """Return height over width of a plane."""
+    order = anatomical_order(grid)
+    across, up = (order[a] for a in range(3) if a != axis)
+    extent = [n * s for n, s in zip(grid.shape, grid.spacing_mm, strict=True)]
+    return extent[up] / extent[across]
+
+
+def write_figure(figure: Figure, file: Path | BinaryIO, dots_per_inch: int) -> None:
+    """Write a figure as PNG, without a date or a program's name inside."""
+    figure.savefig(file, format="png", dpi=dots_per_inch, metadata={"Software": None})
 
 
 def slices(image: Image, n_slices: int = 12, plane: str = "axial") -> Figure:

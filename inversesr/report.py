@@ -19,7 +19,14 @@ import torch
 from inversesr.acquisition import forward_operator
 from inversesr.display import WHITE, Layer, pack_layers
 from inversesr.pipeline import Result
-from inversesr.plot import agreement, compare, intensity_range, intensity_window, trace
+from inversesr.plot import (
+    agreement,
+    compare,
+    intensity_range,
+    intensity_window,
+    trace,
+    write_figure,
+)
 from inversesr.prior_words import EVERYWHERE
 from inversesr.volume import Volume
 
@@ -125,5 +132,5 @@ def _content_hash(script: str) -> str:
 def _png(figure: Any) -> str:  # noqa: ANN401
     """Return a figure as a data URI."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
+    write_figure(figure, buffer, DOTS_PER_INCH)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -11,13 +11,11 @@ from inversesr.evaluation import evaluate, onto
 from inversesr.nifti import Scan, read_scan
 from inversesr.pipeline import restore
 from inversesr.plot import Panel, intensity_window, mosaic, write_figure
-from inversesr.prior_pictures import middle_mm
+from inversesr.prior_pictures import beside_midline_mm
 from inversesr.simulation import simulate, slice_axis_towards
 from inversesr.volume import Volume
 
 CORONAL, SAGITTAL = 1, 0
-# Right of the midline: ventricle, thalamus and cortex instead of the gap between the halves.
-BESIDE_MIDLINE_MM = 12.0
 # An error of this share of the window is drawn white.
 WORST_SHARE = 0.3
 DOTS_PER_INCH = 80
@@ -82,5 +80,4 @@ def draw_side_by_side(truth: Volume, found: dict[str, Volume]) -> object:
             images.append(Panel(volume, axis, title, low, high))
             errors.append(Panel(error, axis, "", 0.0, worst, "inferno"))
         rows += [images, errors]
-    x, y, z = middle_mm(truth.grid)
-    return mosaic(rows, (x + BESIDE_MIDLINE_MM, y, z))
+    return mosaic(rows, beside_midline_mm(truth.grid))

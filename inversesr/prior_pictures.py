@@ -22,9 +22,10 @@ SAMPLES_NAME, RECONSTRUCTION_NAME = "samples.png", "reconstruction.png"
 # About an adult's brain, for a prior that takes any shape.
 SAMPLE_EXTENT_MM = (160.0, 192.0, 160.0)
 N_STEPS = 30
+BESIDE_MIDLINE_MM = 12.0
 # Differences beyond this share of the intensity range are drawn in full colour.
 DIFFERENCE = 0.1
-DOTS_PER_INCH = 100
+DOTS_PER_INCH = 72
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,13 @@ def draw_reconstruction(seen: Volume, kept: Volume) -> object:
         [Panel(kept, axis, f"reconstruction, {PLANES[axis]}", 0.0, high) for axis in range(3)],
         [Panel(difference, axis, words, -DIFFERENCE, DIFFERENCE, "seismic") for axis in range(3)],
     ]
-    return mosaic(rows, middle_mm(seen.grid))
+    return mosaic(rows, beside_midline_mm(seen.grid))
+
+
+def beside_midline_mm(grid: Grid) -> tuple[float, float, float]:
+    """Return a point right of the middle of a head, away from the gap between its halves."""
+    x, y, z = middle_mm(grid)
+    return x + BESIDE_MIDLINE_MM, y, z
 
 
 def middle_mm(grid: Grid) -> tuple[float, float, float]:

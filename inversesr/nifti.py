@@ -224,7 +224,7 @@ def _check_path(path: Path) -> None:
     if path.is_dir():
         message = (
             f"{path} is a folder; expected one NIfTI file: "
-            f"if it holds DICOM, run `dcm2niix -z y -b y {path}` and give the .nii.gz that it writes"
+            f"if it holds DICOM, run `dcm2niix -z y -b y {path}` and give the .nii.gz it writes"
         )
         raise InputError(message)
     if not path.is_file():

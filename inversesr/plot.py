@@ -30,6 +30,8 @@ Image = Any  # a path, a nibabel image or a Volume
 DISPLAY_PERCENTILES = (0.5, 98.0)
 BRIGHT_OVER_TYPICAL = 2.2
 PLANES = ("sagittal", "coronal", "axial")
+# Figures whose largest is this many times the smallest are drawn on a logarithmic scale.
+WIDE = 10.0
 PANEL_INCHES, TITLE_INCHES = 2.2, 0.3
 # Agreement can be exact: a logarithmic axis has to end somewhere.
 LEAST_SHOWN = 1e-9
@@ -42,15 +44,17 @@ def compare(result: Result, at_mm: tuple[float, float, float] | None = None) -> 
 
     Args:
         result: What `inversesr.restore` returned.
-        at_mm: Point through which the planes run, RAS+ millimetres; None for the middle.
+        at_mm: Point through which the planes run, RAS+ millimetres; None for the middle of a
+            measured slice, so that both rows show the same anatomy.
     """
     scan, image = result.sources[0].scan.volume, result.volume
+    at_mm = at_mm or _middle_voxel_mm(scan.grid)
     low, high = intensity_window(scan)
     figure = _dark_figure(12.0, 7.6)
     panels = figure.subplots(2, 3)
     for row, (volume, title) in enumerate(((scan, "measured"), (image, "restored"))):
         for axis in range(3):
-            index = None if at_mm is None else nearest_index(volume.grid, axis, at_mm)
+            index = nearest_index(volume.grid, axis, at_mm)
             plane, aspect = anatomical_plane(volume, axis, index)
             panel = panels[row, axis]
             panel.imshow(plane, cmap="gray", vmin=low, vmax=high, aspect=aspect)
@@ -159,7 +163,8 @@ def trace(result: Result) -> Figure:
     panel.set_title(f"{result.config.solver}: {result.status}", fontsize=10)
     panel.set_xlabel("iteration")
     if result.history:
-        panel.set_yscale("log" if _all_positive(result.history) else "linear")
+        panel.set_yscale("log" if _is_wide(result.history) else "linear")
+        panel.xaxis.get_major_locator().set_params(integer=True)
         panel.legend(fontsize=8)
     return figure
 
@@ -267,6 +272,16 @@ def anatomical_order(grid: Grid) -> list[int]:
     ]
 
 
+def _middle_voxel_mm(grid: Grid) -> tuple[float, float, float]:
+    """Return the centre of the middle voxel, counted towards R, A, S along each axis."""
+    middle = [
+        n - 1 - n // 2 if code in "LPI" else n // 2
+        for n, code in zip(grid.shape, grid.axcodes, strict=True)
+    ]
+    x, y, z = (grid.affine @ [*middle, 1.0])[:3]
+    return float(x), float(y), float(z)
+
+
 def _as_volume(image: Image) -> Volume:
     if isinstance(image, Volume):
         return image
@@ -278,8 +293,10 @@ def _as_volume(image: Image) -> Volume:
     raise InputError(message)
 
 
-def _all_positive(history: dict[str, list[float]]) -> bool:
-    return all(value > 0.0 for values in history.values() for value in values)
+def _is_wide(history: dict[str, list[float]]) -> bool:
+    """Return whether figures are positive and differ so much that only a log scale shows them."""
+    figures = [value for values in history.values() for value in values]
+    return min(figures, default=0.0) > 0.0 and max(figures) > WIDE * min(figures)
 
 
 def _dark_figure(width: float, height: float) -> Figure:

@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 
 import nibabel
 import numpy as np
@@ -140,6 +141,22 @@ def test_the_trace_shows_every_figure_of_the_solver_at_every_iteration(result):
     (line,) = panel.lines
     np.testing.assert_allclose(line.get_ydata(), result.history["relative_change"])
     assert result.status in panel.get_title()
+
+
+@pytest.mark.parametrize(("figures", "scale"), [([1.0, 1.1, 1.2], "linear"), ([1e-3, 1], "log")])
+def test_figures_that_hardly_change_are_not_drawn_on_a_logarithmic_scale(result, figures, scale):
+    (panel,) = trace(replace(result, history={"misfit": figures})).axes
+    assert panel.get_yscale() == scale
+    assert all(float(tick).is_integer() for tick in panel.get_xticks())
+
+
+def test_both_rows_of_a_comparison_lie_in_the_middle_of_the_same_measured_slice(result):
+    shown = pictures(compare(result))
+    scan = result.sources[0].scan.volume
+    np.testing.assert_array_equal(shown[2], anatomical_plane(scan, 2, 2)[0])
+    # slice 2 of 4 mm reaches over voxels 8 to 11
+    candidates = [anatomical_plane(result.volume, 2, k)[0] for k in (9, 10)]
+    assert any(np.array_equal(shown[5], plane) for plane in candidates)
 
 
 def test_agreement_is_drawn_for_every_measured_slice(result):

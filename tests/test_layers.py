@@ -52,10 +52,27 @@ LAYERS = (
         "benchmark_networks",
         "benchmark_prior",
     ),
-    ("", "cli_output", "cli_plan", "cli_prior", "cli_picture", "cli_bench_tables", "cli_bench", "cli"),
+    (
+        "",
+        "cli_output",
+        "cli_plan",
+        "cli_prior",
+        "cli_picture",
+        "cli_bench_tables",
+        "cli_bench",
+        "cli",
+    ),
     ("__main__",),
 )
-COMMAND_LINE = {"cli", "cli_output", "cli_plan", "cli_prior", "cli_picture", "cli_bench_tables", "cli_bench"}
+COMMAND_LINE = {
+    "cli",
+    "cli_output",
+    "cli_plan",
+    "cli_prior",
+    "cli_picture",
+    "cli_bench_tables",
+    "cli_bench",
+}
 # Packages that only some modules may import, even inside a function.
 OWNERS = {
     "nibabel": {"nifti", "display", "training.scans"},

@@ -64,7 +64,8 @@ class Outputs:
 
     def without(self, names: Sequence[str]) -> "Outputs":
         """Return the outputs without some that are not always there."""
-        return replace(self, **dict.fromkeys(names))
+        nothing: dict[str, Any] = dict.fromkeys(names)
+        return replace(self, **nothing)
 
     @property
     def names(self) -> dict[str, str]:

@@ -73,7 +73,7 @@ def describe_acquisition(scan: Scan, config: Config) -> Acquisition:
     assumptions = (
         f"slices along axis {slice_axis} ({grid.axcodes[slice_axis]}), {spacing:.4g} mm apart",
         f"thickness {thickness:.4g} mm from {source}",
-        f"{config.profile} slice profile from the options or their default",
+        f"slice profile {config.profile}, by --profile or its default",
     )
     warnings = () if source != "the voxel size" else (
         f"slice thickness is not stated: {thickness:.4g} mm without gap is assumed "

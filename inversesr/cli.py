@@ -21,6 +21,7 @@ from inversesr.cli_output import (
     progress_bar,
     warn,
 )
+from inversesr.cli_picture import picture
 from inversesr.config import Config, SimulateConfig
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ app = typer.Typer(
 
 app.add_typer(cli_prior.app, name="prior")
 app.command()(bench)
+app.command()(picture)
 
 
 def with_options(config: type) -> Callable[[Callable[..., None]], Callable[..., None]]:

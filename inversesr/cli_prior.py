@@ -5,10 +5,17 @@ from typing import Annotated, Any
 
 import typer
 
-from inversesr.cli_output import Json, failing_in_one_sentence, print_json, training_bar
+from inversesr.cli_output import (
+    Force,
+    Json,
+    failing_in_one_sentence,
+    print_json,
+    progress_bar,
+    training_bar,
+)
 
 app = typer.Typer(
-    help="List, inspect, verify, import and fetch priors.",
+    help="List, inspect, show, verify, import, fetch and train priors.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -49,6 +56,41 @@ def verify(prior: Name) -> None:
 
         for sentence in verify_prior(prior):
             typer.echo(sentence)
+
+
+@app.command()
+def show(
+    prior: Name,
+    *,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the pictures.")
+    ],
+    image: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Thin-slice image [default: the demo's head]."),
+    ] = None,
+    samples: Annotated[int, typer.Option(min=0, help="Samples drawn by the denoiser.")] = 3,
+    seed: Annotated[int, typer.Option(help="Seed of the samples.")] = 0,
+    force: Force = False,
+) -> None:
+    """Draw what a prior imagines, and what its autoencoder keeps of an image, as PNG."""
+    with failing_in_one_sentence():
+        from contextlib import nullcontext
+
+        from inversesr.demo import demo_head
+        from inversesr.job import check_output
+        from inversesr.nifti import read_scan
+        from inversesr.prior_pictures import RECONSTRUCTION_NAME, SAMPLES_NAME, show_prior
+
+        names = (RECONSTRUCTION_NAME, *([SAMPLES_NAME] if samples else []))
+        check_output([output / name for name in names], force=force)
+        with nullcontext(image) if image else demo_head() as path:
+            head = read_scan(path).volume
+        with progress_bar() as progress:
+            drawn = show_prior(str(prior), head, output, samples, seed, progress)
+        for file in drawn.files:
+            typer.echo(f"picture: {file}")
+        typer.echo(f"reconstruction error (rms, of 1): {drawn.rmse:.4f}")
 
 
 @app.command("import")

@@ -32,6 +32,7 @@ class Layer:
         low: Intensity shown as 0.
         high: Intensity shown as 255.
         colours: Name of a NiiVue colour map.
+        white: Which of 0 to 255 is white at first, until the window is changed.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Layer:
     low: float
     high: float
     colours: str = "gray"
+    white: int = WHITE
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Packed:
         high: Intensity shown as 255.
         colours: Name of a NiiVue colour map.
         spacing_mm: Voxel size of the copy.
+        white: As in `Layer`.
         is_coarser: Whether voxels were averaged.
     """
 
@@ -65,6 +68,7 @@ class Packed:
     high: float
     colours: str
     spacing_mm: tuple[float, float, float]
+    white: int = WHITE
     is_coarser: bool = False
 
 
@@ -137,4 +141,5 @@ def _pack(layer: Layer) -> Packed:
         layer.high,
         layer.colours,
         layer.volume.grid.spacing_mm,
+        layer.white,
     )

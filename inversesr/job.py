@@ -24,6 +24,7 @@ from inversesr.errors import InputError
 from inversesr.machine import peak_memory_bytes
 from inversesr.nifti import Scan, read_mask, read_scan, stem, write_volume
 from inversesr.pipeline import Result, Source, restore
+from inversesr.prior_words import prior_sentences
 from inversesr.protocols import Progress
 from inversesr.report import has_report_packages, write_report
 from inversesr.solvers.posterior import QUANTILES
@@ -294,6 +295,7 @@ def provenance(result: Result, inputs: Sequence[dict[str, Any]]) -> dict[str, An
             **result.history,
             **result.facts,
         },
+        "prior": list(prior_sentences(result)),
         "lock": result.lock,
         "scans": [_source_record(source) for source in result.sources],
         "output": {

@@ -224,14 +224,17 @@ def _check_path(path: Path) -> None:
     if path.is_dir():
         message = (
             f"{path} is a folder; expected one NIfTI file: "
-            "for a folder of DICOM run `dcm2niix -z y -b y` on it first"
+            f"if it holds DICOM, run `dcm2niix -z y -b y {path}` and give the .nii.gz it writes"
         )
         raise InputError(message)
     if not path.is_file():
         message = f"{path} does not exist: check the name"
         raise InputError(message)
     if not path.name.endswith(SUFFIXES):
-        message = f"{path.name} is not one of {', '.join(SUFFIXES)}: convert it to NIfTI first"
+        message = (
+            f"{path.name} is not one of {', '.join(SUFFIXES)}: convert it to NIfTI first "
+            "(DICOM: `dcm2niix -z y -b y FOLDER`)"
+        )
         raise InputError(message)
 
 

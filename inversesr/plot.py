@@ -9,13 +9,15 @@ right is on the left, as radiologists read it.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inversesr.errors import InputError
+from inversesr.metrics import foreground
 from inversesr.nifti import read_scan, scan_from_image
 from inversesr.pipeline import Result, Source
 from inversesr.volume import Grid, Volume
@@ -23,9 +25,14 @@ from inversesr.volume import Grid, Volume
 Figure = Any  # a matplotlib figure; matplotlib is imported only where something is drawn
 Image = Any  # a path, a nibabel image or a Volume
 
-# Scalp and fat are brighter than the brain: white at the very top would leave it dark.
+# Scalp and fat are brighter than the brain: white at the very top would leave it dark. Where they
+# fill many voxels, white is this many times the typical intensity of the head.
 DISPLAY_PERCENTILES = (0.5, 98.0)
+BRIGHT_OVER_TYPICAL = 2.2
 PLANES = ("sagittal", "coronal", "axial")
+# Figures whose largest is this many times the smallest are drawn on a logarithmic scale.
+WIDE = 10.0
+PANEL_INCHES, TITLE_INCHES = 2.2, 0.3
 # Agreement can be exact: a logarithmic axis has to end somewhere.
 LEAST_SHOWN = 1e-9
 LEAST_SECONDS_SHOWN = 1e-3
@@ -37,21 +44,79 @@ def compare(result: Result, at_mm: tuple[float, float, float] | None = None) -> 
 
     Args:
         result: What `inversesr.restore` returned.
-        at_mm: Point through which the planes run, RAS+ millimetres; None for the middle.
+        at_mm: Point through which the planes run, RAS+ millimetres; None for the middle of a
+            measured slice, so that both rows show the same anatomy.
     """
     scan, image = result.sources[0].scan.volume, result.volume
+    at_mm = at_mm or _middle_voxel_mm(scan.grid)
     low, high = intensity_window(scan)
-    figure = _dark_figure(12.0, 8.4)
+    figure = _dark_figure(12.0, 7.6)
     panels = figure.subplots(2, 3)
     for row, (volume, title) in enumerate(((scan, "measured"), (image, "restored"))):
         for axis in range(3):
-            index = None if at_mm is None else nearest_index(volume.grid, axis, at_mm)
+            index = nearest_index(volume.grid, axis, at_mm)
             plane, aspect = anatomical_plane(volume, axis, index)
             panel = panels[row, axis]
             panel.imshow(plane, cmap="gray", vmin=low, vmax=high, aspect=aspect)
             panel.set_title(f"{title}, {PLANES[axis]}", color="white", fontsize=11)
             panel.axis("off")
     return figure
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """One picture of a mosaic.
+
+    Attributes:
+        volume: What is cut.
+        axis: 0, 1, 2 for the sagittal, coronal, axial plane.
+        title: What stands above it.
+        low: Intensity at the dark end of the colours.
+        high: Intensity at their bright end.
+        colours: Name of a matplotlib colour map.
+    """
+
+    volume: Volume
+    axis: int
+    title: str
+    low: float
+    high: float
+    colours: str = "gray"
+
+
+def mosaic(rows: Sequence[Sequence[Panel]], at_mm: tuple[float, float, float]) -> Figure:
+    """Draw planes through one point, row by row.
+
+    Args:
+        rows: Pictures, as many in each row.
+        at_mm: Point through which all planes run, RAS+ millimetres.
+    """
+    heights = [max(_proportion(p.volume.grid, p.axis) for p in row) for row in rows]
+    width = PANEL_INCHES * len(rows[0])
+    figure = _dark_figure(width, PANEL_INCHES * sum(heights) + TITLE_INCHES * len(rows))
+    grid = figure.subplots(len(rows), len(rows[0]), squeeze=False, height_ratios=heights)
+    for shown, row in zip(grid, rows, strict=True):
+        for axes, panel in zip(shown, row, strict=True):
+            index = nearest_index(panel.volume.grid, panel.axis, at_mm)
+            plane, aspect = anatomical_plane(panel.volume, panel.axis, index)
+            window = {"vmin": panel.low, "vmax": panel.high}
+            axes.imshow(plane, cmap=panel.colours, aspect=aspect, **window)
+            axes.set_title(panel.title, color="white", fontsize=9)
+            axes.axis("off")
+    return figure
+
+
+def _proportion(grid: Grid, axis: int) -> float:
+    """Return height over width of a plane."""
+    order = anatomical_order(grid)
+    across, up = (order[a] for a in range(3) if a != axis)
+    extent = [n * s for n, s in zip(grid.shape, grid.spacing_mm, strict=True)]
+    return extent[up] / extent[across]
+
+
+def write_figure(figure: Figure, file: Path | BinaryIO, dots_per_inch: int) -> None:
+    """Write a figure as PNG, without a date or a program's name inside."""
+    figure.savefig(file, format="png", dpi=dots_per_inch, metadata={"Software": None})
 
 
 def slices(image: Image, n_slices: int = 12, plane: str = "axial") -> Figure:
@@ -98,7 +163,8 @@ def trace(result: Result) -> Figure:
     panel.set_title(f"{result.config.solver}: {result.status}", fontsize=10)
     panel.set_xlabel("iteration")
     if result.history:
-        panel.set_yscale("log" if _all_positive(result.history) else "linear")
+        panel.set_yscale("log" if _is_wide(result.history) else "linear")
+        panel.xaxis.get_major_locator().set_params(integer=True)
         panel.legend(fontsize=8)
     return figure
 
@@ -149,6 +215,15 @@ def quality_against_time(
 
 def intensity_window(volume: Volume) -> tuple[float, float]:
     """Return the intensities that are shown black and white."""
+    low, high = intensity_range(volume)
+    head = foreground(volume.data)
+    typical = float(np.median(volume.data[head])) if head.any() else high
+    brighter = low + BRIGHT_OVER_TYPICAL * (typical - low)
+    return low, min(high, brighter) if brighter > low else high
+
+
+def intensity_range(volume: Volume) -> tuple[float, float]:
+    """Return the intensities between which differences are kept for display."""
     low, high = np.percentile(volume.data, DISPLAY_PERCENTILES).tolist()
     if high <= low:
         low, high = float(volume.data.min()), float(volume.data.max())
@@ -197,6 +272,16 @@ def anatomical_order(grid: Grid) -> list[int]:
     ]
 
 
+def _middle_voxel_mm(grid: Grid) -> tuple[float, float, float]:
+    """Return the centre of the middle voxel, counted towards R, A, S along each axis."""
+    middle = [
+        n - 1 - n // 2 if code in "LPI" else n // 2
+        for n, code in zip(grid.shape, grid.axcodes, strict=True)
+    ]
+    x, y, z = (grid.affine @ [*middle, 1.0])[:3]
+    return float(x), float(y), float(z)
+
+
 def _as_volume(image: Image) -> Volume:
     if isinstance(image, Volume):
         return image
@@ -208,8 +293,10 @@ def _as_volume(image: Image) -> Volume:
     raise InputError(message)
 
 
-def _all_positive(history: dict[str, list[float]]) -> bool:
-    return all(value > 0.0 for values in history.values() for value in values)
+def _is_wide(history: dict[str, list[float]]) -> bool:
+    """Return whether figures are positive and differ so much that only a log scale shows them."""
+    figures = [value for values in history.values() for value in values]
+    return min(figures, default=0.0) > 0.0 and max(figures) > WIDE * min(figures)
 
 
 def _dark_figure(width: float, height: float) -> Figure:

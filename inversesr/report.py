@@ -17,9 +17,17 @@ import numpy as np
 import torch
 
 from inversesr.acquisition import forward_operator
-from inversesr.display import Layer, Packed, pack_layers
+from inversesr.display import WHITE, Layer, pack_layers
 from inversesr.pipeline import Result
-from inversesr.plot import agreement, compare, intensity_window, trace
+from inversesr.plot import (
+    agreement,
+    compare,
+    intensity_range,
+    intensity_window,
+    trace,
+    write_figure,
+)
+from inversesr.prior_words import EVERYWHERE
 from inversesr.volume import Volume
 
 TEMPLATE = "report.html.jinja"
@@ -30,9 +38,10 @@ LEAST_DIFFERENCE_SHARE = 1e-3
 MAP_PERCENTILE = 99.5
 MAP_TITLES = {
     "deviation": "standard deviation of the samples",
+    "prior": "where the prior spoke",
     "difference": "difference from the measured slices",
 }
-DOTS_PER_INCH = 80
+DOTS_PER_INCH = 90
 
 
 def has_report_packages() -> bool:
@@ -65,7 +74,8 @@ def write_report(path: Path, result: Result, record: dict[str, Any]) -> None:
         maps=[p for p in packed if p.name in MAP_TITLES],
         map_titles=MAP_TITLES,
         coarser=[p for p in packed if p.is_coarser],
-        window=_window(packed),
+        window=intensity_window(result.sources[0].scan.volume),
+        brightest=packed[0].high,
         # no text of the user's gets here: both files come with the package
         scripts=[Markup(script) for script in scripts],
         script_hashes=[_content_hash(script) for script in scripts],
@@ -76,13 +86,17 @@ def write_report(path: Path, result: Result, record: dict[str, Any]) -> None:
 def layers_of(result: Result) -> list[Layer]:
     """Return what the viewer shows: scan and result in one window, and the maps there are."""
     scan = result.sources[0].scan.volume
-    low, high = intensity_window(scan)
+    low, high = intensity_range(scan)
+    share = (intensity_window(scan)[1] - low) / max(high - low, 1e-30)
     layers = [
-        Layer("measured", scan, low, high),
-        Layer("restored", result.volume, low, high),
+        Layer(name, volume, low, high, white=round(WHITE * min(share, 1.0)))
+        for name, volume in (("measured", scan), ("restored", result.volume))
     ]
     if result.sd is not None:
         layers.append(_map_layer("deviation", result.sd))
+    # a prior that spoke everywhere makes no map
+    if result.prior_mask is not None and result.prior_mask.data.min() < EVERYWHERE:
+        layers.append(Layer("prior", result.prior_mask, 0.0, 1.0, "warm"))
     difference = difference_map(result)
     if difference is not None:
         layers.append(_map_layer("difference", difference))
@@ -105,10 +119,6 @@ def _map_layer(name: str, volume: Volume) -> Layer:
     return Layer(name, volume, 0.0, high or float(volume.data.max()), "warm")
 
 
-def _window(packed: list[Packed]) -> tuple[float, float]:
-    return packed[0].low, packed[0].high
-
-
 def _viewer_file(name: str) -> str:
     return (files("inversesr") / "viewer" / name).read_text(encoding="utf-8")
 
@@ -122,5 +132,5 @@ def _content_hash(script: str) -> str:
 def _png(figure: Any) -> str:  # noqa: ANN401
     """Return a figure as a data URI."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
+    write_figure(figure, buffer, DOTS_PER_INCH)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

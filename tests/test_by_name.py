@@ -152,6 +152,7 @@ def test_what_is_protected_is_the_interpolated_scan(task, diffusion):
     config = Config(solver="latent-pnp", prior=str(diffusion), settings=FAST)
     found = solve(dataclasses.replace(task, protect=region), config, silent)
     assert float(found.prior_mask[:7].max()) < 1e-6
+    assert found.facts["protected_share"] == pytest.approx(0.5, abs=0.1)
     torch.testing.assert_close(found.x[:7], task.x0[:7], rtol=1e-4, atol=1e-2)
 
 

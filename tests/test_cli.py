@@ -298,3 +298,17 @@ def test_the_module_can_be_run_and_ends_with_a_sentence_in_a_real_process(tmp_pa
     assert done.stdout == ""
     (sentence,) = done.stderr.splitlines()
     assert sentence.endswith("does not exist: check the name")
+
+
+@pytest.mark.parametrize(
+    ("typed", "word", "expected"),
+    [("inversesr pri", "1", "prior"), ("inversesr run --so", "2", "--solver")],
+)
+def test_the_tab_key_completes_commands_and_options(typed, word, expected):
+    environment = {
+        "_INVERSESR_COMPLETE": "complete_bash",
+        "COMP_WORDS": typed,
+        "COMP_CWORD": word,
+    }
+    found = CliRunner().invoke(app, [], prog_name="inversesr", env=environment)
+    assert found.output.split() == [expected]

@@ -32,8 +32,8 @@ LAYERS = (
         "null_space",
     ),
     ("pipeline",),
-    ("plot", "display", "training."),
-    ("report",),
+    ("plot", "display", "prior_words", "training."),
+    ("report", "prior_pictures", "benchmark_picture"),
     ("job",),
     (
         "files",
@@ -52,10 +52,27 @@ LAYERS = (
         "benchmark_networks",
         "benchmark_prior",
     ),
-    ("", "cli_output", "cli_plan", "cli_prior", "cli_bench_tables", "cli_bench", "cli"),
+    (
+        "",
+        "cli_output",
+        "cli_plan",
+        "cli_prior",
+        "cli_picture",
+        "cli_bench_tables",
+        "cli_bench",
+        "cli",
+    ),
     ("__main__",),
 )
-COMMAND_LINE = {"cli", "cli_output", "cli_plan", "cli_prior", "cli_bench_tables", "cli_bench"}
+COMMAND_LINE = {
+    "cli",
+    "cli_output",
+    "cli_plan",
+    "cli_prior",
+    "cli_picture",
+    "cli_bench_tables",
+    "cli_bench",
+}
 # Packages that only some modules may import, even inside a function.
 OWNERS = {
     "nibabel": {"nifti", "display", "training.scans"},
@@ -75,6 +92,7 @@ QUICK_MODULES = (
     "cli_output",
     "cli_plan",
     "cli_prior",
+    "cli_picture",
     "cli_bench_tables",
     "cli_bench",
     "solver_options",

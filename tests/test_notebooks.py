@@ -1,9 +1,15 @@
 """The notebooks run from top to bottom, and are kept without their outputs."""
 
 import json
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import nibabel
+import numpy as np
 import pytest
+
+import inversesr
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -27,6 +33,29 @@ def test_a_notebook_starts_with_a_question_and_is_kept_without_outputs(path):
     assert "?*" in opening
     assert not any(cell.get("outputs") for cell in cells)
     assert path.stat().st_size < LARGEST_BYTES
+
+
+@pytest.mark.parametrize("is_installed", [True, False])
+def test_the_viewer_is_shown_where_it_is_installed_and_slices_otherwise(
+    monkeypatch, tmp_path, is_installed
+):
+    class NiiVue:
+        def load_volumes(self, volumes):
+            self.volumes = volumes
+
+    package = SimpleNamespace(NiiVue=NiiVue) if is_installed else None
+    monkeypatch.setitem(sys.modules, "ipyniivue", package)
+    sources = ["".join(cell["source"]) for cell in read(NOTEBOOKS[0])["cells"]]
+    (cell,) = [source for source in sources if "ipyniivue import" in source]
+    image = nibabel.Nifti1Image(np.arange(512, dtype=np.float32).reshape(8, 8, 8), np.eye(4))
+    names = {"inversesr": inversesr, "result": SimpleNamespace(image=image), "folder": tmp_path}
+    if not is_installed:
+        pytest.importorskip("matplotlib", reason="the extra [report] is not installed")
+    exec(cell, names)
+    if is_installed:
+        assert names["shown"].volumes == [{"path": str(tmp_path / "scan_thin.nii.gz")}]
+    else:
+        assert len(names["shown"].axes) == 6
 
 
 @pytest.mark.slow

@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 
 import nibabel
 import numpy as np
@@ -13,6 +14,7 @@ from inversesr.plot import (
     agreement,
     anatomical_plane,
     compare,
+    intensity_range,
     intensity_window,
     nearest_index,
     slices,
@@ -141,6 +143,22 @@ def test_the_trace_shows_every_figure_of_the_solver_at_every_iteration(result):
     assert result.status in panel.get_title()
 
 
+@pytest.mark.parametrize(("figures", "scale"), [([1.0, 1.1, 1.2], "linear"), ([1e-3, 1], "log")])
+def test_figures_that_hardly_change_are_not_drawn_on_a_logarithmic_scale(result, figures, scale):
+    (panel,) = trace(replace(result, history={"misfit": figures})).axes
+    assert panel.get_yscale() == scale
+    assert all(float(tick).is_integer() for tick in panel.get_xticks())
+
+
+def test_both_rows_of_a_comparison_lie_in_the_middle_of_the_same_measured_slice(result):
+    shown = pictures(compare(result))
+    scan = result.sources[0].scan.volume
+    np.testing.assert_array_equal(shown[2], anatomical_plane(scan, 2, 2)[0])
+    # slice 2 of 4 mm reaches over voxels 8 to 11
+    candidates = [anatomical_plane(result.volume, 2, k)[0] for k in (9, 10)]
+    assert any(np.array_equal(shown[5], plane) for plane in candidates)
+
+
 def test_agreement_is_drawn_for_every_measured_slice(result):
     (panel,) = agreement(result.sources[0]).axes
     alone, locked, _noise = panel.lines
@@ -153,6 +171,23 @@ def test_agreement_is_drawn_for_every_measured_slice(result):
 def test_the_window_of_an_almost_empty_image_is_not_empty():
     volume = marked("RAS", MARK_MM)
     assert intensity_window(volume) == (0.0, 1.0)
+
+
+def test_bright_fat_does_not_leave_the_brain_dark():
+    data = np.zeros((20, 20, 20), np.float32)
+    data[4:16, 4:16, 4:16] = 100.0
+    data[4:16, 4:16, 13:16] = 900.0
+    volume = Volume(data, Grid((20, 20, 20), np.eye(4)))
+    assert intensity_range(volume) == (0.0, 900.0)
+    assert intensity_window(volume) == pytest.approx((0.0, 220.0))
+
+
+def test_an_image_without_outliers_is_shown_as_before():
+    volume = Volume(
+        np.random.default_rng(0).uniform(50, 100, (9, 8, 20)).astype(np.float32),
+        Grid((9, 8, 20), np.eye(4)),
+    )
+    assert intensity_window(volume) == intensity_range(volume)
 
 
 def test_plots_are_part_of_the_package_s_front(result):

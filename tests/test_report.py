@@ -171,7 +171,33 @@ def test_a_standard_deviation_becomes_a_map_that_starts_at_zero(result):
 
 def test_scan_and_result_are_shown_in_one_window(result):
     first, second = layers_of(result)[:2]
-    assert (first.low, first.high) == (second.low, second.high)
+    assert (first.low, first.high, first.white) == (second.low, second.high, second.white)
+
+
+def test_fat_is_stored_brighter_than_what_is_white_at_first(result):
+    scan = result.sources[0].scan
+    data = scan.volume.data.copy()
+    data[:2] = 1000.0
+    bright = replace(result.sources[0], scan=Scan.made_here(scan.volume.with_data(data)))
+    first = layers_of(replace(result, sources=(bright,)))[0]
+    assert first.high == pytest.approx(1000.0)
+    assert first.white < 100
+
+
+def test_the_page_says_which_prior_spoke_where(result, text):
+    assert "<h2>Which prior spoke where</h2>" in text
+    (sentence,) = provenance(result, [])["prior"]
+    assert f"<li>{sentence}</li>" in text
+
+
+def test_where_the_prior_spoke_is_a_map_unless_that_is_everywhere(result):
+    everywhere = result.volume.with_data(np.ones_like(result.volume.data))
+    half = everywhere.with_data(everywhere.data * 0.5)
+    names = [
+        [layer.name for layer in layers_of(replace(result, prior_mask=mask))]
+        for mask in (everywhere, half)
+    ]
+    assert ["prior" in found for found in names] == [False, True]
 
 
 def test_a_large_head_is_shown_coarser_and_the_page_says_so(result, tmp_path, monkeypatch):

@@ -20,6 +20,8 @@ from inversesr.solvers.task import Task
 SMOOTHING_MM = 3.0
 # Below the first the prior keeps its weight, above the second it has none.
 MILD, SEVERE = 3.0, 6.0
+# A voxel is protected where its mask, interpolated between the slices, is above this.
+HALF = 0.5
 
 
 def surprise_map(
@@ -97,7 +99,7 @@ def keep_surprises(
     m = protect(problem, surprise, mask).m
     kept = torch.where(problem.m > 0.0, m / problem.m.clamp_min(1e-6), 1.0)
     start = finish(problem, problem.start)
-    facts = dict(solution.facts)
+    facts = {**solution.facts, **({} if mask is None else protected_facts(mask))}
     if surprise is not None:
         facts["surprising_share"] = float((surprise > SEVERE).float().mean())
     x = start + kept * (solution.x - start)
@@ -123,4 +125,10 @@ def keep_interpolation(task: Task, solution: Solution) -> Solution:
     if mask is None:
         return solution
     x = solution.x + mask * (task.A.project(task.x0, task.y) - solution.x)
-    return replace(solution, x=x, prior_mask=1.0 - mask, unprotected=solution.x)
+    facts = {**solution.facts, **protected_facts(mask)}
+    return replace(solution, x=x, prior_mask=1.0 - mask, unprotected=solution.x, facts=facts)
+
+
+def protected_facts(mask: Tensor) -> dict[str, float]:
+    """Return what share of the image a mask keeps the prior out of."""
+    return {"protected_share": float((mask > HALF).float().mean())}

@@ -21,7 +21,7 @@
   async function volume(layer, opacity) {
     const least = layer.colours === "gray" ? 0 : 1;
     return niivue.NVImage.new(
-      await unpack(layer), layer.name + ".nii", layer.colours, opacity, null, least, 255);
+      await unpack(layer), layer.name + ".nii", layer.colours, opacity, null, least, layer.white);
   }
 
   async function canvas(id) {

@@ -63,7 +63,8 @@ class Outputs:
 
     def without(self, names: Sequence[str]) -> "Outputs":
         """Return the outputs without some that are not always there."""
-        return replace(self, **dict.fromkeys(names))
+        absent: dict[str, Any] = dict.fromkeys(names)
+        return replace(self, **absent)
 
     @property
     def names(self) -> dict[str, str]:

@@ -64,8 +64,8 @@ class Outputs:
 
     def without(self, names: Sequence[str]) -> "Outputs":
         """Return the outputs without some that are not always there."""
-        nothing: dict[str, Any] = dict.fromkeys(names)
-        return replace(self, **nothing)
+        absent: dict[str, Any] = dict.fromkeys(names)
+        return replace(self, **absent)
 
     @property
     def names(self) -> dict[str, str]:

@@ -136,7 +136,10 @@ def solver_of_fusion(n_scans: int, config: Config) -> str:
         InputError: another one was named.
     """
     if config.solver not in (AUTOMATIC, "tv"):
-        message = f"{n_scans} scans are fused by tv, not by {config.solver}: give --solver tv"
+        message = (
+            f"{n_scans} scans were given; {config.solver} takes one and only tv fuses several: "
+            "name one scan, or give --solver tv"
+        )
         raise InputError(message)
     return "tv"
 

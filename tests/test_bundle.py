@@ -61,6 +61,8 @@ def test_a_free_grid_takes_any_multiple_and_refuses_the_rest():
         ("schedule", None, "a denoiser needs a schedule"),
         ("schedule.prediction", "flow", "belongs to the schedule rectified_flow"),
         ("conditioning.null", [0.0], "one value a variable"),
+        ("sd_factor", 0.0, "sd_factor is 0; it must be finite and above 0"),
+        ("sd_factor", float("nan"), "sd_factor is nan; it must be finite and above 0"),
         ("networks.denoiser.file", "../denoiser.safetensors", "beside prior.json"),
         ("networks.denoiser.file", "denoiser.pt", "beside prior.json"),
         ("format", 2, "expected 1: update inversesr"),

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
+import problems
 import pytest
+from problems import free_card, one_thread, random_tensors  # noqa: F401  (a fixture)
 
 from inversesr.config import Config
 from inversesr.errors import InputError
@@ -23,6 +25,7 @@ from inversesr.job import (
     provenance,
     run_job,
 )
+from inversesr.plan import files_of
 
 SECRET = "SECRET^PATIENT"
 SPLINE = Config(solver="spline")
@@ -79,6 +82,60 @@ def test_a_run_writes_image_record_and_report_and_nothing_else(scan, tmp_path):
     back = nibabel.load(outputs.image)
     np.testing.assert_array_equal(back.get_fdata(dtype=np.float32), result.volume.data)
     np.testing.assert_allclose(back.affine, result.volume.grid.affine, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def prior(tmp_path_factory):
+    card = free_card()
+    folder = tmp_path_factory.mktemp("priors") / "tiny"
+    return str(problems.write_prior(folder, card, random_tensors(card)))
+
+
+def sampling(prior, **changes):
+    settings = ("solver.n_levels=1", "solver.n_denoiser_steps=1")
+    return Config(solver="split-gibbs", prior=prior, settings=settings, **changes)
+
+
+MAPS = {
+    "sd": "scan_desc-srsd.nii.gz",
+    "low": "scan_desc-srq05.nii.gz",
+    "high": "scan_desc-srq95.nii.gz",
+    "prior_mask": "scan_desc-srprior_mask.nii.gz",
+    "surprise": "scan_desc-sr_surprise.nii.gz",
+    "unprotected": "scan_desc-srunprotected.nii.gz",
+}
+
+
+def test_samples_are_written_as_deviation_and_quantiles_with_all_other_maps(scan, prior, tmp_path):
+    result, outputs = run_job([scan], sampling(prior, samples=3, keep_unprotected=True), tmp_path)
+    files = {role: nibabel.load(tmp_path / name) for role, name in MAPS.items()}
+    assert {f.shape for f in files.values()} == {result.volume.data.shape}
+    assert {f.get_data_dtype() for f in files.values()} == {np.dtype(np.float32)}
+    low, high, sd = (files[role].get_fdata() for role in ("low", "high", "sd"))
+    image = nibabel.load(outputs.image).get_fdata()
+    assert ((low <= image) & (image <= high)).all()
+    np.testing.assert_allclose(high - image, image - low, atol=1e-3)
+    assert sd.min() >= 0.0
+    assert sd.max() > 0.0
+    record = json.loads(outputs.sidecar.read_text())
+    assert record["files"].items() >= MAPS.items()
+    assert record["solver"]["sd_factor"] == 1.0
+    assert MAPS["surprise"] in outputs.report.read_text()
+    planned = files_of(output_names(scan, tmp_path), result.config)
+    assert set(planned) == {file for file in tmp_path.iterdir() if file.is_file()}
+
+
+def test_maps_of_an_earlier_run_go_when_the_image_is_replaced(scan, prior, tmp_path):
+    run_job([scan], sampling(prior, samples=2), tmp_path)
+    _, outputs = run_job([scan], SPLINE, tmp_path, force=True)
+    assert not [name for name in MAPS.values() if (tmp_path / name).exists()]
+    assert set(outputs.names) == {"image", "sidecar", "report"}
+
+
+def test_one_sample_has_no_deviation_and_a_warning_says_so(scan, prior, tmp_path):
+    result, outputs = run_job([scan], sampling(prior, samples=1), tmp_path)
+    assert outputs.sd is None
+    assert any("one sample" in warning for warning in result.warnings)
 
 
 def test_a_scan_of_freesurfer_is_run_and_recorded_too(tmp_path):

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
@@ -6,13 +7,17 @@ import torch
 from problems import random_tensors, tiny_card, write_prior
 from scipy.spatial.transform import Rotation
 
+from inversesr import pipeline
+from inversesr.acquisition import forward_operator
 from inversesr.config import Config, SimulateConfig
 from inversesr.errors import InputError
 from inversesr.metrics import psnr
 from inversesr.nifti import Scan
 from inversesr.pipeline import choose_device, restore
+from inversesr.protocols import Solution
 from inversesr.simulation import simulate
-from inversesr.solvers import tv
+from inversesr.solvers import by_name, tv
+from inversesr.solvers.task import Task
 from inversesr.volume import Grid, Volume
 
 SHAPE = (22, 23, 24)
@@ -200,3 +205,53 @@ def test_a_mask_that_is_no_brain_refuses_a_fixed_prior_and_tv_is_used(tmp_path, 
     result = restore([Scan.made_here(thick)], config, mask)
     assert result.facts["used_instead"] == "tv"
     assert "expected 700 to 2200 mL in one piece" in result.warnings[0]
+
+
+def thick_scan():
+    data = np.random.default_rng(0).uniform(20, 90, (12, 10, 6)).astype(np.float32)
+    return Scan.made_here(Volume(data, Grid(data.shape, np.diag([1.0, 1.0, 4.0, 1.0]))))
+
+
+def test_the_lock_uses_the_slice_thickness_that_the_solver_found(monkeypatch):
+    def solve(task, _config, _progress):
+        return Solution(task.x0, "converged", 1, thickness_factor=1.25)
+
+    monkeypatch.setattr(pipeline, "solve", solve)
+    result = restore([thick_scan()], Config(solver="latent-map"))
+    (source,) = result.sources
+    assert source.acquisition.thickness_mm == pytest.approx(5.0)
+    assert "1.25 times what was stated" in source.acquisition.assumptions[-1]
+    scan = source.scan.volume
+    x = torch.from_numpy(result.volume.data)
+    A = forward_operator(scan.grid, result.volume.grid, source.acquisition)
+    assert float((A(x) - torch.from_numpy(scan.data)).abs().max()) < 1e-2
+    stated = replace(source.acquisition, thickness_mm=4.0)
+    A = forward_operator(scan.grid, result.volume.grid, stated)
+    assert float((A(x) - torch.from_numpy(scan.data)).abs().max()) > 1.0
+
+
+def test_only_tv_fuses_several_scans_and_another_solver_is_refused():
+    scans = [thick_scan(), thick_scan()]
+    with pytest.raises(InputError, match=r"2 scans were given; latent-pnp takes one .* tv$"):
+        restore(scans, Config(solver="latent-pnp"))
+
+
+def test_what_a_mask_protects_from_the_warm_start_is_the_interpolated_scan(monkeypatch):
+    scan = thick_scan()
+    region = np.zeros(scan.volume.grid.shape, dtype=np.float32)
+    region[:6] = 1.0
+
+    def invent(task, *_arguments):
+        return Solution(task.x0 + 50.0, "one pass", 1)
+
+    monkeypatch.setattr(by_name, "warmstart", invent)
+    config = Config(solver="warmstart", keep_unprotected=True, lock="off")
+    result = restore([scan], config, protect=region)
+    task = Task(
+        torch.from_numpy(scan.volume.data), scan.volume.grid, result.sources[0].acquisition, 0.0
+    )
+    locked = task.A.project(task.x0, task.y).numpy()
+    np.testing.assert_allclose(result.volume.data[:6], locked[:6], atol=1e-2)
+    np.testing.assert_allclose(result.volume.data[7:], task.x0.numpy()[7:] + 50.0, atol=1e-2)
+    np.testing.assert_allclose(result.unprotected.data, task.x0.numpy() + 50.0, atol=1e-2)
+    assert float(result.prior_mask.data[:6].max()) < 1e-5

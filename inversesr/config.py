@@ -19,6 +19,7 @@ SOLVER_NAMES = (
     "inversesr-ldm",
 )
 AUTOMATIC = "auto"
+SAMPLING_SOLVER = "split-gibbs"
 SOLVER_CHOICES = (AUTOMATIC, *SOLVER_NAMES)
 BUILTIN_PRIOR = "builtin"
 LOCK_NAMES = ("exact", "noise", "off")
@@ -63,7 +64,8 @@ class Config:
     )
     samples: int | None = option(
         None,
-        "Samples drawn by split-gibbs, whose deviation and quantiles are written [default: 8].",
+        "Samples drawn by split-gibbs, which auto then takes; their deviation and quantiles are "
+        "written [default: 8].",
     )
     keep_unprotected: bool = option(
         False,  # noqa: FBT003
@@ -117,6 +119,12 @@ class Config:
         _require_number("threads", self.threads, 1)
         _require_number("seed", self.seed, 0)
         _require_number("samples", self.samples, 1)
+        if self.samples is not None and self.solver not in (AUTOMATIC, SAMPLING_SOLVER):
+            message = (
+                f"samples were asked for of the solver {self.solver}, which draws none: "
+                f"leave out --samples, or give --solver {SAMPLING_SOLVER}"
+            )
+            raise InputError(message)
 
 
 _CHOICES = {

@@ -133,13 +133,16 @@ def solver_of_fusion(n_scans: int, config: Config) -> str:
     """Return the solver that fuses several scans.
 
     Raises:
-        InputError: another one was named.
+        InputError: another one was named, or samples were asked for.
     """
     if config.solver not in (AUTOMATIC, "tv"):
         message = (
             f"{n_scans} scans were given; {config.solver} takes one and only tv fuses several: "
             "name one scan, or give --solver tv"
         )
+        raise InputError(message)
+    if config.samples is not None:
+        message = f"{n_scans} scans are fused by tv, which draws no samples: leave out --samples"
         raise InputError(message)
     return "tv"
 
@@ -172,7 +175,7 @@ def _restore_one(
     y = torch.from_numpy(scan.volume.data).to(device)
     protect, brain = (None if r is None else torch.from_numpy(r > 0).to(y) for r in regions)
     task = Task(y, scan.volume.grid, acquisition, sigma, protect, brain)
-    solver, notes = choose_solver(task, config.solver)
+    solver, notes = choose_solver(task, config.solver, config.samples)
     config = replace(config, solver=solver)
     prepared = perf_counter()
     solution = solve(task, config, progress)

@@ -181,7 +181,7 @@ def solver_for(scans: Sequence[Scan], config: Config) -> str:
     volume = scans[0].volume
     acquisition = describe_acquisition(scans[0], config)
     task = Task(torch.from_numpy(volume.data), volume.grid, acquisition, 0.0)
-    return choose_solver(task, config.solver)[0]
+    return choose_solver(task, config.solver, config.samples)[0]
 
 
 def estimate_memory(solver: str, n_voxels: int, resident_bytes: float) -> float | None:

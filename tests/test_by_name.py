@@ -112,6 +112,11 @@ def test_other_slices_get_total_variation_and_a_sentence(thickness_mm, spacing_m
     assert "tv is used" in notes[0]
 
 
+@pytest.mark.parametrize("thickness_mm", [4.0, 12.0])
+def test_samples_choose_the_solver_that_draws_them(thickness_mm):
+    assert choose_solver(thick_task(thickness_mm), "auto", 3) == ("split-gibbs", ())
+
+
 def test_a_named_solver_is_taken_whatever_the_slices():
     assert choose_solver(thick_task(12.0), "spline") == ("spline", ())
 

@@ -89,3 +89,9 @@ def test_overlapping_slices_are_a_negative_gap():
 
 def test_whoever_catches_the_package_s_error_catches_unusable_input_too():
     assert issubclass(InputError, InverseSRError)
+
+
+def test_samples_are_refused_of_a_solver_that_draws_none():
+    with pytest.raises(InputError, match="give --solver split-gibbs"):
+        Config(solver="tv", samples=4)
+    assert Config(samples=4).samples == Config(solver="split-gibbs", samples=4).samples

@@ -172,10 +172,17 @@ def test_progress_is_told():
     assert {phase for phase, _, _ in seen} == {"tv"}
 
 
-def test_several_scans_need_a_solver_that_fuses():
+@pytest.mark.parametrize("solver", ["spline", "warmstart", "latent-pnp", "split-gibbs"])
+def test_several_scans_need_a_solver_that_fuses(solver):
     _, scan = head()
-    with pytest.raises(InputError, match="--solver tv"):
-        restore([scan, scan], Config(solver="spline"))
+    with pytest.raises(InputError, match=f"fused by tv, not by {solver}: give --solver tv"):
+        restore([scan, scan], Config(solver=solver))
+
+
+def test_several_scans_give_no_samples():
+    _, scan = head()
+    with pytest.raises(InputError, match="leave out --samples"):
+        restore([scan, scan], Config(samples=3))
 
 
 def test_several_scans_are_fused_into_the_space_of_the_first():

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import torch
 
-from inversesr.config import AUTOMATIC, Config
+from inversesr.config import AUTOMATIC, SAMPLING_SOLVER, Config
 from inversesr.priors.counted import CountedPrior
 from inversesr.priors.warmstart import ROLE, TRAINED_THICKNESS, load_warmstart
 from inversesr.protocols import Progress, Solution
@@ -129,13 +129,18 @@ def _relative_thickness(task: Task) -> float:
     return describe_slices(task.scan_grid, task.fine, task.acquisition).geometry.thickness
 
 
-def choose_solver(task: Task, wanted: str) -> tuple[str, tuple[str, ...]]:
+def choose_solver(
+    task: Task, wanted: str, n_samples: int | None = None
+) -> tuple[str, tuple[str, ...]]:
     """Return the solver to use, and what a reader should know of the choice, in sentences.
 
     Args:
         task: The scan.
         wanted: Name of a solver, or "auto".
+        n_samples: Samples that were asked for, or None.
     """
+    if wanted == AUTOMATIC and n_samples is not None:
+        return SAMPLING_SOLVER, ()
     if wanted != AUTOMATIC:
         return wanted, ()
     if is_known_thickness(task):

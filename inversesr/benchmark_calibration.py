@@ -26,7 +26,7 @@ from inversesr.volume import Volume
 
 # Crops are about this wide: samples of a whole head take many minutes.
 CROP_VOXELS = 48
-N_SAMPLES = 8
+N_SAMPLES = 6
 SOLVER = "split-gibbs"
 
 

@@ -61,5 +61,17 @@ def test_features_of_the_free_prior_can_be_differentiated():
     assert float(slope.abs().min()) > 0.0
 
 
+def test_layers_within_may_have_coarser_weights_than_those_at_the_boundary():
+    network = local()
+    x = torch.rand((1, 1, 16, 16, 8), generator=generator())
+    exact = features_of(network)(x)
+    network.to(torch.bfloat16)
+    for layer in network.boundary_layers():
+        layer.float()
+    for found, expected in zip(features_of(network)(x), exact, strict=True):
+        assert found.dtype == torch.float32
+        assert torch.allclose(found, expected, atol=0.03)
+
+
 def test_an_unknown_network_has_no_features():
     assert features_of(nn.Identity()) is None

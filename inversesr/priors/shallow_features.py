@@ -64,8 +64,8 @@ def local_features(autoencoder: LocalAutoencoder, x: Tensor) -> tuple[Tensor, ..
     """
     encoder = autoencoder.encoder
     bands = scale_bands(haar.analyse(x.float()))
-    fine = encoder.fine(
-        as_weights_of(encoder.stem, encoder.stem(as_weights_of(encoder.stem, bands)))
-    )
-    coarse = encoder.coarse(encoder.down(as_weights_of(encoder.down, fine)))
+    # the first layer may hold weights of another type than those within
+    first = encoder.stem(as_weights_of(encoder.stem, bands))
+    fine = encoder.fine(as_weights_of(encoder.down, first))
+    coarse = encoder.coarse(encoder.down(fine))
     return fine[0].to(torch.float32), coarse[0].to(torch.float32)

@@ -13,8 +13,8 @@ from typing import Protocol
 
 import torch
 
-# A slab and the dual variables of its voxels fit into the cache of one core.
-SLAB_VOXELS = 65536
+# Small enough to stay in the cache, large enough for several threads: the fastest of four sizes.
+SLAB_VOXELS = 131072
 ROOT_2 = 2.0**0.5
 Weights = tuple[float, ...]
 Offset = tuple[int, int, int]

@@ -3,7 +3,6 @@ import pytest
 import torch
 from laws import normal
 
-from inversesr.solvers import tv as module
 from inversesr.solvers.edges import edge_field
 
 REACH = (1.0, 1.0, 1.0)
@@ -43,21 +42,3 @@ def test_a_unit_of_intensity_is_only_a_unit():
         edge_field(image, REACH), edge_field(1000.0 * image, REACH), strict=True
     ):
         torch.testing.assert_close(one, thousand)
-
-
-def test_what_runs_along_an_edge_is_kept_and_what_runs_across_is_spared():
-    m = [torch.full((1,), value) for value in (0.8, 0.0, 0.0)]
-    field = [torch.full((1,), value) for value in (1.0, 2.0, 3.0)]
-    found = torch.cat(module._along_edges(field, m))
-    torch.testing.assert_close(found, torch.tensor([1.0 - 0.64, 2.0, 3.0]))
-
-
-def test_sparing_edges_is_symmetric_and_never_lengthens():
-    image, _ = plane((1, 2, 3))
-    m = edge_field(image, REACH)
-    u, v = ([normal(image.shape, 3 * n + a) for a in range(3)] for n in (1, 2))
-    one = sum((a * b).sum() for a, b in zip(module._along_edges(u, m), v, strict=True))
-    other = sum((a * b).sum() for a, b in zip(u, module._along_edges(v, m), strict=True))
-    torch.testing.assert_close(one, other)
-    short = torch.stack(module._along_edges(u, m)).norm(dim=0)
-    assert bool((short <= torch.stack(u).norm(dim=0) + 1e-9).all())

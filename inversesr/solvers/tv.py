@@ -8,7 +8,8 @@ change across an edge, so that edges are continued along themselves from slice t
 normals of the image's own edges (`edges`), found twice on the way. The constraint is the
 discrepancy principle itself: no weight is set by hand.
 
-Primal-dual iteration; the constraint is a projection in closed form (`nearest_within`).
+Primal-dual iteration (`variation`); the constraint is a projection in closed form
+(`nearest_within`).
 """
 
 from collections.abc import Callable
@@ -19,6 +20,14 @@ from inversesr.operators.separable import SeparableOperator
 from inversesr.protocols import Solution
 from inversesr.solvers.edges import edge_field
 from inversesr.solvers.tracing import show
+from inversesr.solvers.variation import (
+    FirstOrder,
+    SecondOrder,
+    Term,
+    Weights,
+    ascend,
+    zero_duals,
+)
 
 # Tuned on training brains only; see docs/decisions/002-tv.md.
 FIRST_ORDER_SHARE = 2.5
@@ -34,9 +43,6 @@ EDGES_AFTER = (25, 50)
 # share of the distance between slices.
 REACH, REACH_SHARE = 1.5, 0.625
 TOLERANCE = 1e-4
-
-ROOT_2 = 2.0**0.5
-Weights = tuple[float, ...]
 
 
 def tv(
@@ -67,7 +73,7 @@ def tv(
     """
     first, second = _axis_weights(slice_axis)
     scale = float(y.max() - y.min())
-    norm2 = 4.0 * sum(w**2 for w in first) + 16.0 * sum(w**2 for w in second) ** 2
+    norm2 = FirstOrder(first, FIRST_ORDER_SHARE).norm2 + SecondOrder(second).norm2
     primal_step = STEP_SHARE * scale / norm2**0.5
     dual_step = 1.0 / (norm2 * primal_step)
     radius = sigma * y.numel() ** 0.5
@@ -76,109 +82,28 @@ def tv(
 
     x = A.nearest_within(x0, y, radius)
     leading = x
-    p = [torch.zeros_like(x) for _ in range(3)]
-    q = [torch.zeros_like(x) for _ in range(6)]
-    normals: list[torch.Tensor] = []
+    terms: tuple[Term, ...] = (FirstOrder(first, FIRST_ORDER_SHARE), SecondOrder(second))
+    duals = zero_duals(terms, x)
     changes: list[float] = []
     for n_done in range(1, N_STEPS + 1):
-        slope = _dual_steps(p, q, leading, (first, second), dual_step, normals)
-        updated = A.nearest_within(x - primal_step * slope, y, radius)
-        leading = 2.0 * updated - x
-        changes.append(float((updated - x).square().mean().sqrt()) / scale)
+        slope = ascend(terms, duals, leading, dual_step)
+        updated = A.nearest_within(torch.add(x, slope, alpha=-primal_step), y, radius)
+        change = updated - x
+        leading = updated + change
+        changes.append(float(change.square_().mean().sqrt()) / scale)
         x = updated
         show(updated.detach)
         progress(n_done, N_STEPS)
         if n_done in EDGES_AFTER:
-            normals = edge_field(x, reach)
+            normals = tuple(edge_field(x, reach))
+            terms = (FirstOrder(first, FIRST_ORDER_SHARE, normals), SecondOrder(second))
         if changes[-1] < TOLERANCE and n_done > EDGES_AFTER[-1]:
             return Solution(x, "converged", n_done, {"relative_change": changes})
     return Solution(x, f"stopped after {N_STEPS} steps", N_STEPS, {"relative_change": changes})
 
 
 def _axis_weights(slice_axis: int) -> tuple[Weights, Weights]:
-    first = [FIRST_ORDER_WEIGHTS[int(axis == slice_axis)] for axis in range(3)]
-    second = [SECOND_ORDER_WEIGHTS[int(axis == slice_axis)] for axis in range(3)]
-    return tuple(first), tuple(second)
-
-
-def _dual_steps(
-    p: list[torch.Tensor],
-    q: list[torch.Tensor],
-    x: torch.Tensor,
-    weights: tuple[Weights, Weights],
-    step: float,
-    normals: list[torch.Tensor],
-) -> torch.Tensor:
-    """Ascend in both dual variables, in place, and return G'D'p + H'q."""
-    first, second = weights
-    gradient = [first[axis] * _difference(x, axis) for axis in range(3)]
-    for axis, component in enumerate(_along_edges(gradient, normals)):
-        p[axis].add_(component, alpha=step)
-    _shrink_to_ball(p, FIRST_ORDER_SHARE)
-    slope = torch.zeros_like(x)
-    for axis, component in enumerate(_along_edges(p, normals)):
-        slope += first[axis] * _difference_adjoint(component, axis)
-    index = 0
-    for a in range(3):
-        slope_a = _difference(x, a)
-        for b in range(a, 3):
-            q[index] += (step * second[a] * second[b]) * _second(slope_a, a, b)
-            index += 1
-    _shrink_to_ball(q, 1.0)
-    index = 0
-    for a in range(3):
-        for b in range(a, 3):
-            slope += (second[a] * second[b]) * _second_adjoint(q[index], a, b)
-            index += 1
-    return slope
-
-
-def _along_edges(field: list[torch.Tensor], normals: list[torch.Tensor]) -> list[torch.Tensor]:
-    """Return (1 - m m') v for vectors v and normals m; v itself while there are no normals."""
-    if not normals:
-        return field
-    across = field[0] * normals[0]
-    for v, m in zip(field[1:], normals[1:], strict=True):
-        across.addcmul_(v, m)
-    return [v - m * across for v, m in zip(field, normals, strict=True)]
-
-
-def _shrink_to_ball(components: list[torch.Tensor], radius: float) -> None:
-    """Project each voxel's vector onto the ball of a radius, in place."""
-    norm = components[0].square()
-    for component in components[1:]:
-        norm.addcmul_(component, component)
-    scale = norm.sqrt_().div_(radius).clamp_(min=1.0).reciprocal_()
-    for component in components:
-        component.mul_(scale)
-
-
-def _difference(x: torch.Tensor, axis: int) -> torch.Tensor:
-    """Forward difference along an axis, zero at its end."""
-    out = torch.zeros_like(x)
-    n = x.shape[axis] - 1
-    torch.sub(x.narrow(axis, 1, n), x.narrow(axis, 0, n), out=out.narrow(axis, 0, n))
-    return out
-
-
-def _difference_adjoint(p: torch.Tensor, axis: int) -> torch.Tensor:
-    """Transpose of `_difference`."""
-    out = torch.zeros_like(p)
-    n = p.shape[axis] - 1
-    out.narrow(axis, 0, n).sub_(p.narrow(axis, 0, n))
-    out.narrow(axis, 1, n).add_(p.narrow(axis, 0, n))
-    return out
-
-
-def _second(gradient: torch.Tensor, a: int, b: int) -> torch.Tensor:
-    """Second difference along axes a and b from the first one along a."""
-    if a == b:
-        return _difference_adjoint(gradient, a)
-    return ROOT_2 * _difference(gradient, b)
-
-
-def _second_adjoint(q: torch.Tensor, a: int, b: int) -> torch.Tensor:
-    """Transpose of second differences along axes a and b."""
-    if a == b:
-        return _difference_adjoint(_difference(q, a), a)
-    return ROOT_2 * _difference_adjoint(_difference_adjoint(q, b), a)
+    is_slice = [int(axis == slice_axis) for axis in range(3)]
+    first = tuple(FIRST_ORDER_WEIGHTS[i] for i in is_slice)
+    second = tuple(SECOND_ORDER_WEIGHTS[i] for i in is_slice)
+    return first, second

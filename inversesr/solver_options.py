@@ -74,7 +74,7 @@ class SolverOptions:
         60, "warmstart: training steps on the scan itself; 0 for none.", least=0
     )
     n_mirrors: int = option(
-        4, "warmstart: mirror images whose results are averaged, 1 to 8.", least=1, most=8
+        2, "warmstart: mirror images whose results are averaged, 1 to 8.", least=1, most=8
     )
     n_samples: int = option(8, "split-gibbs: samples drawn from the posterior.", least=1)
     encoder_noise_gain: float = option(

@@ -145,6 +145,8 @@ def plan_run(
     acquisitions = tuple(describe_acquisition(scan, config) for scan in scans)
     fine = fine_grid(scans[0].volume.grid, acquisitions[0])
     n_voxels = prod(fine.shape)
+    # before the machine is measured, which leaves memory behind
+    memory = estimate_memory(config.solver, n_voxels, resident_memory_bytes(), len(scans))
     region = None
     if mask is not None:
         region = read_mask(mask, scans[0].volume.grid).astype(np.float32)
@@ -152,7 +154,6 @@ def plan_run(
         seconds: float | None = estimate_seconds(scans[0], paths[0], config, n_voxels)
     else:
         seconds = estimate_fusion(scans, paths[0], config, region, n_voxels)
-    memory = estimate_memory(config.solver, n_voxels, resident_memory_bytes(), len(scans))
     return Plan(
         scans,
         acquisitions,

@@ -29,6 +29,8 @@ Image = Any  # a path, a nibabel image or a Volume
 # fill many voxels, white is this many times the typical intensity of the head.
 DISPLAY_PERCENTILES = (0.5, 98.0)
 BRIGHT_OVER_TYPICAL = 2.2
+# Below this share of the range lies air, whose noise can pass for foreground.
+AIR_SHARE = 0.1
 PLANES = ("sagittal", "coronal", "axial")
 # Figures whose largest is this many times the smallest are drawn on a logarithmic scale.
 WIDE = 10.0
@@ -177,9 +179,15 @@ def agreement(source: Source) -> Figure:
     """
     figure = _light_figure(8.0, 2.6)
     panel = figure.subplots()
-    for found, label in ((source.before_lock, "solver alone"), (source.agreement, "result")):
-        floor = np.maximum(found.rms_by_slice, LEAST_SHOWN)
-        panel.semilogy(floor, marker=".", label=label)
+    is_changed = source.before_lock.rms_by_slice != source.agreement.rms_by_slice
+    curves = [(source.before_lock, "solver alone")] if is_changed else []
+    for found, label in (*curves, (source.agreement, "result")):
+        rms = np.asarray(found.rms_by_slice, dtype=np.float64)
+        # nothing was compared in slices that the other scans do not cover
+        shown = np.where(rms > 0.0, rms, np.nan) if source.motion_mm > 0.0 else rms
+        panel.semilogy(np.maximum(shown, LEAST_SHOWN), marker=".", label=label)
+    panel.set_xlim(-0.5, len(source.agreement.rms_by_slice) - 0.5)
+    panel.xaxis.get_major_locator().set_params(integer=True)
     noise = max(source.noise, LEAST_SHOWN)
     panel.axhline(noise, color="gray", linestyle="--", label="noise estimate")
     panel.set_xlabel("measured slice")
@@ -217,6 +225,7 @@ def intensity_window(volume: Volume) -> tuple[float, float]:
     """Return the intensities that are shown black and white."""
     low, high = intensity_range(volume)
     head = foreground(volume.data)
+    head &= volume.data > low + AIR_SHARE * (high - low)
     typical = float(np.median(volume.data[head])) if head.any() else high
     brighter = low + BRIGHT_OVER_TYPICAL * (typical - low)
     return low, min(high, brighter) if brighter > low else high

@@ -171,7 +171,9 @@ def test_memory_grows_with_voxels_from_what_is_held_already():
     assert small == 1e8
     assert large - small == pytest.approx(2 * (estimate_memory("tv", 5 * 10**5, 1e8) - small))
     assert estimate_memory("unheard of", 1, 1.0) is None
-    assert estimate_memory("tv", 10**6, 1e8, n_scans=2) > large
+    fused = estimate_memory("tv", 10**6, 1e8, n_scans=2)
+    assert fused == estimate_memory("fusion", 10**6, 1e8)
+    assert estimate_memory("warmstart", 0, 1e8) > 1e8
 
 
 @pytest.mark.parametrize("n_fine", [2000.0, 1e9], ids=["part", "all"])

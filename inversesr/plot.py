@@ -29,7 +29,7 @@ Image = Any  # a path, a nibabel image or a Volume
 # fill many voxels, white is this many times the typical intensity of the head.
 DISPLAY_PERCENTILES = (0.5, 98.0)
 BRIGHT_OVER_TYPICAL = 2.2
-# Below this share of the range lies air, whose noise can pass for foreground.
+# Below this share of white lies air, whose noise can pass for foreground.
 AIR_SHARE = 0.1
 PLANES = ("sagittal", "coronal", "axial")
 # Figures whose largest is this many times the smallest are drawn on a logarithmic scale.
@@ -225,7 +225,7 @@ def intensity_window(volume: Volume) -> tuple[float, float]:
     """Return the intensities that are shown black and white."""
     low, high = intensity_range(volume)
     head = foreground(volume.data)
-    head &= volume.data > low + AIR_SHARE * (high - low)
+    head &= volume.data > AIR_SHARE * high
     typical = float(np.median(volume.data[head])) if head.any() else high
     brighter = low + BRIGHT_OVER_TYPICAL * (typical - low)
     return low, min(high, brighter) if brighter > low else high

@@ -162,7 +162,8 @@ def trace(result: Result) -> Figure:
     panel = figure.subplots()
     for name, values in result.history.items():
         panel.plot(np.arange(1, len(values) + 1), values, label=name.replace("_", " "))
-    panel.set_title(f"{result.config.solver}: {result.status}", fontsize=10)
+    solver = result.facts.get("used_instead", result.config.solver)
+    panel.set_title(f"{solver}: {result.status}", fontsize=10)
     panel.set_xlabel("iteration")
     if result.history:
         panel.set_yscale("log" if _is_wide(result.history) else "linear")

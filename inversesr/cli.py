@@ -114,7 +114,7 @@ def run(  # noqa: PLR0913 (one argument a flag)
         choices = config()
         choices = replace(choices, lock="off") if no_lock else choices
         if explain:
-            cli_plan.explain(scans, choices, output, as_json=as_json)
+            cli_plan.explain(scans, choices, output, mask, as_json=as_json)
             return
         from inversesr.job import provenance, run_job
 

@@ -21,11 +21,18 @@ LOCK_WORDS = {
 }
 
 
-def explain(scans: Sequence[Path], config: Config, folder: Path | None, *, as_json: bool) -> None:
+def explain(
+    scans: Sequence[Path],
+    config: Config,
+    folder: Path | None,
+    mask: Path | None = None,
+    *,
+    as_json: bool,
+) -> None:
     """Print what a run would do; write nothing."""
     from inversesr.plan import plan_run
 
-    plan = plan_run(scans, config, folder)
+    plan = plan_run(scans, config, folder, mask)
     warn(plan.warnings)
     if as_json:
         print_json(as_record(plan))
@@ -48,7 +55,7 @@ def sentences(plan: "Plan") -> list[str]:
     is_locked = len(plan.scans) == 1 and plan.config.solver != "spline"
     lines.append(f"lock:    {LOCK_WORDS[plan.config.lock if is_locked else 'off']}")
     if plan.seconds is None:
-        lines.append("time:    not known beforehand for several scans")
+        lines.append("time:    not known beforehand: the scans hardly overlap in their middle")
     else:
         lines.append(f"time:    about {duration(plan.seconds)} at this machine's present speed")
     free = f"{gibibytes(plan.free_bytes)} are free"

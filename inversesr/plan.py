@@ -4,7 +4,8 @@
 
 The machine's speed is measured: the run is started on a block from the middle of the scan and
 stopped after a few steps of its solver. What the warm start learns of a scan takes as long for a
-small scan as for a large one. Memory is counted by voxel, which no machine changes.
+small scan as for a large one. Several scans are fused to the end on a smaller block around the
+middle of the first. Memory is counted by voxel, which no machine changes.
 """
 
 import tempfile
@@ -15,31 +16,38 @@ from math import prod
 from pathlib import Path
 from time import perf_counter
 
+import numpy as np
 import torch
 
 from inversesr import pipeline
 from inversesr.acquisition import Acquisition, describe_acquisition, fine_grid
 from inversesr.config import Config
+from inversesr.errors import InputError
+from inversesr.fusion import fuse
 from inversesr.job import Outputs, file_facts, output_names, provenance, set_threads
 from inversesr.machine import available_memory_bytes, resident_memory_bytes
-from inversesr.nifti import Scan, read_scan, write_volume
+from inversesr.nifti import Scan, read_mask, read_scan, write_volume
 from inversesr.plausibility import doubts
 from inversesr.report import has_report_packages, write_report
 from inversesr.solver_options import SolverOptions, with_settings
 from inversesr.solvers.by_name import choose_solver
 from inversesr.solvers.task import Task
-from inversesr.volume import Grid
+from inversesr.volume import Affine, Grid, Image
 
 # A block must be too large for the processor's cache, as the scan is.
 BLOCK_VOXELS = 2.5e6
 SMALL_BLOCK_VOXELS = 0.2e6
+# Fusing is timed to its end: a share of the run that a reader waits for.
+FUSION_BLOCK_VOXELS = 0.4e6
+LEAST_SLICES = 4
 # The solver is stopped after both.
 LEAST_STEPS = 3
 LEAST_SECONDS = 2.0
 WITHOUT_WARM_START = ("spline", "tv", "inversesr-dec", "inversesr-ldm")
-# Peak of the process by voxel of the fine grid, above what it holds before the run; measured on
-# scans of 6 and 8 million voxels.
-BYTES_PER_VOXEL = {"spline": 28.0, "tv": 90.0, "warmstart": 90.0}
+# Peak of the process by voxel of the fine grid, above what it holds before the run, and what does
+# not grow with the scan: the warm start learns on patches. Measured on scans of 4 to 8 million.
+BYTES_PER_VOXEL = {"spline": 28.0, "tv": 150.0, "warmstart": 80.0, "fusion": 120.0}
+BYTES_AT_LEAST = {"warmstart": 0.6 * 2**30}
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,13 +126,16 @@ class _EnoughError(Exception):
     """The clock has seen enough."""
 
 
-def plan_run(paths: Sequence[Path], config: Config, folder: Path | None = None) -> Plan:
+def plan_run(
+    paths: Sequence[Path], config: Config, folder: Path | None = None, mask: Path | None = None
+) -> Plan:
     """Find out what a run would do, how long it would take and what it would need.
 
     Args:
         paths: Image files, as for `run_job`.
         config: Choices of the run.
         folder: Where it would write; None for beside the first scan.
+        mask: Image file that marks where several scans are registered.
 
     Raises:
         InputError: the run would refuse the scans.
@@ -134,10 +145,16 @@ def plan_run(paths: Sequence[Path], config: Config, folder: Path | None = None) 
     config = replace(config, solver=solver_for(scans, config))
     acquisitions = tuple(describe_acquisition(scan, config) for scan in scans)
     fine = fine_grid(scans[0].volume.grid, acquisitions[0])
-    seconds = memory = None
+    n_voxels = prod(fine.shape)
+    # before the machine is measured, which leaves memory behind
+    memory = estimate_memory(config.solver, n_voxels, resident_memory_bytes(), len(scans))
+    region = None
+    if mask is not None:
+        region = read_mask(mask, scans[0].volume.grid).astype(np.float32)
     if len(scans) == 1:
-        seconds = estimate_seconds(scans[0], paths[0], config, prod(fine.shape))
-        memory = estimate_memory(config.solver, prod(fine.shape), resident_memory_bytes())
+        seconds: float | None = estimate_seconds(scans[0], paths[0], config, n_voxels)
+    else:
+        seconds = estimate_fusion(scans, paths[0], config, region, n_voxels)
     return Plan(
         scans,
         acquisitions,
@@ -184,10 +201,15 @@ def solver_for(scans: Sequence[Scan], config: Config) -> str:
     return choose_solver(task, config.solver, config.samples)[0]
 
 
-def estimate_memory(solver: str, n_voxels: int, resident_bytes: float) -> float | None:
+def estimate_memory(
+    solver: str, n_voxels: int, resident_bytes: float, n_scans: int = 1
+) -> float | None:
     """Return the peak of the process in bytes; None for a solver that was not measured."""
-    by_voxel = BYTES_PER_VOXEL.get(solver)
-    return None if by_voxel is None else resident_bytes + by_voxel * n_voxels
+    kind = solver if n_scans == 1 else "fusion"
+    by_voxel = BYTES_PER_VOXEL.get(kind)
+    if by_voxel is None:
+        return None
+    return resident_bytes + BYTES_AT_LEAST.get(kind, 0.0) + by_voxel * n_voxels
 
 
 def estimate_seconds(scan: Scan, path: Path, config: Config, n_voxels: int) -> float:
@@ -199,11 +221,61 @@ def estimate_seconds(scan: Scan, path: Path, config: Config, n_voxels: int) -> f
         config: Choices of the run.
         n_voxels: Voxels of the fine grid.
     """
-    small, block = (middle_block(scan, config, n) for n in (SMALL_BLOCK_VOXELS, BLOCK_VOXELS))
-    n_small, n_block = (prod(_fine(part, config).shape) for part in (small, block))
+    block = middle_block(scan, config, BLOCK_VOXELS)
+    n_block = prod(_fine(block, config).shape)
     once = replace(config, settings=(*config.settings, "solver.adapt_steps=0"))
     solving = _time_solving(block, once) * n_voxels / n_block + _time_adapting(block, config)
-    return solving + extrapolate(
+    return solving + _estimate_writing(scan, path, config, n_voxels)
+
+
+def estimate_fusion(
+    scans: Sequence[Scan], path: Path, config: Config, mask: Image | None, n_voxels: int
+) -> float | None:
+    """Return how long fusing several scans would take here and now.
+
+    Args:
+        scans: The scans.
+        path: File of the first.
+        config: Choices of the run.
+        mask: Where they are registered, on the grid of the first; None for everywhere.
+        n_voxels: Voxels of the fine grid.
+
+    Returns:
+        Seconds; None where the middles of the scans do not overlap enough to be fused.
+    """
+    share = min(1.0, FUSION_BLOCK_VOXELS / n_voxels) ** (1.0 / 3.0)
+    grid = scans[0].volume.grid
+    centre = grid.affine @ [*(np.array(grid.shape) - 1) / 2.0, 1.0]
+    boxes = [_box_around(scan.volume.grid, centre, share) for scan in scans]
+    blocks = [
+        replace(scan, volume=scan.volume.cropped(box))
+        for scan, box in zip(scans, boxes, strict=True)
+    ]
+    start = perf_counter()
+    try:
+        region = None if mask is None else mask[boxes[0]]
+        fuse(blocks, config, region, lambda *_: None, pipeline.choose_device(config.device))
+    except InputError:
+        return None
+    fusing = (perf_counter() - start) * n_voxels / prod(_fine(blocks[0], config).shape)
+    return fusing + _estimate_writing(scans[0], path, config, n_voxels)
+
+
+def _box_around(grid: Grid, centre: Affine, share: float) -> tuple[slice, slice, slice]:
+    """Return this share of a grid along each axis, about a point of the world, inside the grid."""
+    voxel = np.linalg.inv(grid.affine) @ centre
+    box = []
+    for axis, n_all in enumerate(grid.shape):
+        n = min(n_all, max(LEAST_SLICES, round(n_all * share)))
+        start = min(max(round(voxel[axis] - (n - 1) / 2.0), 0), n_all - n)
+        box.append(slice(start, start + n))
+    return box[0], box[1], box[2]
+
+
+def _estimate_writing(scan: Scan, path: Path, config: Config, n_voxels: int) -> float:
+    small, block = (middle_block(scan, config, n) for n in (SMALL_BLOCK_VOXELS, BLOCK_VOXELS))
+    n_small, n_block = (prod(_fine(part, config).shape) for part in (small, block))
+    return extrapolate(
         (n_small, _time_writing(small, path, config)),
         (n_block, _time_writing(block, path, config)),
         n_voxels,

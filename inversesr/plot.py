@@ -29,6 +29,8 @@ Image = Any  # a path, a nibabel image or a Volume
 # fill many voxels, white is this many times the typical intensity of the head.
 DISPLAY_PERCENTILES = (0.5, 98.0)
 BRIGHT_OVER_TYPICAL = 2.2
+# Below this share of white lies air, whose noise can pass for foreground.
+AIR_SHARE = 0.1
 PLANES = ("sagittal", "coronal", "axial")
 # Figures whose largest is this many times the smallest are drawn on a logarithmic scale.
 WIDE = 10.0
@@ -160,7 +162,8 @@ def trace(result: Result) -> Figure:
     panel = figure.subplots()
     for name, values in result.history.items():
         panel.plot(np.arange(1, len(values) + 1), values, label=name.replace("_", " "))
-    panel.set_title(f"{result.config.solver}: {result.status}", fontsize=10)
+    solver = result.facts.get("used_instead", result.config.solver)
+    panel.set_title(f"{solver}: {result.status}", fontsize=10)
     panel.set_xlabel("iteration")
     if result.history:
         panel.set_yscale("log" if _is_wide(result.history) else "linear")
@@ -177,9 +180,15 @@ def agreement(source: Source) -> Figure:
     """
     figure = _light_figure(8.0, 2.6)
     panel = figure.subplots()
-    for found, label in ((source.before_lock, "solver alone"), (source.agreement, "result")):
-        floor = np.maximum(found.rms_by_slice, LEAST_SHOWN)
-        panel.semilogy(floor, marker=".", label=label)
+    is_changed = source.before_lock.rms_by_slice != source.agreement.rms_by_slice
+    curves = [(source.before_lock, "solver alone")] if is_changed else []
+    for found, label in (*curves, (source.agreement, "result")):
+        rms = np.asarray(found.rms_by_slice, dtype=np.float64)
+        # nothing was compared in slices that the other scans do not cover
+        shown = np.where(rms > 0.0, rms, np.nan) if source.motion_mm > 0.0 else rms
+        panel.semilogy(np.maximum(shown, LEAST_SHOWN), marker=".", label=label)
+    panel.set_xlim(-0.5, len(source.agreement.rms_by_slice) - 0.5)
+    panel.xaxis.get_major_locator().set_params(integer=True)
     noise = max(source.noise, LEAST_SHOWN)
     panel.axhline(noise, color="gray", linestyle="--", label="noise estimate")
     panel.set_xlabel("measured slice")
@@ -217,6 +226,7 @@ def intensity_window(volume: Volume) -> tuple[float, float]:
     """Return the intensities that are shown black and white."""
     low, high = intensity_range(volume)
     head = foreground(volume.data)
+    head &= volume.data > AIR_SHARE * high
     typical = float(np.median(volume.data[head])) if head.any() else high
     brighter = low + BRIGHT_OVER_TYPICAL * (typical - low)
     return low, min(high, brighter) if brighter > low else high

@@ -46,12 +46,20 @@ def test_a_plan_of_the_spline_says_that_it_is_not_locked(scan):
     assert "lock:    off" in explain(scan, "--solver", "spline").stdout
 
 
-def test_a_plan_of_several_scans_says_what_is_not_known(scan, tmp_path):
+def test_a_plan_of_several_scans_estimates_their_fusion(scan, tmp_path):
     second = tmp_path / "second.nii.gz"
     second.write_bytes(scan.read_bytes())
-    shown = explain(scan, second).stdout
+    shown = explain(scan, second, "--mask", scan).stdout
     assert "fused from 2 scans" in shown
-    assert "not known beforehand for several scans" in shown
+    assert "present speed" in shown
+    assert "not known" not in shown
+
+
+def test_a_plan_without_an_estimate_says_why(scan, tmp_path):
+    image = nibabel.load(scan)
+    moved = image.affine + np.array([[0, 0, 0, 500.0]] + [[0] * 4] * 3)
+    nibabel.save(nibabel.Nifti1Image(image.get_fdata(), moved), tmp_path / "far.nii.gz")
+    assert "hardly overlap" in explain(scan, tmp_path / "far.nii.gz").stdout
 
 
 def test_a_plan_as_json_is_one_object(scan):

@@ -11,14 +11,17 @@ from inversesr.config import Config
 from inversesr.errors import InputError
 from inversesr.nifti import read_scan
 from inversesr.plan import (
+    _box_around,
     _Clock,
     _EnoughError,
+    estimate_fusion,
     estimate_memory,
     estimate_seconds,
     extrapolate,
     middle_block,
     plan_run,
 )
+from inversesr.volume import Grid
 
 CONFIG = Config(threads=1)
 
@@ -52,13 +55,49 @@ def test_what_a_run_would_refuse_has_no_plan(tmp_path, name):
         plan_run([tmp_path / name], CONFIG)
 
 
-def test_several_scans_have_a_plan_without_a_guess_of_their_time(path, tmp_path):
+def test_several_scans_have_a_plan_with_time_and_memory(path, tmp_path):
     second = save(tmp_path / "second.nii.gz")
     found = plan_run([path, second], CONFIG)
     assert len(found.acquisitions) == 2
-    assert (found.seconds, found.memory_bytes) == (None, None)
-    with pytest.raises(InputError, match="--solver tv"):
+    assert found.seconds > 0
+    assert found.memory_bytes > 0
+    with pytest.raises(InputError, match="tv"):
         plan_run([path, second], Config(solver="spline"))
+
+
+def test_fusing_is_timed_on_a_block_and_scaled_by_voxels(path, monkeypatch):
+    time = Clockwork(monkeypatch)
+    monkeypatch.setattr(plan, "FUSION_BLOCK_VOXELS", 24 * 20 * 32 / 8)
+    monkeypatch.setattr(plan, "_estimate_writing", lambda *_: 7.0)
+    seen = []
+
+    def fuse(scans, _config, mask, *_):
+        time.now += 1e-3 * prod(scans[0].volume.grid.shape) * 4
+        seen.append((*(scan.volume.grid.shape for scan in scans), mask.shape))
+
+    monkeypatch.setattr(plan, "fuse", fuse)
+    scans, mask = [read_scan(path)] * 2, np.ones((24, 20, 8), dtype=np.float32)
+    seconds = estimate_fusion(scans, path, CONFIG, mask, 24 * 20 * 32)
+    assert seen == [((12, 10, 4),) * 3]
+    assert seconds == pytest.approx(1e-3 * 24 * 20 * 32 + 7.0)
+
+
+def test_scans_that_lie_elsewhere_have_no_estimate(path, tmp_path):
+    image = nibabel.load(path)
+    moved = image.affine.copy()
+    moved[:3, 3] += 500.0
+    nibabel.save(nibabel.Nifti1Image(image.get_fdata(), moved), tmp_path / "far.nii.gz")
+    assert plan_run([path, tmp_path / "far.nii.gz"], CONFIG).seconds is None
+
+
+@pytest.mark.parametrize("shift", [0.0, 6.0, 500.0], ids=["middle", "aside", "outside"])
+def test_a_box_about_a_point_stays_in_the_grid(shift):
+    grid = Grid((24, 20, 8), np.diag([1.0, 1.0, 4.0, 1.0]))
+    box = _box_around(grid, np.array([11.5 + shift, 9.5, 14.0, 1.0]), 0.5)
+    sizes = [side.stop - side.start for side in box]
+    assert sizes == [12, 10, 4]
+    assert box[0].start == min(6 + round(shift), 12)
+    assert all(side.start >= 0 and side.stop <= n for side, n in zip(box, grid.shape, strict=True))
 
 
 def test_too_little_memory_is_warned_of(path):
@@ -132,6 +171,9 @@ def test_memory_grows_with_voxels_from_what_is_held_already():
     assert small == 1e8
     assert large - small == pytest.approx(2 * (estimate_memory("tv", 5 * 10**5, 1e8) - small))
     assert estimate_memory("unheard of", 1, 1.0) is None
+    fused = estimate_memory("tv", 10**6, 1e8, n_scans=2)
+    assert fused == estimate_memory("fusion", 10**6, 1e8)
+    assert estimate_memory("warmstart", 0, 1e8) > 1e8
 
 
 @pytest.mark.parametrize("n_fine", [2000.0, 1e9], ids=["part", "all"])

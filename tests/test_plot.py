@@ -168,6 +168,22 @@ def test_agreement_is_drawn_for_every_measured_slice(result):
     assert np.all(np.isfinite(locked.get_ydata()))
 
 
+def test_agreement_leaves_out_slices_in_which_nothing_was_compared(result):
+    source = result.sources[0]
+    found = replace(source.agreement, rms_by_slice=(0.0, 2.0, 3.0, 2.0, 0.0))
+    fused = replace(source, before_lock=found, agreement=found, motion_mm=1.0)
+    (panel,) = agreement(fused).axes
+    drawn, _noise = panel.lines
+    np.testing.assert_array_equal(drawn.get_ydata(), [np.nan, 2.0, 3.0, 2.0, np.nan])
+
+
+def test_noisy_air_does_not_burn_the_image_out():
+    head = np.random.default_rng(0).uniform(1, 4, (20, 20, 20))
+    head[8:14, 5:15, 5:15] = 50.0
+    volume = Volume(head.astype(np.float32), Grid((20, 20, 20), np.eye(4)))
+    assert intensity_window(volume)[1] == 50.0
+
+
 def test_the_window_of_an_almost_empty_image_is_not_empty():
     volume = marked("RAS", MARK_MM)
     assert intensity_window(volume) == (0.0, 1.0)

@@ -177,10 +177,10 @@ def test_scan_and_result_are_shown_in_one_window(result):
 def test_fat_is_stored_brighter_than_what_is_white_at_first(result):
     scan = result.sources[0].scan
     data = scan.volume.data.copy()
-    data[:2] = 1000.0
+    data[:2] = 500.0
     bright = replace(result.sources[0], scan=Scan.made_here(scan.volume.with_data(data)))
     first = layers_of(replace(result, sources=(bright,)))[0]
-    assert first.high == pytest.approx(1000.0)
+    assert first.high == pytest.approx(500.0)
     assert first.white < 100
 
 
@@ -219,3 +219,14 @@ def test_missing_packages_are_noticed(monkeypatch):
     assert not has_report_packages()
     monkeypatch.setattr("inversesr.report.find_spec", lambda _name: SimpleNamespace())
     assert has_report_packages()
+
+
+def test_a_refused_prior_leaves_its_solver_s_name_to_the_one_that_was_used(result, tmp_path):
+    refused = replace(
+        result, config=replace(result.config, solver="latent-pnp"), facts={"used_instead": "tv"}
+    )
+    record = provenance(refused, [{"name": "scan.nii.gz", "bytes": 1, "sha256": "0" * 64}])
+    write_report(tmp_path / "report.html", refused, record)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "restored with tv</h1>" in page
+    assert "tv instead of latent-pnp" in page

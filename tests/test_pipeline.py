@@ -175,7 +175,7 @@ def test_progress_is_told():
 @pytest.mark.parametrize("solver", ["spline", "warmstart", "latent-pnp", "split-gibbs"])
 def test_several_scans_need_a_solver_that_fuses(solver):
     _, scan = head()
-    with pytest.raises(InputError, match=f"fused by tv, not by {solver}: give --solver tv"):
+    with pytest.raises(InputError, match=f"{solver} takes one and only tv fuses several"):
         restore([scan, scan], Config(solver=solver))
 
 

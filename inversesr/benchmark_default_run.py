@@ -158,7 +158,7 @@ class _Phases:
         self.seconds: dict[str, float] = {}
 
     def __call__(self, phase: str, _done: int, _total: int) -> None:
-        name = phase if phase in self.seconds else "up to the first step"
+        name = phase if phase in self.seconds else "preparation and the first step"
         self._add(name)
         self.seconds.setdefault(phase, 0.0)
 

@@ -17,7 +17,7 @@ def test_a_whole_run_is_timed_phase_by_phase():
     card["networks"]["denoiser"]["arguments"] |= small
     # the whole head, two and a half times as coarse
     card["grid"] |= {"shape": [64, 96, 64], "spacing_mm": [2.5, 2.5, 2.5]}
-    rows = measure_default_run(card, ("solver.n_levels=1", "solver.n_denoiser_steps=1"))
+    rows = measure_default_run(card, ("solver.n_levels=2", "solver.n_denoiser_steps=1"))
     by_name = {row.phase: row for row in rows}
     total = by_name["total"]
     assert total.note == ""  # not refused

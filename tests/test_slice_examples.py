@@ -68,3 +68,11 @@ def test_the_error_after_the_lock_knows_only_what_slices_do_not_show(generator):
 def test_the_penalty_is_squared_near_zero_and_absolute_far_away():
     assert float(charbonnier(torch.tensor([1e-3]), 0.1)) == pytest.approx(1e-6 / 0.2, rel=1e-2)
     assert float(charbonnier(torch.tensor([10.0]), 0.1)) == pytest.approx(9.9, rel=1e-2)
+
+
+def test_a_batch_moves_whole(generator):
+    batch = make_example(
+        torch.rand((3, 4, 48), generator=generator), OVERHANG, "rect", 0.0, generator
+    )
+    moved = batch.to(torch.device("meta"))
+    assert all(tensor.is_meta for tensor in vars(moved).values())

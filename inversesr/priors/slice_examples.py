@@ -68,6 +68,12 @@ class Batch:
         """Return the nearest images that reproduce the slices."""
         return torch.einsum("bcxyk,bzk->bcxyz", x, self.null) + self.measured
 
+    def to(self, device: torch.device) -> "Batch":
+        """Return the batch on a device."""
+        return Batch(
+            **{entry.name: getattr(self, entry.name).to(device) for entry in fields(self)}
+        )
+
 
 def make_example(
     truth: torch.Tensor,

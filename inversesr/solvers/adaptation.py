@@ -79,8 +79,11 @@ def adapt(
     pupil = copy.deepcopy(net).requires_grad_(requires_grad=True)
     optimiser = torch.optim.Adam(pupil.parameters(), LEARNING_RATE, BETAS)
     rate = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda n: annealed(n, n_steps))
+    # patches are drawn and thickened on the processor, wherever the network is
+    source = image.cpu()
     for n in range(n_steps):
-        batch = collate([draw_example(image, slicing, generator) for _ in range(N_PATCHES)])
+        drawn = [draw_example(source, slicing, generator) for _ in range(N_PATCHES)]
+        batch = collate(drawn).to(image.device)
         with torch.enable_grad():
             with torch.autocast(image.device.type, dtype, enabled=dtype != torch.float32):
                 x = pupil(batch.start, batch.slices)

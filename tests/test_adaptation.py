@@ -6,7 +6,7 @@ from scipy.ndimage import gaussian_filter
 from inversesr.priors.slice_examples import make_example
 from inversesr.priors.warmstart import SliceGeometry, WarmStartNet, WarmStartShape
 from inversesr.solvers.adaptation import Slicing, adapt, annealed, can_adapt, draw_example, turn
-from inversesr.training.warmstart import seed_weights
+from inversesr.training.first_weights import seed_weights
 
 GEOMETRY = SliceGeometry(4.0, 4.0, 1.5)
 SLICING = Slicing(GEOMETRY, "rect", 0.0, (0, 1))

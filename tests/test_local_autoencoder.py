@@ -3,7 +3,7 @@ import torch
 
 from inversesr.priors import local_autoencoder
 from inversesr.priors.local_autoencoder import LocalAutoencoder, decode_whole, encode_whole
-from inversesr.training.warmstart import seed_weights
+from inversesr.training.first_weights import seed_weights
 
 
 def random_weights(net, seed=0):

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from inversesr.priors.local_denoiser import LocalDenoiser, timestep_waves
-from inversesr.training.warmstart import seed_weights
+from inversesr.training.first_weights import seed_weights
 
 
 def make_net():

@@ -18,10 +18,10 @@ from torch.nn import functional
 
 from inversesr.priors.local_autoencoder import FACTOR, LocalAutoencoder, encode_whole
 from inversesr.training import loop
+from inversesr.training.first_weights import make_ready
 from inversesr.training.patches import PatchConfig, draw_patch
-from inversesr.training.scans import Scan, find_scans, read_scan, read_scans
+from inversesr.training.scans import Scan, held_back, read_scan, read_scans
 from inversesr.training.synthetic import FIRST_OUTSIDE_BRAIN, SyntheticConfig, paint
-from inversesr.training.warmstart import seed_weights
 
 
 @dataclass(frozen=True)
@@ -92,13 +92,10 @@ def train_autoencoder(
     Returns:
         The network with averaged weights.
     """
-    paths = find_scans(data_dirs)
-    kept = [path for path in paths if any(word in path.name for word in config.held_out)]
-    scans = read_scans(path for path in paths if path not in kept)
+    paths, kept = held_back(data_dirs, config.held_out)
+    scans = read_scans(paths)
     examples = [whole_scan(read_scan(path), n) for n, path in enumerate(kept)]
-    net = config.shape.build()
-    seed_weights(net, torch.Generator().manual_seed(config.schedule.seed))
-    net.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # no stub
+    net = make_ready(config.shape.build(), config.schedule.seed)
     task = loop.Task(
         net,
         lambda generator, _: draw_example(scans, config, generator),

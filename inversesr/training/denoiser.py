@@ -23,12 +23,12 @@ from inversesr.priors.local_autoencoder import FACTOR, LocalAutoencoder, encode_
 from inversesr.priors.local_denoiser import LocalDenoiser
 from inversesr.priors.schedule import Schedule, make_schedule
 from inversesr.training import loop, processes
+from inversesr.training.first_weights import make_ready
 from inversesr.training.gaussian_latents import SIGMAS, StationaryGaussian, fit
 from inversesr.training.patches import orient, vary_contrast
 from inversesr.training.random import integer
-from inversesr.training.scans import Scan, find_scans, read_scans
+from inversesr.training.scans import Scan, held_back, read_scans
 from inversesr.training.synthetic import SyntheticConfig, paint
-from inversesr.training.warmstart import seed_weights
 from inversesr.weights import write_text
 
 LATENTS_NAME = "latents.json"
@@ -142,16 +142,13 @@ def train_denoiser(
     Returns:
         The network with averaged weights, and the latents on which it was trained.
     """
-    paths = find_scans(data_dirs)
-    kept = [path for path in paths if any(word in path.name for word in config.held_out)]
+    paths, kept = held_back(data_dirs, config.held_out)
     autoencoder.eval().requires_grad_(requires_grad=False)
-    scans = read_scans(path for path in paths if path not in kept)
+    scans = read_scans(paths)
     latents = encode_scans(autoencoder, scans, config)
     write_statistics(latents, config.noise, output_dir)
-    net = config.shape.build(len(latents.mean))
+    net = make_ready(config.shape.build(len(latents.mean)), config.schedule.seed)
     net.recomputes = config.recompute
-    seed_weights(net, torch.Generator().manual_seed(config.schedule.seed))
-    net.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # no stub
     schedule = make_schedule(config.noise)
     trial = make_trial(autoencoder, read_scans(kept), latents, config)
     task = loop.Task(

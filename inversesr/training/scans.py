@@ -55,6 +55,17 @@ def find_scans(data_dirs: Iterable[Path]) -> list[Path]:
     return paths
 
 
+def held_back(data_dirs: Iterable[Path], words: Iterable[str]) -> tuple[list[Path], list[Path]]:
+    """List the files to train on, and those kept for validation: a word is in their name.
+
+    Raises:
+        InputError: there are none.
+    """
+    words, paths = tuple(words), find_scans(data_dirs)
+    kept = [path for path in paths if any(word in path.name for word in words)]
+    return [path for path in paths if path not in kept], kept
+
+
 def read_scan(path: Path) -> Scan:
     """Read an image or, if its name has a word such as "seg" in it, a label map."""
     image = nibabel.load(path)

@@ -7,20 +7,19 @@ term keeps the network honest about what the slices show, for scans too noisy to
 exactly.
 """
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from inversesr.priors.slice_examples import Batch, charbonnier, locked_error, slice_maps
 from inversesr.priors.warmstart import SliceGeometry, WarmStartNet, WarmStartShape, refine
 from inversesr.training import loop
 from inversesr.training.degradation import DegradationConfig
+from inversesr.training.first_weights import make_ready
 from inversesr.training.patches import PatchConfig, draw_batch
-from inversesr.training.scans import Scan, find_scans, read_scan, read_scans
+from inversesr.training.scans import Scan, held_back, read_scan, read_scans
 from inversesr.training.synthetic import FIRST_OUTSIDE_BRAIN, SyntheticConfig, paint
 
 VALIDATION_THICKNESSES = (4, 6)
@@ -87,13 +86,10 @@ def train_warmstart(
     Returns:
         The network with averaged weights.
     """
-    paths = find_scans(data_dirs)
-    kept = [path for path in paths if any(word in path.name for word in config.held_out)]
-    scans = read_scans(path for path in paths if path not in kept)
+    paths, kept = held_back(data_dirs, config.held_out)
+    scans = read_scans(paths)
     examples = [validation_example(read_scan(path), n) for n, path in enumerate(kept)]
-    net = WarmStartNet(config.shape)
-    seed_weights(net, torch.Generator().manual_seed(config.schedule.seed))
-    net.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # no stub
+    net = make_ready(WarmStartNet(config.shape), config.schedule.seed)
     task = loop.Task(
         net,
         lambda generator, step: draw_batch(scans, patches_at(step, config), generator),
@@ -106,15 +102,6 @@ def train_warmstart(
 def patches_at(step: int, config: WarmStartConfig) -> PatchConfig:
     """Return what a step trains on: easy slices first, then everything."""
     return config.easy_patches if step < config.n_easy_steps else config.patches
-
-
-def seed_weights(net: nn.Module, generator: torch.Generator) -> None:
-    """Draw the weights that are not meant to be zero from a generator."""
-    for layer in net.modules():
-        if isinstance(layer, nn.Conv3d | nn.ConvTranspose3d | nn.Linear) and layer.weight.any():
-            nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5.0), generator=generator)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
 
 
 def warmstart_loss(net: WarmStartNet, batch: Batch, config: WarmStartConfig) -> torch.Tensor:

@@ -2,11 +2,10 @@
 
 import tempfile
 from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
-from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter, time
 from typing import Any
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from inversesr.acquisition import describe_acquisition, fine_grid, forward_operator
 from inversesr.benchmark_rows import PASSES, Row
+from inversesr.child_process import new_process
 from inversesr.config import Config
 from inversesr.errors import InverseSRError
 from inversesr.evaluation import evaluate
@@ -77,11 +77,6 @@ def run_alone(case: Case) -> Row:
         future = process.submit(measure, case, time())
         failure = failure_of(future)
     return replace(case.row, failure=failure) if failure else future.result()
-
-
-def new_process() -> ProcessPoolExecutor:
-    """Return a process that starts from nothing, so that its memory and its time are its own."""
-    return ProcessPoolExecutor(1, mp_context=get_context("spawn"))
 
 
 def failure_of(future: Future[Any]) -> str:

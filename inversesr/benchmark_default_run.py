@@ -9,9 +9,7 @@ import os
 import tempfile
 import time
 from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ import torch
 from scipy.ndimage import affine_transform
 
 from inversesr.benchmark_networks import GIB, measure_networks, random_tensors
+from inversesr.child_process import new_process
 from inversesr.config import Config, SimulateConfig
 from inversesr.demo import demo_head
 from inversesr.job import run_job
@@ -73,7 +72,7 @@ def measure_default_run(
         InputError: the extra `[demo]` is not installed.
     """
     content = dict(card or BRAIN_LDM)
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+    with new_process() as pool:
         phases = pool.submit(_run, content, settings).result()
     return [*phases, stock_iteration(content)]
 

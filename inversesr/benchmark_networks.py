@@ -6,14 +6,13 @@ that the peak is that of one operation and none inherits the memory of another.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from inversesr.child_process import new_process
 from inversesr.machine import available_memory_bytes, peak_memory_bytes
 from inversesr.priors.brain_ldm import BRAIN_LDM
 from inversesr.priors.bundle import NetworkCard, PriorCard, parse_card
@@ -74,7 +73,7 @@ def measure_networks(
             row = _refuse(parse_card(content), operation, variant)
             if row is None:
                 # one process a task, so that its memory is its own
-                with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+                with new_process() as pool:
                     task = pool.submit(_measure, content, operation, variant, n_threads)
                     row = task.result()
             rows.append(row)

@@ -14,7 +14,7 @@ PACKAGE = Path(inversesr.__file__).parent
 # another, but not in a circle.
 LAYERS = (
     ("errors", "config", "solver_options"),
-    ("machine", "volume"),
+    ("machine", "child_process", "volume"),
     ("protocols", "nifti", "weights"),
     ("operators.", "metrics", "calibration"),
     (
@@ -44,7 +44,6 @@ LAYERS = (
         "batch",
         "benchmark",
         "benchmark_case",
-        "benchmark_default_run",
         "benchmark_robustness",
         "benchmark_rows",
         "benchmark_default_run",

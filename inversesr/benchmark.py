@@ -13,11 +13,11 @@ from inversesr.config import BUILTIN_PRIOR, SOLVER_NAMES, Config, SimulateConfig
 from inversesr.errors import InputError
 from inversesr.files import simulate_file
 from inversesr.nifti import Scan, read_scan, stem, write_volume
-from inversesr.priors.bundle import PriorCard, parse_card
+from inversesr.priors.bundle import PriorCard, read_card
 from inversesr.priors.warmstart import ROLE as WARMSTART_ROLE
 from inversesr.simulation import slice_axis_towards
 from inversesr.volume import Grid, Volume
-from inversesr.weights import CARD_NAME, find_prior, read_json
+from inversesr.weights import find_prior
 
 # A routine clinical scan, and its halves and double: what a user's patience is measured by.
 SCALING_SHAPES = ((128, 112, 26), (256, 112, 26), (256, 224, 26), (256, 224, 52))
@@ -138,7 +138,7 @@ def runnable_solvers(prior: str = BUILTIN_PRIOR) -> list[str]:
     Raises:
         InputError: there is no such prior.
     """
-    card = parse_card(read_json(find_prior(prior) / CARD_NAME))
+    card = read_card(find_prior(prior))
     return [name for name in SOLVER_NAMES if _can_run(name, card)]
 
 

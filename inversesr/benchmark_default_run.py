@@ -24,13 +24,13 @@ from inversesr.job import run_job
 from inversesr.machine import peak_memory_bytes
 from inversesr.nifti import Scan, read_scan, write_volume
 from inversesr.priors.brain_ldm import BRAIN_LDM
-from inversesr.priors.bundle import CARD_NAME, FileCard, PriorCard, dump_card, grid_of, parse_card
+from inversesr.priors.bundle import FileCard, PriorCard, dump_card, grid_of, parse_card
 from inversesr.priors.counted import count_passes
 from inversesr.priors.latent_diffusion import load_prior
 from inversesr.simulation import simulate
 from inversesr.solvers.preparation import mean_image, mean_recipe
 from inversesr.volume import Grid, Volume
-from inversesr.weights import digest, kept, save_tensors, write_text
+from inversesr.weights import CARD_NAME, digest, kept, save_tensors, write_text
 
 SOLVER = "latent-pnp"
 THICKNESS_MM = 5.0

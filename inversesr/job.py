@@ -44,7 +44,7 @@ class Outputs:
         image: The restored image.
         sidecar: Everything needed to repeat and to judge the run.
         report: The same for people.
-        sd: Standard deviation of posterior samples, where some were drawn.
+        sd: Standard deviation of posterior samples, or of the error to be expected.
         prior_mask: Where a prior spoke, for solvers that have one.
         low: 5 % quantile of the samples.
         high: 95 % quantile of the samples.

@@ -58,7 +58,8 @@ class Result:
         seconds: Time spent in each phase.
         notes: What should be known of the solver and its choice, in sentences.
         facts: What else the solver found.
-        sd: Standard deviation of the samples drawn, or None.
+        sd: Standard deviation of the samples drawn, else of the error that is to be expected, or
+            None.
         prior_mask: Where a prior spoke, 0 to 1, or None.
         quantiles: Quantile in (0, 1) -> image, where samples were drawn.
         surprise: How far the prior's best fit misses the scan, in standard deviations, or None.
@@ -230,7 +231,8 @@ def _with_maps(result: Result, task: Task, solution: Solution, x: torch.Tensor) 
         solution: What the solver found.
         x: The image, locked as was asked for: quantiles lie about it.
     """
-    notes, sd = result.notes, None
+    notes = result.notes
+    sd = None if solution.sd is None else _on_grid(solution.sd, task)
     quantiles: dict[float, Volume] = {}
     if solution.samples is not None:
         found = summarise(x, solution.samples)

@@ -81,6 +81,7 @@ class Solution:
         surprise: How far the prior's best fit misses the scan, in standard deviations, likewise.
         unprotected: The image before anything in it was protected from the prior, or None.
         thickness_factor: Factor of the slice thickness that was found to explain the scan best.
+        sd: Standard deviation of the error of x, locked, as a network expects it, or None.
     """
 
     x: torch.Tensor
@@ -95,3 +96,4 @@ class Solution:
     surprise: torch.Tensor | None = None
     unprotected: torch.Tensor | None = None
     thickness_factor: float = 1.0
+    sd: torch.Tensor | None = None

@@ -72,7 +72,7 @@ def write_report(path: Path, result: Result, record: dict[str, Any]) -> None:
         trace=_png(trace(result)) if result.history else None,
         volumes=[asdict(p) for p in packed],
         maps=[p for p in packed if p.name in MAP_TITLES],
-        map_titles=MAP_TITLES,
+        map_titles=map_titles(result),
         coarser=[p for p in packed if p.is_coarser],
         window=intensity_window(result.sources[0].scan.volume),
         brightest=packed[0].high,
@@ -81,6 +81,13 @@ def write_report(path: Path, result: Result, record: dict[str, Any]) -> None:
         script_hashes=[_content_hash(script) for script in scripts],
     )
     path.write_text(page, encoding="utf-8")
+
+
+def map_titles(result: Result) -> dict[str, str]:
+    """Return what the maps show, in words; a deviation without samples is a network's estimate."""
+    if result.quantiles:
+        return MAP_TITLES
+    return {**MAP_TITLES, "deviation": "error to be expected (standard deviation)"}
 
 
 def layers_of(result: Result) -> list[Layer]:

@@ -73,6 +73,10 @@ class SolverOptions:
     adapt_steps: int = option(
         60, "warmstart: training steps on the scan itself; 0 for none.", least=0
     )
+    expected_error: bool = option(
+        True,  # noqa: FBT003
+        "warmstart: estimate the error of every voxel too.",
+    )
     n_mirrors: int = option(
         2, "warmstart: mirror images whose results are averaged, 1 to 8.", least=1, most=8
     )

@@ -8,10 +8,11 @@ from typer.testing import CliRunner
 
 from inversesr.cli import app
 from inversesr.priors.latent_diffusion import load_prior
+from inversesr.priors.local_autoencoder import LocalAutoencoder
 from inversesr.priors.warmstart import WarmStartNet, WarmStartShape
 from inversesr.training.architectures import arguments_of, averaged_weights
 from inversesr.training.export import ExportConfig, export_prior
-from inversesr.training.stages import STAGES, Order, config_of, load_autoencoder, train_stage
+from inversesr.training.stages import STAGES, Order, config_of, load_trained, train_stage
 from inversesr.weights import load_tensors
 
 SCHEDULE = {"n_steps": 4, "n_warm_up": 1, "log_every": 1, "validate_every": 2}
@@ -24,6 +25,11 @@ SETTINGS = {
         "shape": {"widths": [4, 6, 8], "n_blocks": [1, 2, 1], "n_embedding": 8},
         "patches": PATCHES,
         "easy_patches": PATCHES,
+    },
+    "error": {
+        **SMALL,
+        "shape": {"widths": [4, 6], "n_blocks": [1, 2], "n_embedding": 8},
+        "patches": PATCHES,
     },
     "autoencoder": {
         **SMALL,
@@ -92,8 +98,8 @@ def test_a_stage_leaves_a_checkpoint_tables_and_a_picture(run_dir, stage):
 
 @pytest.mark.parametrize("stage", SETTINGS)
 def test_an_interrupted_stage_resumes_bit_for_bit(run_dir, data_dir, tmp_path, stage):
-    if stage == "denoiser":
-        (tmp_path / "autoencoder").symlink_to(run_dir / "autoencoder")
+    for needed in {"denoiser": ["autoencoder"], "error": ["warmstart"]}.get(stage, []):
+        (tmp_path / needed).symlink_to(run_dir / needed)
     # a checkpoint after every step
     schedule = {**SCHEDULE, "checkpoint_minutes": 0.0}
     settings = {**SETTINGS[stage], "schedule": schedule}
@@ -129,9 +135,10 @@ def test_folders_may_follow_one_another(run_dir, data_dir, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("nothing",), "expected one of warmstart, autoencoder, denoiser"),
+        (("nothing",), "expected one of warmstart, error, autoencoder, denoiser"),
         (("warmstart",), "no NIfTI file"),
         (("denoiser", "--data", "DATA"), "prior train autoencoder"),
+        (("error", "--data", "DATA"), "prior train warmstart"),
         (("warmstart", "--config", "none.toml"), "missing"),
         (("export",), "no trained stage"),
     ],
@@ -158,6 +165,7 @@ def test_a_checkpoint_tells_the_size_of_its_network(run_dir):
         for stage in SETTINGS
     }
     assert found["warmstart"] == SETTINGS["warmstart"]["shape"]
+    assert found["error"] == SETTINGS["error"]["shape"]
     assert found["autoencoder"] == SETTINGS["autoencoder"]["shape"]
     assert found["denoiser"] == {"channels": 9, **SETTINGS["denoiser"]["shape"]}
 
@@ -169,7 +177,7 @@ def test_export_writes_a_prior_that_loads_and_computes(run_dir, data_dir):
     assert result.exit_code == 0, result.output
     prior = load_prior(run_dir / "prior", dtype=torch.float32, shape=(16, 24, 8))
     assert (prior.card.name, prior.card.licence) == ("mine", "CC0-1.0")
-    assert set(prior.card.networks) == {"warmstart", "autoencoder", "denoiser"}
+    assert set(prior.card.networks) == {"warmstart", "error", "autoencoder", "denoiser"}
     z = prior.sample(2, torch.Generator().manual_seed(0))
     assert prior.decode(z).shape == (16, 24, 8)
     assert 0.0 < prior.card.reconstruction_rmse < 1.0
@@ -184,7 +192,7 @@ def test_an_exported_prior_whitens_latents_as_the_denoiser_saw_them(run_dir, dat
     x = torch.rand((8, 8, 8), generator=torch.Generator().manual_seed(0))
     mean, std = (torch.tensor(statistics[n])[:, None, None, None] for n in ("mean", "std"))
     with torch.no_grad():
-        plain = load_autoencoder(run_dir).encode(x[None, None])[0][0]
+        plain = load_trained(run_dir, "autoencoder", LocalAutoencoder).encode(x[None, None])[0][0]
     # the prior holds weights in half precision
     assert torch.allclose(prior.encode(x), (plain - mean) / std, atol=2e-2)
 

@@ -8,15 +8,16 @@ import json
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
 from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
 import numpy as np
 
 from inversesr.errors import InputError
 from inversesr.volume import Affine, Grid
+from inversesr.weights import CARD_NAME, read_json
 
 FORMAT = 1
-CARD_NAME = "prior.json"
 
 
 @dataclass(frozen=True)
@@ -158,6 +159,7 @@ class PriorCard:
     conditioning: ConditioningCard = ConditioningCard()
     reconstruction_rmse: float | None = None
     sd_factor: float = 1.0
+    error_factor: float = 1.0
     files: dict[str, FileCard] = field(default_factory=dict)
     format: int = FORMAT
 
@@ -192,6 +194,15 @@ def parse_card(data: object) -> PriorCard:
             message = f"prior.json of {card.name!r} contradicts itself: {problem}"
             raise InputError(message)
     return card
+
+
+def read_card(folder: Path) -> PriorCard:
+    """Read the card of a prior from its folder.
+
+    Raises:
+        InputError: it cannot be read, or is wrong.
+    """
+    return parse_card(read_json(folder / CARD_NAME))
 
 
 def dump_card(card: PriorCard) -> str:
@@ -294,8 +305,10 @@ def _conditioning_problem(card: PriorCard) -> str:
 
 def _sd_problem(card: PriorCard) -> str:
     """Return what is wrong with the factor of the deviations, or an empty text."""
-    if not 0.0 < card.sd_factor < np.inf:
-        return f"sd_factor is {card.sd_factor:g}; it must be finite and above 0"
+    for name in ("sd_factor", "error_factor"):
+        factor = getattr(card, name)
+        if not 0.0 < factor < np.inf:
+            return f"{name} is {factor:g}; it must be finite and above 0"
     return ""
 
 

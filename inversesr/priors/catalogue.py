@@ -9,16 +9,16 @@ from typing import Any
 
 from inversesr.errors import InputError
 from inversesr.priors import brain_ldm
-from inversesr.priors.bundle import CARD_NAME, PriorCard, parse_card
+from inversesr.priors.bundle import PriorCard, read_card
 from inversesr.priors.conversion import import_prior, is_encoder
 from inversesr.priors.networks import complain_about_tensors, tensor_shapes
 from inversesr.weights import (
+    CARD_NAME,
     check_file,
     digest,
     find_prior,
     home,
     prior_folders,
-    read_json,
     stored_shapes,
 )
 
@@ -85,7 +85,7 @@ def describe_prior(name_or_folder: str | Path) -> dict[str, Any]:
         InputError: it is not installed, or its card is wrong.
     """
     folder = find_prior(name_or_folder)
-    card = parse_card(read_json(folder / CARD_NAME))
+    card = read_card(folder)
     plain: dict[str, Any] = json.loads(json.dumps(asdict(card)))
     return {"folder": str(folder), **plain}
 
@@ -103,7 +103,7 @@ def verify_prior(name_or_folder: str | Path) -> list[str]:
         InputError: something is not; the first such thing.
     """
     folder = find_prior(name_or_folder)
-    card = parse_card(read_json(folder / CARD_NAME))
+    card = read_card(folder)
     sentences = []
     for name, entry in card.files.items():
         check_file(folder / name, entry.size, entry.sha256, _remedy(card))
@@ -179,7 +179,7 @@ def _download(source: Source, file: str, folder: Path, endpoint: str | None) -> 
 def _summarise(name: str, folder: Path) -> PriorSummary:
     """Describe an installed prior, or say what is wrong with it."""
     try:
-        card = parse_card(read_json(folder / CARD_NAME))
+        card = read_card(folder)
     except InputError as error:
         return PriorSummary(name, False, str(error), folder)  # noqa: FBT003  (a field)
     for file, entry in card.files.items():

@@ -18,7 +18,6 @@ from torch import Tensor
 from inversesr.errors import InputError
 from inversesr.priors.brain_ldm import BRAIN_LDM, REPOSITORY
 from inversesr.priors.bundle import (
-    CARD_NAME,
     FileCard,
     NetworkCard,
     PriorCard,
@@ -28,7 +27,15 @@ from inversesr.priors.bundle import (
 from inversesr.priors.keys import never_projects, own_tensors, to_monai
 from inversesr.priors.networks import complain_about_tensors, tensor_shapes
 from inversesr.priors.schedule import make_schedule
-from inversesr.weights import digest, home, read_checkpoint, read_json, save_tensors, write_text
+from inversesr.weights import (
+    CARD_NAME,
+    digest,
+    home,
+    read_checkpoint,
+    read_json,
+    save_tensors,
+    write_text,
+)
 
 # Where the public forms keep each network, in the order of preference.
 _STEMS = {

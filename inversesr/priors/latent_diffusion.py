@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from inversesr.errors import InputError
-from inversesr.priors.bundle import CARD_NAME, PriorCard, grid_of, parse_card
+from inversesr.priors.bundle import PriorCard, grid_of, read_card
 from inversesr.priors.chunked import DEFAULT_SLAB_VOXELS, decode_in_slabs, encode_in_slabs
 from inversesr.priors.lean_autograd import lean_copy
 from inversesr.priors.local_autoencoder import LocalAutoencoder, decode_whole, encode_whole
@@ -29,7 +29,7 @@ from inversesr.priors.schedule import (
     timestep_path,
 )
 from inversesr.volume import Grid
-from inversesr.weights import check_file, find_prior, load_tensors, read_json
+from inversesr.weights import CARD_NAME, check_file, find_prior, load_tensors
 
 
 @dataclass(frozen=True, eq=False)
@@ -317,7 +317,7 @@ def load_prior(
         InputError: a file is missing, damaged, or not what `prior.json` says.
     """
     folder = find_prior(name_or_folder)
-    card = parse_card(read_json(folder / CARD_NAME))
+    card = read_card(folder)
     unlisted = [n.file for n in card.networks.values() if n.file not in card.files]
     if unlisted:
         message = (

@@ -4,16 +4,18 @@ MONAI's classes are never subclassed; what has to differ is set on the instance.
 """
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from inversesr.errors import InputError
-from inversesr.priors.bundle import NetworkCard
+from inversesr.priors.bundle import NetworkCard, read_card
 from inversesr.priors.local_autoencoder import LocalAutoencoder
+from inversesr.weights import check_file, find_prior, load_tensors
 
 # name in prior.json -> where the class lives
 CLASSES = {
@@ -23,6 +25,7 @@ CLASSES = {
     "LocalDenoiser": "inversesr.priors.local_denoiser",
 }
 Shapes = dict[str, tuple[int, ...]]
+NetT = TypeVar("NetT", bound=nn.Module)
 
 
 def build_network(card: NetworkCard) -> nn.Module:
@@ -69,6 +72,47 @@ def load_network(card: NetworkCard, tensors: Mapping[str, Tensor], *, partial: b
     complain_about_tensors(expected, found, card.file, partial=partial)
     network.load_state_dict(dict(tensors), strict=not partial, assign=True)
     return network.requires_grad_(requires_grad=False)
+
+
+def load_part(
+    name_or_folder: str | Path,
+    role: str,
+    build: Callable[..., NetT],
+    device: torch.device,
+) -> NetT | None:
+    """Load one network of a prior by itself, after checking size and hash of its file.
+
+    Args:
+        name_or_folder: Name of an installed prior, or its folder.
+        role: Name of the network in prior.json.
+        build: Makes the network from its arguments.
+        device: Where to compute.
+
+    Returns:
+        The network, for inference, its weights float32; None where the prior has none.
+
+    Raises:
+        InputError: its file is missing or damaged, or does not hold the network.
+    """
+    folder = find_prior(name_or_folder)
+    card = read_card(folder)
+    part = card.networks.get(role)
+    if part is None or part.file not in card.files:
+        return None
+    entry = card.files[part.file]
+    check_file(folder / part.file, entry.size, entry.sha256, "pip install --force inversesr")
+    try:
+        net = build(**part.arguments)
+    except TypeError as error:
+        message = f"prior.json of {card.name!r} does not describe its {part.network}: {error}"
+        raise InputError(message) from error
+    tensors = load_tensors(folder / part.file)
+    expected = {name: tuple(t.shape) for name, t in net.state_dict().items()}
+    found = {name: tuple(t.shape) for name, t in tensors.items()}
+    complain_about_tensors(expected, found, part.file, partial=False)
+    net.load_state_dict({name: t.float() for name, t in tensors.items()})
+    net.to(device).eval().requires_grad_(requires_grad=False)
+    return net.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload, no-any-return]  # no stub
 
 
 def complain_about_tensors(expected: Shapes, found: Shapes, where: str, *, partial: bool) -> None:

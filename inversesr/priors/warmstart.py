@@ -8,10 +8,11 @@ so an untrained network returns s. Features are normalised over the channels of 
 voxel alone, so what becomes of a voxel does not depend on how the volume was cropped or tiled.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, product
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -20,9 +21,7 @@ from torch.nn import functional
 from inversesr.errors import InputError
 from inversesr.priors import haar
 from inversesr.priors.blocks import apply_blocks, modulated_blocks, scale_bands, zero_weights
-from inversesr.priors.bundle import CARD_NAME, parse_card
-from inversesr.priors.networks import complain_about_tensors
-from inversesr.weights import check_file, find_prior, load_tensors, read_json
+from inversesr.priors.networks import load_part
 
 # Slices that the network can thin, in fine voxels: a little beyond those of its training.
 TRAINED_THICKNESS = (1.5, 10.0)
@@ -196,19 +195,36 @@ def refine(
         Volume of shape (X, Y, Z), float32, in the intensities of x. It need not reproduce the
         scan exactly: lock it.
     """
-    tiling = tiling or Tiling()
     white = white_level(x)
     geometry = slices.as_tensor()[None].to(x.device)
+    return white * in_tiles(lambda tile: net(tile / white, geometry), [x], dtype, tiling)
+
+
+def in_tiles(
+    run: Callable[..., torch.Tensor],
+    images: Sequence[torch.Tensor],
+    dtype: torch.dtype,
+    tiling: Tiling | None = None,
+) -> torch.Tensor:
+    """Run a network on a volume tile by tile, blending where tiles meet.
+
+    Args:
+        run: Takes tiles of the images, each of shape (1, 1, X, Y, Z), lengths multiples of 8.
+        images: Volumes of one shape (X, Y, Z).
+        dtype: Arithmetic inside the network.
+        tiling: How to cut.
+    """
+    tiling, x = tiling or Tiling(), images[0]
     total, weight = torch.zeros_like(x), torch.zeros_like(x)
     starts = (tile_starts(n, tiling) for n in x.shape[:2])
     with torch.no_grad(), torch.autocast(x.device.type, dtype, enabled=dtype != torch.float32):
         for start in product(*starts):
             tile = tuple(slice(s, s + tiling.size) for s in start)
-            thin = net(pad(x[tile] / white), geometry)[0, 0]
+            found = run(*(pad(image[tile]) for image in images))[0, 0]
             window = tile_window(x[tile].shape, tiling.overlap).to(x)
-            total[tile] += window * crop(thin, x[tile].shape)
+            total[tile] += window * crop(found, x[tile].shape)
             weight[tile] += window
-    return total / weight * white
+    return total / weight
 
 
 def refine_mirrored(
@@ -284,27 +300,16 @@ def load_warmstart(name_or_folder: str | Path, device: torch.device) -> WarmStar
     Raises:
         InputError: the prior has no such network, or its file is missing or damaged.
     """
-    folder = find_prior(name_or_folder)
-    card = parse_card(read_json(folder / CARD_NAME))
-    part = card.networks.get(ROLE)
-    if part is None or part.file not in card.files:
+    net = load_part(name_or_folder, ROLE, build_warmstart, device)
+    if net is None:
         message = (
-            f"prior {card.name!r} has no warm-start network; expected one: "
+            f"prior {name_or_folder!s} has no warm-start network; expected one: "
             "give another --solver, or --prior builtin"
         )
         raise InputError(message)
-    entry = card.files[part.file]
-    check_file(folder / part.file, entry.size, entry.sha256, "pip install --force inversesr")
-    try:
-        shape = WarmStartShape(**part.arguments)
-    except TypeError as error:
-        message = f"prior.json of {card.name!r} does not describe its {part.network}: {error}"
-        raise InputError(message) from error
-    net = WarmStartNet(shape)
-    tensors = load_tensors(folder / part.file)
-    expected = {name: tuple(t.shape) for name, t in net.state_dict().items()}
-    found = {name: tuple(t.shape) for name, t in tensors.items()}
-    complain_about_tensors(expected, found, part.file, partial=False)
-    net.load_state_dict({name: t.float() for name, t in tensors.items()})
-    net.to(device).eval().requires_grad_(requires_grad=False)
-    return net.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload, no-any-return]  # no stub
+    return net
+
+
+def build_warmstart(**arguments: Any) -> WarmStartNet:  # noqa: ANN401  (of WarmStartShape)
+    """Build the network from the arguments in prior.json."""
+    return WarmStartNet(WarmStartShape(**arguments))

@@ -6,7 +6,9 @@ from dataclasses import replace
 import torch
 
 from inversesr.config import AUTOMATIC, SAMPLING_SOLVER, Config
+from inversesr.priors.bundle import read_card
 from inversesr.priors.counted import CountedPrior
+from inversesr.priors.expected_error import ErrorNet, load_error_net
 from inversesr.priors.warmstart import ROLE, TRAINED_THICKNESS, load_warmstart
 from inversesr.protocols import Progress, Solution
 from inversesr.solver_options import SolverOptions, with_settings
@@ -25,6 +27,7 @@ from inversesr.solvers.task import Task
 from inversesr.solvers.tracing import show
 from inversesr.solvers.tv import tv
 from inversesr.solvers.warmstart import Effort, describe_slices, warmstart
+from inversesr.weights import find_prior
 
 Method = Callable[
     [Problem, CountedPrior, SolverOptions, torch.Generator, Callable[[int, int], None]], Solution
@@ -43,10 +46,24 @@ def _tv(task: Task, _config: Config, progress: Progress) -> Solution:
 
 def _warmstart(task: Task, config: Config, progress: Progress) -> Solution:
     options = with_settings(SolverOptions(), config.settings)
+    judge = load_error_net(config.prior, task.y.device) if options.expected_error else None
+    solution = _thinned(task, config, progress, judge)
+    if solution.sd is None:
+        return solution
+    factor = read_card(find_prior(config.prior)).error_factor
+    facts = {**solution.facts, "error_factor": factor}
+    return replace(solution, sd=factor * solution.sd, facts=facts)
+
+
+def _thinned(
+    task: Task, config: Config, progress: Progress, judge: ErrorNet | None = None
+) -> Solution:
+    """Run the warm start, and have its result judged if there is a judge."""
+    options = with_settings(SolverOptions(), config.settings)
     net = load_warmstart(config.prior, task.y.device)
     effort = Effort(options.adapt_steps, options.n_mirrors, config.seed)
     progress("warmstart", 0, options.adapt_steps + 1)
-    solution = warmstart(task, net, effort, lambda n, of: progress("warmstart", n, of + 1))
+    solution = warmstart(task, net, effort, lambda n, of: progress("warmstart", n, of + 1), judge)
     solution = keep_interpolation(task, solution)
     progress("warmstart", options.adapt_steps + 1, options.adapt_steps + 1)
     return solution
@@ -70,7 +87,7 @@ def _with_prior(name: str, method: Method, *, is_published: bool = False) -> Sol
         warm = None
         if has_warm:
             # protection comes at the end, and once
-            warm = _warmstart(replace(task, protect=None), config, progress).x
+            warm = _thinned(replace(task, protect=None), config, progress).x
             warm = task.A.project(warm, task.y)
         prepared = prepare(task, prior, warm, config.seed)
         if isinstance(prepared, PriorRefused):

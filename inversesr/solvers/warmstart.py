@@ -15,6 +15,7 @@ import torch
 from torch.nn.functional import avg_pool3d, interpolate, pad
 
 from inversesr.acquisition import Acquisition, voxel_centres
+from inversesr.priors.expected_error import ErrorNet, expected_error
 from inversesr.priors.networks import fast_dtype
 from inversesr.priors.warmstart import (
     SliceGeometry,
@@ -90,7 +91,11 @@ def describe_slices(scan_grid: Grid, fine: Grid, acquisition: Acquisition) -> Sl
 
 
 def warmstart(
-    task: Task, net: WarmStartNet, effort: Effort, progress: Callable[[int, int], None]
+    task: Task,
+    net: WarmStartNet,
+    effort: Effort,
+    progress: Callable[[int, int], None],
+    judge: ErrorNet | None = None,
 ) -> Solution:
     """Thin the slices of a scan.
 
@@ -99,6 +104,7 @@ def warmstart(
         net: Trained network.
         effort: How much is done beyond one pass.
         progress: Called after every step of adapting.
+        judge: Network that estimates the error of the result, or None.
     """
     slices = describe_slices(task.scan_grid, task.fine, task.acquisition)
     # the network saw slices along the last axis only
@@ -109,7 +115,20 @@ def warmstart(
     thin = refine_mirrored(net, seen, slices.geometry, dtype, effort.n_mirrors)
     x = thin if slices.group == (1, 1) else locked + _spread(thin - seen, slices, locked.shape)
     status = "adapted to the scan, one pass" if n_steps else "one pass"
-    return Solution(x.movedim(-1, slices.axis).contiguous(), status, n_steps + 1)
+    x = x.movedim(-1, slices.axis).contiguous()
+    sd = None if judge is None else _expected_error(judge, task, x, seen, slices)
+    return Solution(x, status, n_steps + 1, sd=sd)
+
+
+def _expected_error(
+    judge: ErrorNet, task: Task, x: torch.Tensor, seen: torch.Tensor, slices: Slices
+) -> torch.Tensor:
+    """Return the standard deviation of the error to be expected of a result once it is locked."""
+    locked = task.A.project(x, task.y).movedim(slices.axis, -1).contiguous()
+    dtype = fast_dtype(seen.device)
+    sd = expected_error(judge, _average(locked, slices.group), seen, slices.geometry, dtype)
+    sd = sd if slices.group == (1, 1) else _spread(sd, slices, locked.shape)
+    return sd.movedim(-1, slices.axis).contiguous()
 
 
 def _adapted(

@@ -51,6 +51,14 @@ def _warmstart(tensors: Tensors) -> dict[str, Any]:
     return {"widths": widths, "n_blocks": n_blocks, "n_embedding": n_embedding}
 
 
+def _error(tensors: Tensors) -> dict[str, Any]:
+    return {
+        "widths": [len(tensors["stem.weight"]), len(tensors["down.weight"])],
+        "n_blocks": [_count(tensors, f"{level}.") for level in ("before", "middle")],
+        "n_embedding": len(tensors["embed.0.weight"]),
+    }
+
+
 def _denoiser(tensors: Tensors) -> dict[str, Any]:
     return {"channels": len(tensors["head.weight"]), **_warmstart(tensors)}
 
@@ -68,6 +76,7 @@ def _autoencoder(tensors: Tensors) -> dict[str, Any]:
 
 READERS: dict[str, Callable[[Tensors], dict[str, Any]]] = {
     "WarmStartNet": _warmstart,
+    "ErrorNet": _error,
     "LocalAutoencoder": _autoencoder,
     "LocalDenoiser": _denoiser,
 }

@@ -17,7 +17,6 @@ from torch import Tensor
 from inversesr.errors import InputError
 from inversesr.priors import haar
 from inversesr.priors.bundle import (
-    CARD_NAME,
     FileCard,
     GridCard,
     IntensityCard,
@@ -36,7 +35,7 @@ from inversesr.training.autoencoder import whole_scan
 from inversesr.training.denoiser import LATENTS_NAME
 from inversesr.training.loop import CHECKPOINT_NAME
 from inversesr.training.scans import find_scans, read_scan
-from inversesr.weights import digest, read_json, save_tensors, write_text
+from inversesr.weights import CARD_NAME, digest, read_json, save_tensors, write_text
 
 STORED_DTYPE = torch.float16
 # every side of an image, so that the warm start and the autoencoder take it alike
@@ -44,6 +43,7 @@ MULTIPLE = 8
 # role -> class of the network
 ROLES = {
     "warmstart": "WarmStartNet",
+    "error": "ErrorNet",
     "autoencoder": "LocalAutoencoder",
     "denoiser": "LocalDenoiser",
 }

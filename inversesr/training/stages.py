@@ -3,23 +3,28 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 
 from inversesr.errors import InputError
-from inversesr.priors.bundle import CARD_NAME, NetworkCard, parse_card
+from inversesr.priors.bundle import read_card
+from inversesr.priors.expected_error import ErrorNet
 from inversesr.priors.local_autoencoder import LocalAutoencoder
 from inversesr.priors.local_denoiser import LocalDenoiser
-from inversesr.priors.networks import fast_dtype, load_network
+from inversesr.priors.networks import fast_dtype
+from inversesr.priors.warmstart import build_warmstart
 from inversesr.training import loop, processes
 from inversesr.training.architectures import arguments_of, averaged_weights
 from inversesr.training.autoencoder import AutoencoderConfig, train_autoencoder
 from inversesr.training.curves import can_draw, write_curves
 from inversesr.training.denoiser import DenoiserConfig, train_denoiser
+from inversesr.training.expected_error import ErrorConfig, train_error
 from inversesr.training.settings import configure
 from inversesr.training.warmstart import WarmStartConfig, train_warmstart
-from inversesr.weights import find_prior, load_tensors, read_json
+from inversesr.weights import find_prior, load_tensors
+
+NetT = TypeVar("NetT", bound=torch.nn.Module)
 
 
 class Train(Protocol):
@@ -56,14 +61,28 @@ def train_denoiser_of_run(
     watch: loop.Watch | None = None,
 ) -> LocalDenoiser:
     """Train a denoiser on the latents of the autoencoder that was trained beside it."""
-    autoencoder = load_autoencoder(output_dir.parent)
+    autoencoder = load_trained(output_dir.parent, "autoencoder", LocalAutoencoder)
     net, _ = train_denoiser(data_dirs, autoencoder, config, output_dir, resume=resume, watch=watch)
     return net
+
+
+def train_error_of_run(
+    data_dirs: Iterable[Path],
+    config: ErrorConfig,
+    output_dir: Path,
+    *,
+    resume: bool,
+    watch: loop.Watch | None = None,
+) -> ErrorNet:
+    """Train on the errors of the warm start that was trained beside it."""
+    warmstart = load_trained(output_dir.parent, "warmstart", build_warmstart)
+    return train_error(data_dirs, warmstart, config, output_dir, resume=resume, watch=watch)
 
 
 # one line a stage: what `inversesr prior train STAGE` knows
 STAGES = {
     "warmstart": Stage(WarmStartConfig, train_warmstart, "WarmStartNet"),
+    "error": Stage(ErrorConfig, train_error_of_run, "ErrorNet"),
     "autoencoder": Stage(AutoencoderConfig, train_autoencoder, "LocalAutoencoder"),
     "denoiser": Stage(DenoiserConfig, train_denoiser_of_run, "LocalDenoiser"),
 }
@@ -129,7 +148,7 @@ def prior_weights(name_or_folder: str, role: str) -> dict[str, torch.Tensor]:
         InputError: the prior has no such network.
     """
     folder = find_prior(name_or_folder)
-    card = parse_card(read_json(folder / CARD_NAME))
+    card = read_card(folder)
     if role not in card.networks:
         message = f"prior {card.name!r} has no {role}; it has {', '.join(card.networks)}"
         raise InputError(message)
@@ -149,17 +168,18 @@ def config_of(order: Order) -> Any:  # noqa: ANN401  (each stage has its own)
     return replace(config, schedule=replace(config.schedule, minutes=order.minutes))
 
 
-def load_autoencoder(run_dir: Path) -> LocalAutoencoder:
-    """Load the trained autoencoder of a run.
+def load_trained(run_dir: Path, stage: str, build: Callable[..., NetT]) -> NetT:
+    """Load the trained network of another stage of a run.
+
+    Args:
+        run_dir: Folder of all stages.
+        stage: Name of the other stage.
+        build: Makes its network from its arguments.
 
     Raises:
         InputError: it has not been trained.
     """
-    tensors = averaged_weights(run_dir / "autoencoder")
-    name = STAGES["autoencoder"].network
-    card = NetworkCard(name, arguments_of(name, tensors), str(run_dir / "autoencoder"))
-    network = load_network(card, tensors, partial=False)
-    if not isinstance(network, LocalAutoencoder):
-        message = f"{name} was built as {type(network).__name__}"
-        raise TypeError(message)
-    return network
+    tensors = averaged_weights(run_dir / stage)
+    net = build(**arguments_of(STAGES[stage].network, tensors))
+    net.load_state_dict(tensors)
+    return net

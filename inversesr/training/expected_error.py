@@ -1,0 +1,119 @@
+"""The stage `error`: teaches a small network how wrong the trained warm start is, and where.
+
+    loss = mean |e| / b + log b,      e = lock(N(start)) - truth
+
+which is least where b is the mean absolute error to be expected.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from inversesr.priors.expected_error import ErrorNet, ErrorShape
+from inversesr.priors.slice_examples import Batch
+from inversesr.priors.warmstart import WarmStartNet
+from inversesr.training import loop
+from inversesr.training.first_weights import make_ready
+from inversesr.training.patches import PatchConfig, draw_batch
+from inversesr.training.scans import held_back, read_scans
+
+N_VALIDATION_BATCHES = 8
+
+
+@dataclass(frozen=True)
+class ErrorConfig:
+    """Everything about the stage that can be chosen.
+
+    Attributes:
+        shape: Size of the network.
+        patches: What it is trained on.
+        schedule: How long and how.
+        held_out: Words in the names of scans kept for validation.
+        dtype: Arithmetic inside the networks; bfloat16 is faster where the hardware has it.
+    """
+
+    shape: ErrorShape = field(default_factory=ErrorShape)
+    patches: PatchConfig = field(default_factory=PatchConfig)
+    schedule: loop.LoopConfig = field(default_factory=loop.LoopConfig)
+    held_out: tuple[str, ...] = ()
+    dtype: torch.dtype = torch.float32
+
+
+@dataclass(frozen=True, eq=False)
+class Judgement:
+    """Restored patches, shape (B, 1, X, Y, Z), and what was wrong with them."""
+
+    x: torch.Tensor
+    batch: Batch
+
+
+def train_error(
+    data_dirs: Iterable[Path],
+    warmstart: WarmStartNet,
+    config: ErrorConfig,
+    output_dir: Path,
+    *,
+    resume: bool,
+    watch: loop.Watch | None = None,
+) -> ErrorNet:
+    """Train the network that estimates errors.
+
+    Args:
+        data_dirs: Folders of scans, and of label maps if there are any.
+        warmstart: Trained network whose errors are to be known.
+        config: Everything that can be chosen.
+        output_dir: Receives the checkpoint and the tables of losses.
+        resume: Continue from the checkpoint in output_dir, if there is one.
+        watch: Called after every step.
+
+    Returns:
+        The network with averaged weights.
+    """
+    paths, kept = held_back(data_dirs, config.held_out)
+    scans, trial = read_scans(paths), read_scans(kept)
+    warmstart.eval().requires_grad_(requires_grad=False)
+    generator = torch.Generator().manual_seed(config.schedule.seed)
+    n_trials = N_VALIDATION_BATCHES if trial else 0
+    trials = [
+        judge(warmstart, draw_batch(trial, config.patches, generator), config.dtype)
+        for _ in range(n_trials)
+    ]
+    net = make_ready(ErrorNet(config.shape), config.schedule.seed)
+    task = loop.Task(
+        net,
+        lambda generator, _: judge(
+            warmstart, draw_batch(scans, config.patches, generator), config.dtype
+        ),
+        lambda model, judgement: error_loss(model, judgement, config.dtype),
+        lambda model: validate(model, trials, config.dtype),
+    )
+    return loop.train(task, config.schedule, output_dir, resume=resume, watch=watch)
+
+
+def judge(warmstart: WarmStartNet, batch: Batch, dtype: torch.dtype) -> Judgement:
+    """Restore and lock a batch."""
+    kind = batch.start.device.type
+    with torch.no_grad(), torch.autocast(kind, dtype, enabled=dtype != torch.float32):
+        x = warmstart(batch.start, batch.slices)
+    return Judgement(batch.lock(x), batch)
+
+
+def error_loss(net: ErrorNet, judgement: Judgement, dtype: torch.dtype) -> torch.Tensor:
+    """Return the mean negative logarithm of the likelihood of the errors, less log 2."""
+    x, batch = judgement.x, judgement.batch
+    with torch.autocast(x.device.type, dtype, enabled=dtype != torch.float32):
+        scale = net(x, batch.start, batch.slices)
+    loss: torch.Tensor = ((x - batch.truth).abs() / scale + scale.log()).mean()
+    return loss
+
+
+def validate(net: ErrorNet, trials: list[Judgement], dtype: torch.dtype) -> dict[str, float]:
+    """Return what held-out errors cost, and what they would if their mean alone were known."""
+    if not trials:
+        return {}
+    with torch.no_grad():
+        found = [float(error_loss(net, trial, dtype)) for trial in trials]
+    constant = [1.0 + float((trial.x - trial.batch.truth).abs().mean().log()) for trial in trials]
+    return {"loss": sum(found) / len(found), "loss_of_constant": sum(constant) / len(constant)}

@@ -1,9 +1,11 @@
-"""Coverage of posterior samples on degraded images: do their intervals hold the truth?
+"""Coverage of what a solver says of its errors: do its intervals hold the truth?
 
-Crops are degraded along their sharpest axis to slices of whole voxels, so that samples lie on the
-voxels of the truth and nothing is interpolated to be judged.
+Samples of `split-gibbs` are judged, or the error that `warmstart` expects. Crops are degraded
+along their sharpest axis to slices of whole voxels, so that images lie on the voxels of the truth
+and nothing is interpolated to be judged.
 """
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,12 +15,13 @@ import torch
 
 from inversesr.acquisition import Acquisition
 from inversesr.calibration import LEVELS, Judged, coverage, fit_factor, judge
-from inversesr.config import Config, SimulateConfig
+from inversesr.config import AUTOMATIC, SAMPLING_SOLVER, Config, SimulateConfig
 from inversesr.consistency import lock
 from inversesr.errors import InputError
 from inversesr.metrics import foreground
 from inversesr.nifti import read_scan, stem
 from inversesr.noise import estimate_noise
+from inversesr.protocols import Solution
 from inversesr.simulation import WORLD_AXES, simulate, slice_axis_towards
 from inversesr.solvers.by_name import solve
 from inversesr.solvers.task import Task
@@ -27,7 +30,10 @@ from inversesr.volume import Volume
 # Crops are about this wide: samples of a whole head take many minutes.
 CROP_VOXELS = 48
 N_SAMPLES = 6
-SOLVER = "split-gibbs"
+# The first is the default.
+SOLVERS = (SAMPLING_SOLVER, "warmstart")
+# what scales the deviation, in the facts of a solution and in the prior's card
+FACTORS = {SAMPLING_SOLVER: "sd_factor", "warmstart": "error_factor"}
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,7 @@ class Coverage:
         covered: Level -> share of the truth inside, 0 to 1.
         needed_factor: Factor, on top of the card's, at which 90 % intervals hold 90 %.
         rms_error: Root mean square error of the image, in its own intensities.
-        rms_sd: Root mean square of the samples' deviation.
+        rms_sd: Root mean square of the deviation that the solver states.
         n_voxels: Voxels judged.
     """
 
@@ -62,12 +68,12 @@ def measure_calibration(
     progress: Callable[[Coverage], None] = lambda _row: None,
     crop: int = CROP_VOXELS,
 ) -> list[Coverage]:
-    """Draw samples from degraded crops and count how often their intervals hold the truth.
+    """Restore degraded crops and count how often the intervals hold the truth.
 
     Args:
         images: Thin-slice images.
         thicknesses: Slice thicknesses in mm, each rounded to whole voxels.
-        config: Prior, settings, seed and number of samples.
+        config: Solver (`split-gibbs` unless another is named), prior, settings, seed, samples.
         progress: Called with each row as it is done.
         crop: Voxels along each side of a crop at the most.
 
@@ -75,13 +81,18 @@ def measure_calibration(
         One row an image and thickness, and their mean at the end.
 
     Raises:
-        InputError: fewer than two samples are asked for, or an image is too small.
+        InputError: fewer than two samples are asked for, an image is too small, or the solver
+            says nothing of its errors.
     """
+    solver = SOLVERS[0] if config.solver == AUTOMATIC else config.solver
+    if solver not in SOLVERS:
+        message = f"{solver} says nothing of its errors; expected one of {', '.join(SOLVERS)}"
+        raise InputError(message)
     n_samples = config.samples or N_SAMPLES
     if n_samples < 2:
         message = "--samples is 1; intervals need at least 2: give more"
         raise InputError(message)
-    config = replace(config, solver=SOLVER, samples=n_samples)
+    config = replace(config, solver=solver, samples=n_samples if solver == SOLVERS[0] else None)
     rows: list[Coverage] = []
     cases: list[Judged] = []
     for path in images:
@@ -135,16 +146,14 @@ def _measure(
     y = torch.from_numpy(thick.data)
     task = Task(y, thick.grid, acquisition, estimate_noise(thick, axis))
     solution = solve(task, config, lambda _phase, _done, _total: None)
-    if solution.samples is None:
-        message = f"{name}: the prior was refused: " + " ".join(solution.notes)
-        raise InputError(message)
+    spread, n_samples = _spread(name, solution)
     x = lock(task.A, solution.x, y, 0.0).numpy()
-    sd = solution.samples.std(dim=0).numpy()
-    judged = judge(x, sd, truth.data, foreground(truth.data), len(solution.samples))
+    sd = spread.numpy()
+    judged = judge(x, sd, truth.data, foreground(truth.data), n_samples)
     row = Coverage(
         image=name,
         thickness_mm=thickness,
-        factor=float(solution.facts.get("sd_factor", 1.0)),
+        factor=float(solution.facts.get(FACTORS[config.solver], 1.0)),
         covered={f"{level:.0%}": coverage(judged, level) for level in LEVELS},
         needed_factor=fit_factor([judged]),
         rms_error=float(np.sqrt(np.mean(np.square(judged.error, dtype=np.float64)))),
@@ -152,6 +161,16 @@ def _measure(
         n_voxels=judged.error.size,
     )
     return row, judged
+
+
+def _spread(name: str, solution: Solution) -> tuple[torch.Tensor, float]:
+    """Return the deviation of a solution, and how many samples it comes from."""
+    if solution.samples is not None:
+        return solution.samples.std(dim=0), len(solution.samples)
+    if solution.sd is not None:
+        return solution.sd, math.inf
+    message = f"{name}: nothing is known of the errors. " + " ".join(solution.notes)
+    raise InputError(message)
 
 
 def _mean(rows: Sequence[Coverage], needed_factor: float) -> Coverage:

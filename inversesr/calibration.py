@@ -21,12 +21,13 @@ LEVELS = (0.5, 0.8, 0.9, 0.95)
 FITTED_LEVEL = 0.9
 
 
-def width(level: float, n_samples: int) -> float:
+def width(level: float, n_samples: float) -> float:
     """Return half the width of an interval, in standard deviations of the samples.
 
     Args:
         level: Share of truths that it is to hold, in (0, 1); of opposite sign for the lower half.
-        n_samples: Samples behind mean and deviation, at least 2.
+        n_samples: Samples behind mean and deviation, at least 2; infinite where the deviation is
+            no sample's.
     """
     quantile = float(student.ppf(0.5 + level / 2.0, n_samples - 1))
     return float(quantile * np.sqrt(1.0 + 1.0 / n_samples))
@@ -38,13 +39,13 @@ class Judged:
 
     Attributes:
         error: Truth minus image, shape (n,), in the scan's intensities.
-        sd: Standard deviation of the samples, likewise.
-        n_samples: Number of samples, at least 2.
+        sd: Standard deviation that is stated, likewise.
+        n_samples: Number of samples, at least 2; infinite where the deviation is no sample's.
     """
 
     error: Image
     sd: Image
-    n_samples: int
+    n_samples: float
 
     @property
     def ratio(self) -> Image:
@@ -54,7 +55,9 @@ class Judged:
         return np.asarray(np.where(self.error == 0.0, 0.0, found), dtype=np.float32)
 
 
-def judge(x: Image, sd: Image, truth: Image, inside: NDArray[np.bool_], n_samples: int) -> Judged:
+def judge(
+    x: Image, sd: Image, truth: Image, inside: NDArray[np.bool_], n_samples: float
+) -> Judged:
     """Return errors and deviations inside a mask; all images have one shape."""
     return Judged(truth[inside] - x[inside], sd[inside], n_samples)
 

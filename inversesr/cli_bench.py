@@ -110,7 +110,8 @@ def bench(  # noqa: PLR0913 (one argument a flag)
         bool,
         typer.Option(
             "--calibration",
-            help="How often intervals of split-gibbs hold the truth instead, on crops.",
+            help="How often intervals of split-gibbs, or of warmstart, hold the truth instead, "
+            "on crops.",
         ),
     ] = False,
     csv: Annotated[
@@ -144,7 +145,8 @@ def bench(  # noqa: PLR0913 (one argument a flag)
         elif reconstruction:
             rows = _reconstruction(images, as_json=as_json)
         elif calibration:
-            config = Config(prior=prior, settings=tuple(settings or ()), seed=seed)
+            named = _only_solver(solver)
+            config = Config(named, prior=prior, settings=tuple(settings or ()), seed=seed)
             rows = _calibration((images, thickness or [4.0]), config, crop, as_json=as_json)
         else:
             wanted = _solvers(solver)
@@ -157,6 +159,19 @@ def bench(  # noqa: PLR0913 (one argument a flag)
                 compare = _robustness if robustness else _compare
                 rows = compare((images, tasks), wanted, setup, csv, as_json=as_json)
         _write(rows, csv, plot, as_json=as_json)
+
+
+def _only_solver(names: list[str] | None) -> str:
+    """Return the one solver that was named, or "auto".
+
+    Raises:
+        InputError: several were named.
+    """
+    wanted = _solvers(names) or [AUTOMATIC]
+    if len(wanted) > 1:
+        message = f"--calibration was given {len(wanted)} solvers; expected one at a time"
+        raise InputError(message)
+    return wanted[0]
 
 
 def _check_modes(modes: dict[str, bool], only_for_comparison: dict[str, bool]) -> None:

@@ -28,11 +28,14 @@ from inversesr.job import Outputs, file_facts, output_names, provenance, set_thr
 from inversesr.machine import available_memory_bytes, resident_memory_bytes
 from inversesr.nifti import Scan, read_mask, read_scan, write_volume
 from inversesr.plausibility import doubts
+from inversesr.priors.bundle import read_card
+from inversesr.priors.expected_error import ROLE as ERROR
 from inversesr.report import has_report_packages, write_report
 from inversesr.solver_options import SolverOptions, with_settings
 from inversesr.solvers.by_name import choose_solver
 from inversesr.solvers.task import Task
 from inversesr.volume import Affine, Grid, Image
+from inversesr.weights import find_prior
 
 # A block must be too large for the processor's cache, as the scan is.
 BLOCK_VOXELS = 2.5e6
@@ -176,7 +179,7 @@ def files_of(outputs: Outputs, config: Config) -> tuple[Path, ...]:
     is_published = solver in ("inversesr-dec", "inversesr-ldm")
     has_samples = solver == "split-gibbs" and config.samples != 1
     present = {
-        "sd": has_samples,
+        "sd": has_samples or is_judged(config),
         "low": has_samples,
         "high": has_samples,
         "prior_mask": is_protected,
@@ -185,6 +188,14 @@ def files_of(outputs: Outputs, config: Config) -> tuple[Path, ...]:
     }
     found = outputs.without([name for name, is_there in present.items() if not is_there])
     return tuple(path for path in vars(found).values() if path is not None)
+
+
+def is_judged(config: Config) -> bool:
+    """Whether a run would estimate the error of its result."""
+    if config.solver != "warmstart":
+        return False
+    wanted = with_settings(SolverOptions(), config.settings).expected_error
+    return wanted and ERROR in read_card(find_prior(config.prior)).networks
 
 
 def solver_for(scans: Sequence[Scan], config: Config) -> str:
@@ -335,10 +346,14 @@ def _time_adapting(scan: Scan, config: Config) -> float:
 def _time_writing(scan: Scan, path: Path, config: Config) -> float:
     """Time what follows the solver: image, record, report."""
     result = pipeline.restore([scan], replace(config, solver="spline"))
+    if is_judged(config):
+        result = replace(result, sd=result.volume)
     with tempfile.TemporaryDirectory() as name:
         start = perf_counter()
         record = provenance(result, [file_facts(path)])
         write_volume(Path(name) / "a.nii.gz", result.volume, scan, config.output_type)
+        if result.sd is not None:
+            write_volume(Path(name) / "b.nii.gz", result.sd, scan, "float32")
         if has_report_packages():
             write_report(Path(name) / "a.html", result, record)
         return perf_counter() - start

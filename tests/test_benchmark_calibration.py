@@ -53,6 +53,11 @@ def test_a_crop_holds_whole_slices_and_lies_where_it_did():
     assert part.data[0, 0, 0] == whole.data[tuple(corner)]
 
 
+def test_a_solver_that_says_nothing_of_its_errors_is_refused(image):
+    with pytest.raises(InputError, match="tv says nothing of its errors; expected one of split-"):
+        measure_calibration([image], [4.0], Config("tv"))
+
+
 def test_one_sample_is_refused_before_any_work(image):
     with pytest.raises(InputError, match="at least 2"):
         measure_calibration([image], [4.0], Config(samples=1))

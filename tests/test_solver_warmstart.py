@@ -1,11 +1,16 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from scipy.stats import spearmanr
 
 from inversesr.acquisition import describe_acquisition
 from inversesr.config import Config, SimulateConfig
 from inversesr.nifti import Scan
-from inversesr.priors.warmstart import WarmStartNet, WarmStartShape
+from inversesr.pipeline import restore
+from inversesr.priors.expected_error import FIRST_SCALE, SD_OF_SCALE, ErrorNet, ErrorShape
+from inversesr.priors.warmstart import WarmStartNet, WarmStartShape, white_level
 from inversesr.simulation import simulate
 from inversesr.solvers.task import Task
 from inversesr.solvers.warmstart import Effort, describe_slices, warmstart
@@ -25,6 +30,16 @@ def problem(spacing=(1.0, 1.0, 1.0), axis="S", shape=(30, 31, 32)):
     thick = simulate(truth, SimulateConfig(axis=axis))
     acquisition = describe_acquisition(Scan.made_here(thick), Config())
     return Task(torch.from_numpy(thick.data), thick.grid, acquisition, 0.0)
+
+
+def phantom(shape):
+    """Nested ellipsoids of different brightness, the outermost one dark outside."""
+    axes = np.meshgrid(*(np.linspace(-1.0, 1.0, n) for n in shape), indexing="ij")
+    data = np.zeros(shape, np.float32)
+    for size, brightness in ((0.9, 60.0), (0.7, 100.0), (0.45, 40.0), (0.2, 90.0)):
+        radius = sum((x / (size * s)) ** 2 for x, s in zip(axes, (1.0, 0.8, 0.9), strict=True))
+        data[radius < 1.0] = brightness
+    return Volume(data, Grid(shape, np.eye(4)))
 
 
 def slices(task):
@@ -55,6 +70,38 @@ def test_a_constant_change_arrives_everywhere_whatever_the_spacing(axis):
     torch.testing.assert_close(
         difference, difference.mean().expand_as(difference), rtol=0.05, atol=0.05
     )
+
+
+@pytest.mark.parametrize("axis", ["R", "A", "S"])
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (0.45, 0.45, 0.45)])
+def test_an_untrained_judge_expects_the_same_error_everywhere(spacing, axis):
+    task = problem(spacing, axis)
+    judge = ErrorNet(ErrorShape(widths=(4, 4), n_blocks=(1, 1), n_embedding=4))
+    found = warmstart(task, net(0.0), Effort(), lambda _n, _of: None, judge)
+    assert found.sd.shape == found.x.shape
+    white = float(white_level(task.A.project(task.x0, task.y)))
+    expected = FIRST_SCALE * SD_OF_SCALE * white
+    # where voxels are averaged, so is what counts as white
+    assert float(found.sd.min()) == pytest.approx(float(found.sd.max()), rel=1e-4)
+    assert float(found.sd.mean()) == pytest.approx(expected, rel=0.3)
+
+
+def test_the_shipped_judge_knows_where_the_shipped_warm_start_is_wrong():
+    """On a phantom of ellipsoids, which neither has seen."""
+    truth = phantom((64, 64, 64))
+    thick = simulate(truth, SimulateConfig(thickness_mm=4.0))
+    settings = ("solver.adapt_steps=0", "solver.n_mirrors=1")
+    result = restore([Scan.made_here(thick)], Config("warmstart", settings=settings))
+    error = np.abs(result.volume.data - truth.data)
+    sd = result.sd.data
+    assert result.facts["error_factor"] > 0.0
+    assert spearmanr(error.ravel(), sd.ravel()).statistic > 0.5
+    certain, uncertain = (error[m].mean() for m in (sd < np.median(sd), sd > np.quantile(sd, 0.9)))
+    assert uncertain > 10.0 * certain
+    without = replace(result.config, settings=(*settings, "solver.expected_error=false"))
+    plain = restore([Scan.made_here(thick)], without)
+    assert plain.sd is None
+    np.testing.assert_array_equal(plain.volume.data, result.volume.data)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from typer.testing import CliRunner
 
 from inversesr.cli import app
 from inversesr.priors.latent_diffusion import load_prior
-from inversesr.priors.local_autoencoder import LocalAutoencoder
 from inversesr.priors.warmstart import WarmStartNet, WarmStartShape
 from inversesr.training.architectures import arguments_of, averaged_weights
 from inversesr.training.export import ExportConfig, export_prior
@@ -192,7 +191,7 @@ def test_an_exported_prior_whitens_latents_as_the_denoiser_saw_them(run_dir, dat
     x = torch.rand((8, 8, 8), generator=torch.Generator().manual_seed(0))
     mean, std = (torch.tensor(statistics[n])[:, None, None, None] for n in ("mean", "std"))
     with torch.no_grad():
-        plain = load_trained(run_dir, "autoencoder", LocalAutoencoder).encode(x[None, None])[0][0]
+        plain = load_trained(run_dir, "autoencoder").encode(x[None, None])[0][0]
     # the prior holds weights in half precision
     assert torch.allclose(prior.encode(x), (plain - mean) / std, atol=2e-2)
 

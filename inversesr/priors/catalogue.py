@@ -108,14 +108,12 @@ def verify_prior(name_or_folder: str | Path) -> list[str]:
     for name, entry in card.files.items():
         check_file(folder / name, entry.size, entry.sha256, _remedy(card))
         sentences.append(f"{name}: {entry.size} bytes, SHA-256 {entry.sha256[:12]}... as expected")
-    for role, network in card.networks.items():
+    for network in card.networks.values():
         if network.file not in card.files:
             message = (
                 f"{folder / CARD_NAME} lists no size and hash for {network.file}: import again"
             )
             raise InputError(message)
-        if role not in {"autoencoder", "denoiser"}:
-            continue
         expected, found = tensor_shapes(network), stored_shapes(folder / network.file)
         absent = is_encoder(set(expected) - set(found), expected) and not card.latent.has_encoder
         complain_about_tensors(expected, found, str(folder / network.file), partial=absent)

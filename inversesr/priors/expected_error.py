@@ -136,7 +136,7 @@ def load_error_net(name_or_folder: str | Path, device: torch.device) -> ErrorNet
     Raises:
         InputError: its file is missing or damaged.
     """
-    return load_part(name_or_folder, ROLE, build_error_net, device)
+    return load_part(name_or_folder, ROLE, ErrorNet, device)
 
 
 def build_error_net(**arguments: Any) -> ErrorNet:  # noqa: ANN401  (of ErrorShape)

@@ -4,10 +4,10 @@ MONAI's classes are never subclassed; what has to differ is set on the instance.
 """
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -17,12 +17,14 @@ from inversesr.priors.bundle import NetworkCard, read_card
 from inversesr.priors.local_autoencoder import LocalAutoencoder
 from inversesr.weights import check_file, find_prior, load_tensors
 
-# name in prior.json -> where the class lives
-CLASSES = {
-    "AutoencoderKL": "monai.networks.nets",
-    "DiffusionModelUNet": "monai.networks.nets",
-    "LocalAutoencoder": "inversesr.priors.local_autoencoder",
-    "LocalDenoiser": "inversesr.priors.local_denoiser",
+# name in prior.json -> where what makes it of its arguments lives, and is called
+MAKERS = {
+    "AutoencoderKL": ("monai.networks.nets", "AutoencoderKL"),
+    "DiffusionModelUNet": ("monai.networks.nets", "DiffusionModelUNet"),
+    "LocalAutoencoder": ("inversesr.priors.local_autoencoder", "LocalAutoencoder"),
+    "LocalDenoiser": ("inversesr.priors.local_denoiser", "LocalDenoiser"),
+    "WarmStartNet": ("inversesr.priors.warmstart", "build_warmstart"),
+    "ErrorNet": ("inversesr.priors.expected_error", "build_error_net"),
 }
 Shapes = dict[str, tuple[int, ...]]
 NetT = TypeVar("NetT", bound=nn.Module)
@@ -34,13 +36,14 @@ def build_network(card: NetworkCard) -> nn.Module:
     Raises:
         InputError: the class is unknown, or refuses the arguments.
     """
-    if card.network not in CLASSES:
-        message = f"network class is {card.network!r}; expected one of {', '.join(CLASSES)}"
+    if card.network not in MAKERS:
+        message = f"network class is {card.network!r}; expected one of {', '.join(MAKERS)}"
         raise InputError(message)
-    kind = getattr(importlib.import_module(CLASSES[card.network]), card.network)
+    module, name = MAKERS[card.network]
+    make = getattr(importlib.import_module(module), name)
     try:
         with torch.device("meta"):
-            network: nn.Module = kind(**card.arguments)
+            network: nn.Module = make(**card.arguments)
     except (TypeError, ValueError) as error:
         message = f"{card.network} refuses the arguments of prior.json: {error}"
         raise InputError(message) from error
@@ -75,17 +78,14 @@ def load_network(card: NetworkCard, tensors: Mapping[str, Tensor], *, partial: b
 
 
 def load_part(
-    name_or_folder: str | Path,
-    role: str,
-    build: Callable[..., NetT],
-    device: torch.device,
+    name_or_folder: str | Path, role: str, kind: type[NetT], device: torch.device
 ) -> NetT | None:
     """Load one network of a prior by itself, after checking size and hash of its file.
 
     Args:
         name_or_folder: Name of an installed prior, or its folder.
         role: Name of the network in prior.json.
-        build: Makes the network from its arguments.
+        kind: Class that it must have.
         device: Where to compute.
 
     Returns:
@@ -99,20 +99,16 @@ def load_part(
     part = card.networks.get(role)
     if part is None or part.file not in card.files:
         return None
+    if part.network != kind.__name__:
+        message = f"{role} of prior {card.name!r} is {part.network}; expected {kind.__name__}"
+        raise InputError(message)
     entry = card.files[part.file]
     check_file(folder / part.file, entry.size, entry.sha256, "pip install --force inversesr")
-    try:
-        net = build(**part.arguments)
-    except TypeError as error:
-        message = f"prior.json of {card.name!r} does not describe its {part.network}: {error}"
-        raise InputError(message) from error
     tensors = load_tensors(folder / part.file)
-    expected = {name: tuple(t.shape) for name, t in net.state_dict().items()}
-    found = {name: tuple(t.shape) for name, t in tensors.items()}
-    complain_about_tensors(expected, found, part.file, partial=False)
-    net.load_state_dict({name: t.float() for name, t in tensors.items()})
-    net.to(device).eval().requires_grad_(requires_grad=False)
-    return net.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload, no-any-return]  # no stub
+    net = load_network(part, {name: t.float() for name, t in tensors.items()}, partial=False)
+    net.to(device)
+    net.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # no stub
+    return cast(NetT, net)
 
 
 def complain_about_tensors(expected: Shapes, found: Shapes, where: str, *, partial: bool) -> None:

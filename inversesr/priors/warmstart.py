@@ -300,7 +300,7 @@ def load_warmstart(name_or_folder: str | Path, device: torch.device) -> WarmStar
     Raises:
         InputError: the prior has no such network, or its file is missing or damaged.
     """
-    net = load_part(name_or_folder, ROLE, build_warmstart, device)
+    net = load_part(name_or_folder, ROLE, WarmStartNet, device)
     if net is None:
         message = (
             f"prior {name_or_folder!s} has no warm-start network; expected one: "

@@ -28,7 +28,9 @@ def write_curves(run_dir: Path) -> None:
 
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    left.semilogy(losses["step"], losses["loss"], linewidth=1)
+    left.plot(losses["step"], losses["loss"], linewidth=1)
+    # a likelihood may be negative
+    left.set_yscale("log" if min(losses["loss"]) > 0.0 else "linear")
     left.set_ylabel("training loss")
     for name, values in figures.items():
         if name != "step":

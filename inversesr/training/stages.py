@@ -3,17 +3,15 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import torch
 
 from inversesr.errors import InputError
-from inversesr.priors.bundle import read_card
+from inversesr.priors.bundle import NetworkCard, read_card
 from inversesr.priors.expected_error import ErrorNet
-from inversesr.priors.local_autoencoder import LocalAutoencoder
 from inversesr.priors.local_denoiser import LocalDenoiser
-from inversesr.priors.networks import fast_dtype
-from inversesr.priors.warmstart import build_warmstart
+from inversesr.priors.networks import fast_dtype, load_network
 from inversesr.training import loop, processes
 from inversesr.training.architectures import arguments_of, averaged_weights
 from inversesr.training.autoencoder import AutoencoderConfig, train_autoencoder
@@ -23,8 +21,6 @@ from inversesr.training.expected_error import ErrorConfig, train_error
 from inversesr.training.settings import configure
 from inversesr.training.warmstart import WarmStartConfig, train_warmstart
 from inversesr.weights import find_prior, load_tensors
-
-NetT = TypeVar("NetT", bound=torch.nn.Module)
 
 
 class Train(Protocol):
@@ -61,7 +57,7 @@ def train_denoiser_of_run(
     watch: loop.Watch | None = None,
 ) -> LocalDenoiser:
     """Train a denoiser on the latents of the autoencoder that was trained beside it."""
-    autoencoder = load_trained(output_dir.parent, "autoencoder", LocalAutoencoder)
+    autoencoder = load_trained(output_dir.parent, "autoencoder")
     net, _ = train_denoiser(data_dirs, autoencoder, config, output_dir, resume=resume, watch=watch)
     return net
 
@@ -75,7 +71,7 @@ def train_error_of_run(
     watch: loop.Watch | None = None,
 ) -> ErrorNet:
     """Train on the errors of the warm start that was trained beside it."""
-    warmstart = load_trained(output_dir.parent, "warmstart", build_warmstart)
+    warmstart = load_trained(output_dir.parent, "warmstart")
     return train_error(data_dirs, warmstart, config, output_dir, resume=resume, watch=watch)
 
 
@@ -168,18 +164,17 @@ def config_of(order: Order) -> Any:  # noqa: ANN401  (each stage has its own)
     return replace(config, schedule=replace(config.schedule, minutes=order.minutes))
 
 
-def load_trained(run_dir: Path, stage: str, build: Callable[..., NetT]) -> NetT:
+def load_trained(run_dir: Path, stage: str) -> Any:  # noqa: ANN401  (each stage has its own)
     """Load the trained network of another stage of a run.
 
     Args:
         run_dir: Folder of all stages.
         stage: Name of the other stage.
-        build: Makes its network from its arguments.
 
     Raises:
         InputError: it has not been trained.
     """
     tensors = averaged_weights(run_dir / stage)
-    net = build(**arguments_of(STAGES[stage].network, tensors))
-    net.load_state_dict(tensors)
-    return net
+    name = STAGES[stage].network
+    card = NetworkCard(name, arguments_of(name, tensors), str(run_dir / stage))
+    return load_network(card, tensors, partial=False)

@@ -19,6 +19,8 @@ from pathlib import Path
 from time import perf_counter, time
 from typing import Any
 
+import numpy as np
+
 from inversesr.config import Config
 from inversesr.errors import InputError
 from inversesr.machine import peak_memory_bytes
@@ -34,6 +36,8 @@ NOT_FOR_DIAGNOSIS = "Research use only: not for diagnosis."
 PARTIAL_PREFIX = ".inversesr-partial-"
 # A folder younger than this may not have been locked yet by the run that made it.
 PARTIAL_GRACE_SECONDS = 60.0
+# of a float32, and what a map of deviations keeps of them
+MANTISSA_BITS, KEPT_BITS = 23, 9
 
 
 @dataclass(frozen=True)
@@ -178,7 +182,20 @@ def _write_volumes(partial: Path, outputs: Outputs, result: Result) -> None:
     write_volume(partial / outputs.image.name, result.volume, scan, result.config.output_type)
     for name, volume in maps_of(result).items():
         if volume is not None:
-            write_volume(partial / outputs.names[name], volume, scan, "float32")
+            kept = volume.with_data(shortened(volume.data)) if name == "sd" else volume
+            write_volume(partial / outputs.names[name], kept, scan, "float32")
+
+
+def shortened(data: Image) -> Image:
+    """Return numbers rounded to about three digits: the others are noise that fills the disk.
+
+    Args:
+        data: Finite numbers that are not negative, float32.
+    """
+    dropped = MANTISSA_BITS - KEPT_BITS
+    half = np.uint32(1 << (dropped - 1))
+    rounded = (data.view(np.uint32) + half) >> np.uint32(dropped) << np.uint32(dropped)
+    return np.asarray(rounded.view(np.float32))
 
 
 def _check_inputs(scans: Sequence[Path], masks: Sequence[Path], outputs: Outputs) -> None:

@@ -24,6 +24,7 @@ from inversesr.job import (
     output_names,
     provenance,
     run_job,
+    shortened,
 )
 from inversesr.plan import files_of
 
@@ -334,3 +335,12 @@ def test_a_kill_at_any_moment_leaves_no_image_or_a_whole_one(scan, tmp_path):
             assert json.loads((folder / "scan_desc-sr.json").read_text())
             assert (folder / "scan_report.html").read_text().rstrip().endswith("</html>")
         assert file_facts(scan) == before
+
+
+def test_shortened_numbers_keep_three_digits_and_are_fewer():
+    data = np.random.default_rng(0).gamma(2.0, 30.0, 50_000).astype(np.float32)
+    data[0] = 0.0
+    found = shortened(data)
+    assert found[0] == 0.0
+    np.testing.assert_allclose(found, data, rtol=1e-3)
+    assert len(np.unique(found)) < len(np.unique(data)) / 5

@@ -52,8 +52,7 @@ def sentences(plan: "Plan") -> list[str]:
     lines.append(f"result:  {_grid_words(plan.fine)}")
     how = f"fused from {len(plan.scans)} scans by " if len(plan.scans) > 1 else ""
     lines.append(f"solver:  {how}{plan.config.solver}")
-    is_locked = len(plan.scans) == 1 and plan.config.solver != "spline"
-    lines.append(f"lock:    {LOCK_WORDS[plan.config.lock if is_locked else 'off']}")
+    lines.append(f"lock:    {LOCK_WORDS[plan.config.lock]}")
     if plan.seconds is None:
         lines.append("time:    not known beforehand: the scans hardly overlap in their middle")
     else:

@@ -22,7 +22,7 @@ AUTOMATIC = "auto"
 SAMPLING_SOLVER = "split-gibbs"
 SOLVER_CHOICES = (AUTOMATIC, *SOLVER_NAMES)
 BUILTIN_PRIOR = "builtin"
-LOCK_NAMES = ("exact", "noise", "off")
+LOCK_NAMES = ("auto", "exact", "noise", "off")
 DEVICE_NAMES = ("auto", "cpu", "cuda")
 OUTPUT_TYPES = ("float32", "input")
 
@@ -89,8 +89,9 @@ class Config:
     )
     profile: str = option("rect", "Slice profile.", choices=PROFILE_NAMES)
     lock: str = option(
-        "exact",
-        "Agreement with the measured slices: exact, to within the noise, or off.",
+        AUTOMATIC,
+        "Agreement with the measured slices: exact, to within the noise, or off; auto takes exact "
+        "unless the scan is so noisy that agreeing with it exactly would spoil the image.",
         choices=LOCK_NAMES,
     )
     noise: float | None = option(

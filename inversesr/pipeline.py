@@ -10,7 +10,7 @@ import torch
 
 from inversesr.acquisition import Acquisition, describe_acquisition
 from inversesr.config import AUTOMATIC, Config
-from inversesr.consistency import Agreement, agreement, lock
+from inversesr.consistency import Agreement, agreement, choose_lock, lock
 from inversesr.errors import InputError
 from inversesr.fusion import Fusion, fuse
 from inversesr.nifti import Scan, to_image
@@ -182,8 +182,7 @@ def _restore_one(
     solution = solve(task, config, progress)
     solved = perf_counter()
     task = task.with_thickness(solution.thickness_factor)
-    # plain interpolation is the baseline: what people get today, without the lock
-    locking = "off" if config.solver == "spline" else config.lock
+    locking, remarks = _locking(task, config)
     x = _locked(task, solution.x, locking)
     source = Source(
         scan,
@@ -205,10 +204,20 @@ def _restore_one(
         solution.history,
         locking,
         seconds,
-        (*notes, *solution.notes),
+        (*notes, *solution.notes, *remarks),
         solution.facts,
     )
     return _with_maps(result, task, solution, x)
+
+
+def _locking(task: Task, config: Config) -> tuple[str, tuple[str, ...]]:
+    """Return how the image is locked, and what a reader should know of the choice."""
+    # plain interpolation is the baseline: what people get today, without the lock
+    if config.solver == "spline":
+        return "off", ()
+    if config.lock == AUTOMATIC:
+        return choose_lock(task.A, task.y, task.sigma)
+    return config.lock, ()
 
 
 def _locked(task: Task, x: torch.Tensor, locking: str) -> torch.Tensor:

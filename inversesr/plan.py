@@ -20,13 +20,20 @@ import numpy as np
 import torch
 
 from inversesr import pipeline
-from inversesr.acquisition import Acquisition, describe_acquisition, fine_grid
-from inversesr.config import Config
+from inversesr.acquisition import (
+    Acquisition,
+    describe_acquisition,
+    fine_grid,
+    forward_operator,
+)
+from inversesr.config import AUTOMATIC, Config
+from inversesr.consistency import choose_lock
 from inversesr.errors import InputError
 from inversesr.fusion import fuse
 from inversesr.job import Outputs, file_facts, output_names, provenance, set_threads
 from inversesr.machine import available_memory_bytes, resident_memory_bytes
 from inversesr.nifti import Scan, read_mask, read_scan, write_volume
+from inversesr.noise import estimate_noise
 from inversesr.plausibility import doubts
 from inversesr.priors.bundle import read_card
 from inversesr.priors.expected_error import ROLE as ERROR
@@ -66,6 +73,7 @@ class Plan:
         seconds: How long it would take; None where that cannot be told beforehand.
         memory_bytes: Its peak of memory, or None.
         free_bytes: Memory that is free now.
+        remarks: What the run would remark on its lock.
     """
 
     scans: tuple[Scan, ...]
@@ -76,6 +84,7 @@ class Plan:
     seconds: float | None
     memory_bytes: float | None
     free_bytes: int
+    remarks: tuple[str, ...] = ()
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -91,7 +100,7 @@ class Plan:
         ]
         if self.memory_bytes is not None and self.memory_bytes > self.free_bytes:
             found.append("there may not be enough free memory: give a coarser --spacing")
-        return tuple(dict.fromkeys(found))
+        return tuple(dict.fromkeys([*self.remarks, *found]))
 
 
 @dataclass
@@ -147,6 +156,8 @@ def plan_run(
     scans = tuple(read_scan(path, config.volume) for path in paths)
     config = replace(config, solver=solver_for(scans, config))
     acquisitions = tuple(describe_acquisition(scan, config) for scan in scans)
+    locking, remarks = lock_for(scans, acquisitions[0], config)
+    config = replace(config, lock=locking)
     fine = fine_grid(scans[0].volume.grid, acquisitions[0])
     n_voxels = prod(fine.shape)
     # before the machine is measured, which leaves memory behind
@@ -167,6 +178,7 @@ def plan_run(
         seconds,
         memory,
         available_memory_bytes(),
+        remarks,
     )
 
 
@@ -210,6 +222,23 @@ def solver_for(scans: Sequence[Scan], config: Config) -> str:
     acquisition = describe_acquisition(scans[0], config)
     task = Task(torch.from_numpy(volume.data), volume.grid, acquisition, 0.0)
     return choose_solver(task, config.solver, config.samples)[0]
+
+
+def lock_for(
+    scans: Sequence[Scan], acquisition: Acquisition, config: Config
+) -> tuple[str, tuple[str, ...]]:
+    """Return the lock that a run would use, and what it would remark on that."""
+    if len(scans) > 1 or config.solver == "spline":
+        return "off", ()
+    if config.lock != AUTOMATIC:
+        return config.lock, ()
+    (scan,) = scans
+    grid = scan.volume.grid
+    A = forward_operator(grid, fine_grid(grid, acquisition), acquisition)
+    sigma = config.noise
+    if sigma is None:
+        sigma = estimate_noise(scan.volume, acquisition.slice_axis)
+    return choose_lock(A, torch.from_numpy(scan.volume.data), sigma)
 
 
 def estimate_memory(

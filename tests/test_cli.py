@@ -93,7 +93,7 @@ def test_every_field_of_a_config_is_one_flag_with_its_name_default_and_help(comm
         (["--noise", "2.5"], lambda r: r["scans"][0]["noise"] == 2.5),
         (["--no-lock"], lambda r: r["lock"] == "off" and r["config"]["lock"] == "off"),
         (["--lock", "noise"], lambda r: r["lock"] == "noise"),
-        ([], lambda r: r["lock"] == "exact" and r["config"]["lock"] == "exact"),
+        ([], lambda r: r["lock"] == "exact" and r["config"]["lock"] == "auto"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -3,7 +3,7 @@ import pytest
 import torch
 from laws import normal
 
-from inversesr.consistency import agreement, lock
+from inversesr.consistency import agreement, choose_lock, lock
 from inversesr.operators.separable import SeparableOperator
 
 MATRIX = np.kron(np.eye(4), np.full((1, 3), 1.0 / 3.0))
@@ -55,3 +55,11 @@ def test_agreement_is_the_plain_statistics_of_the_difference(y, slice_axis):
     assert found.largest_share == pytest.approx(found.largest / np.ptp(y.numpy()), rel=1e-6)
     by_slice = np.sqrt(np.mean(difference**2, axis=others))
     assert found.rms_by_slice == pytest.approx(by_slice, rel=1e-5)
+
+
+def test_a_noisy_scan_is_met_to_within_its_noise_and_another_one_exactly(A, y):
+    bright = float(y.max())
+    assert choose_lock(A, y, 0.001 * bright) == ("exact", ())
+    locking, (sentence,) = choose_lock(A, y, 0.06 * bright)
+    assert locking == "noise"
+    assert "--lock exact" in sentence

@@ -156,7 +156,7 @@ def test_the_difference_is_that_of_the_degraded_result_from_the_scan(result):
 
 
 def test_where_the_result_reproduces_the_scan_there_is_no_difference_to_show(result):
-    locked = restore([result.sources[0].scan], Config(threads=1))
+    locked = restore([result.sources[0].scan], Config("tv", lock="exact", threads=1))
     assert difference_map(locked) is None
     assert [layer.name for layer in layers_of(locked)] == ["measured", "restored"]
 

@@ -20,6 +20,9 @@ from numpy.typing import NDArray
 from inversesr.volume import Grid, Volume
 
 WHITE = 255
+GRAY = "gray"
+# A map may take this part of the letters of an image that is coarsened as readily.
+MAP_BURDEN = 4.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +42,7 @@ class Layer:
     volume: Volume
     low: float
     high: float
-    colours: str = "gray"
+    colours: str = GRAY
     white: int = WHITE
 
 
@@ -73,7 +76,7 @@ class Packed:
 
 
 def pack_layers(layers: Sequence[Layer], most_letters: int) -> list[Packed]:
-    """Return all layers as text, coarsened until they fit.
+    """Return all layers as text, coarsened until they fit, maps before images.
 
     Args:
         layers: Volumes to show.
@@ -82,11 +85,16 @@ def pack_layers(layers: Sequence[Layer], most_letters: int) -> list[Packed]:
     current = list(layers)
     packed = [_pack(layer) for layer in current]
     while sum(len(p.text) for p in packed) > most_letters:
-        largest = max(range(len(packed)), key=lambda k: len(packed[k].text))
+        largest = max(range(len(packed)), key=lambda k: _burden(packed[k]))
         volume = coarsen(current[largest].volume)
         current[largest] = replace(current[largest], volume=volume)
         packed[largest] = replace(_pack(current[largest]), is_coarser=True)
     return packed
+
+
+def _burden(packed: Packed) -> float:
+    """Return how readily a layer is coarsened: a map over an image need not be as fine."""
+    return len(packed.text) * (1.0 if packed.colours == GRAY else MAP_BURDEN)
 
 
 def coarsen(volume: Volume) -> Volume:

@@ -60,6 +60,14 @@ def test_layers_that_are_too_large_are_coarsened_until_they_fit_the_largest_firs
     assert second.spacing_mm == (1.5, 2.0, 4.0)
 
 
+def test_a_map_is_coarsened_before_the_image_under_it():
+    layers = [Layer("restored", noisy((16, 16, 12)), 50, 100)]
+    layers.append(Layer("deviation", noisy((16, 16, 11)), 50, 100, "warm"))
+    limit = sum(len(p.text) for p in pack_layers(layers, 10**6)) - 1
+    image, deviation = pack_layers(layers, limit)
+    assert (image.is_coarser, deviation.is_coarser) == (False, True)
+
+
 @pytest.mark.parametrize("shape", [(9, 8, 6), (9, 7, 6)], ids=["even", "odd"])
 def test_coarsening_averages_pairs_along_the_finest_axis_and_moves_nothing(shape):
     ramp = np.broadcast_to(np.arange(shape[1], dtype=np.float32)[:, None], shape).copy()

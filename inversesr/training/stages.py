@@ -9,8 +9,6 @@ import torch
 
 from inversesr.errors import InputError
 from inversesr.priors.bundle import NetworkCard, read_card
-from inversesr.priors.expected_error import ErrorNet
-from inversesr.priors.local_denoiser import LocalDenoiser
 from inversesr.priors.networks import fast_dtype, load_network
 from inversesr.training import loop, processes
 from inversesr.training.architectures import arguments_of, averaged_weights
@@ -34,7 +32,7 @@ class Train(Protocol):
         *,
         resume: bool,
         watch: loop.Watch | None = None,
-    ) -> torch.nn.Module:
+    ) -> object:
         """Train from folders of scans into a folder of results."""
         ...
 
@@ -48,39 +46,29 @@ class Stage:
     network: str
 
 
-def train_denoiser_of_run(
-    data_dirs: Iterable[Path],
-    config: DenoiserConfig,
-    output_dir: Path,
-    *,
-    resume: bool,
-    watch: loop.Watch | None = None,
-) -> LocalDenoiser:
-    """Train a denoiser on the latents of the autoencoder that was trained beside it."""
-    autoencoder = load_trained(output_dir.parent, "autoencoder")
-    net, _ = train_denoiser(data_dirs, autoencoder, config, output_dir, resume=resume, watch=watch)
-    return net
+def after(needed: str, train: Callable[..., object]) -> Train:
+    """Return what trains a stage that takes the network of another one, trained beside it."""
 
+    def run(
+        data_dirs: Iterable[Path],
+        config: Any,  # noqa: ANN401  (each stage has its own)
+        output_dir: Path,
+        *,
+        resume: bool,
+        watch: loop.Watch | None = None,
+    ) -> object:
+        other = load_trained(output_dir.parent, needed)
+        return train(data_dirs, other, config, output_dir, resume=resume, watch=watch)
 
-def train_error_of_run(
-    data_dirs: Iterable[Path],
-    config: ErrorConfig,
-    output_dir: Path,
-    *,
-    resume: bool,
-    watch: loop.Watch | None = None,
-) -> ErrorNet:
-    """Train on the errors of the warm start that was trained beside it."""
-    warmstart = load_trained(output_dir.parent, "warmstart")
-    return train_error(data_dirs, warmstart, config, output_dir, resume=resume, watch=watch)
+    return run
 
 
 # one line a stage: what `inversesr prior train STAGE` knows
 STAGES = {
     "warmstart": Stage(WarmStartConfig, train_warmstart, "WarmStartNet"),
-    "error": Stage(ErrorConfig, train_error_of_run, "ErrorNet"),
+    "error": Stage(ErrorConfig, after("warmstart", train_error), "ErrorNet"),
     "autoencoder": Stage(AutoencoderConfig, train_autoencoder, "LocalAutoencoder"),
-    "denoiser": Stage(DenoiserConfig, train_denoiser_of_run, "LocalDenoiser"),
+    "denoiser": Stage(DenoiserConfig, after("autoencoder", train_denoiser), "LocalDenoiser"),
 }
 
 

@@ -30,9 +30,7 @@ from inversesr.volume import Volume
 # Crops are about this wide: samples of a whole head take many minutes.
 CROP_VOXELS = 48
 N_SAMPLES = 6
-# The first is the default.
-SOLVERS = (SAMPLING_SOLVER, "warmstart")
-# what scales the deviation, in the facts of a solution and in the prior's card
+# solver that says something of its errors -> what scales that, in its facts and the prior's card
 FACTORS = {SAMPLING_SOLVER: "sd_factor", "warmstart": "error_factor"}
 
 
@@ -84,15 +82,17 @@ def measure_calibration(
         InputError: fewer than two samples are asked for, an image is too small, or the solver
             says nothing of its errors.
     """
-    solver = SOLVERS[0] if config.solver == AUTOMATIC else config.solver
-    if solver not in SOLVERS:
-        message = f"{solver} says nothing of its errors; expected one of {', '.join(SOLVERS)}"
+    solver = SAMPLING_SOLVER if config.solver == AUTOMATIC else config.solver
+    if solver not in FACTORS:
+        message = f"{solver} says nothing of its errors; expected one of {', '.join(FACTORS)}"
         raise InputError(message)
     n_samples = config.samples or N_SAMPLES
     if n_samples < 2:
         message = "--samples is 1; intervals need at least 2: give more"
         raise InputError(message)
-    config = replace(config, solver=solver, samples=n_samples if solver == SOLVERS[0] else None)
+    config = replace(
+        config, solver=solver, samples=n_samples if solver == SAMPLING_SOLVER else None
+    )
     rows: list[Coverage] = []
     cases: list[Judged] = []
     for path in images:

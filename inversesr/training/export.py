@@ -34,7 +34,7 @@ from inversesr.training.architectures import arguments_of, averaged_weights
 from inversesr.training.autoencoder import whole_scan
 from inversesr.training.denoiser import LATENTS_NAME
 from inversesr.training.loop import CHECKPOINT_NAME
-from inversesr.training.scans import find_scans, read_scan
+from inversesr.training.scans import held_back, read_scan
 from inversesr.weights import CARD_NAME, digest, read_json, save_tensors, write_text
 
 STORED_DTYPE = torch.float16
@@ -161,8 +161,7 @@ def read_statistics(path: Path, latent: LatentCard) -> tuple[LatentCard, Schedul
 def held_out_scans(data_dirs: Iterable[Path], config: ExportConfig) -> list[Tensor]:
     """Read the scans that no stage was trained on, in [0, 1], padded to a multiple."""
     folders = list(data_dirs)
-    paths = find_scans(folders) if folders else []
-    kept = [path for path in paths if any(word in path.name for word in config.held_out)]
+    kept = held_back(folders, config.held_out)[1] if folders else []
     return [whole_scan(read_scan(path), number, MULTIPLE) for number, path in enumerate(kept)]
 
 

@@ -36,6 +36,8 @@ MOST_VOLUME_LETTERS = 8_500_000
 # Below this share of the intensity range a difference map would show rounding.
 LEAST_DIFFERENCE_SHARE = 1e-3
 MAP_PERCENTILE = 99.5
+# A map is transparent below this share of what is white-hot: colour is for what stands out.
+LEAST_SHOWN_SHARE = 0.15
 MAP_TITLES = {
     "deviation": "standard deviation of the samples",
     "prior": "where the prior spoke",
@@ -123,7 +125,8 @@ def difference_map(result: Result) -> Volume | None:
 
 def _map_layer(name: str, volume: Volume) -> Layer:
     high = float(np.percentile(volume.data, MAP_PERCENTILE))
-    return Layer(name, volume, 0.0, high or float(volume.data.max()), "warm")
+    high = high or float(volume.data.max())
+    return Layer(name, volume, LEAST_SHOWN_SHARE * high, high, "hot")
 
 
 def _viewer_file(name: str) -> str:

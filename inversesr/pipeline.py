@@ -216,7 +216,7 @@ def _locking(task: Task, config: Config) -> tuple[str, tuple[str, ...]]:
     if config.solver == "spline":
         return "off", ()
     if config.lock == AUTOMATIC:
-        return choose_lock(task.A, task.y, task.sigma)
+        return choose_lock(task.y, task.sigma)
     return config.lock, ()
 
 

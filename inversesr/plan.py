@@ -20,12 +20,7 @@ import numpy as np
 import torch
 
 from inversesr import pipeline
-from inversesr.acquisition import (
-    Acquisition,
-    describe_acquisition,
-    fine_grid,
-    forward_operator,
-)
+from inversesr.acquisition import Acquisition, describe_acquisition, fine_grid
 from inversesr.config import AUTOMATIC, Config
 from inversesr.consistency import choose_lock
 from inversesr.errors import InputError
@@ -233,12 +228,10 @@ def lock_for(
     if config.lock != AUTOMATIC:
         return config.lock, ()
     (scan,) = scans
-    grid = scan.volume.grid
-    A = forward_operator(grid, fine_grid(grid, acquisition), acquisition)
     sigma = config.noise
     if sigma is None:
         sigma = estimate_noise(scan.volume, acquisition.slice_axis)
-    return choose_lock(A, torch.from_numpy(scan.volume.data), sigma)
+    return choose_lock(torch.from_numpy(scan.volume.data), sigma)
 
 
 def estimate_memory(

@@ -181,15 +181,3 @@ def test_the_condition_number_is_that_of_the_dense_matrix():
     M = dense(A)
     expected = torch.linalg.cond(M @ M.T)
     assert A.condition_number == pytest.approx(float(expected), rel=1e-6)
-
-
-@pytest.mark.parametrize("name", OPERATORS)
-def test_the_noise_gain_is_that_of_the_pseudo_inverse(name):
-    A = OPERATORS[name]
-    inverse = np.linalg.pinv(dense(A).numpy(), rcond=1e-8)
-    expected = np.sqrt(np.square(inverse).sum() / inverse.shape[0])
-    assert A.noise_gain == pytest.approx(float(expected), rel=1e-3)
-
-
-def test_touching_box_slices_hand_noise_on_as_it_is():
-    assert OPERATORS["whole ratio"].noise_gain == pytest.approx(1.0)

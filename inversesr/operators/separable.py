@@ -144,19 +144,6 @@ class SeparableOperator:
         return float(eigenvalues.max() / eigenvalues.min().clamp_min(1e-300))
 
     @cached_property
-    def noise_gain(self) -> float:
-        """Rms noise that `project` brings into x by white noise of deviation 1 in y.
-
-        (tr (A A')^+ / n)^(1/2), n the number of fine voxels: 1 for box slices that touch, less
-        where there are gaps, more where slices overlap.
-        """
-        eigenvalues = self._gram_eigenvalues
-        measured = eigenvalues > RELATIVE_RANK_TOLERANCE * eigenvalues.max()
-        total = float((1.0 / eigenvalues[measured]).sum())
-        refined = [n for n, m in zip(self.in_shape, self.matrices, strict=True) if m is not None]
-        return float((total / np.prod(refined)) ** 0.5)
-
-    @cached_property
     def _gram(self) -> tuple[tuple[Array, Array] | None, ...]:
         """Eigenvalues and eigenvectors of each axis' own A A'."""
         return tuple(None if m is None else _eigen(m @ m.T) for m in self.matrices)

@@ -12,7 +12,7 @@ from inversesr.operators.separable import SeparableOperator
 BRIGHT_QUANTILE = 0.999
 # Noise that is met exactly, as a share of the scan's bright end. Measured: at 2 % both locks are
 # about as good, at 3 % the exact one is up to 0.9 dB worse, and may be below splines.
-LARGEST_LOCKED_NOISE = 0.03
+LARGEST_LOCKED_NOISE = 0.025
 
 
 @dataclass(frozen=True)

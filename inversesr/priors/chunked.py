@@ -23,12 +23,13 @@ from torch.nn import functional
 from inversesr.priors.folded import foldable, upsample_convolve
 
 Slabs = list[Tensor]
-Transform = Callable[[Tensor], Tensor]
 Fill = Callable[[Tensor, Tensor], None]
 Parts = tuple[Tensor | None, Tensor, Tensor | None]
 # About 80 MB of 128 bfloat16 channels: large enough for full speed, small beside the image.
 # Slabs below 32 MB would come from the heap of the C library, which fragments and is not returned.
 DEFAULT_SLAB_VOXELS = 300_000
+# For kernels of batch normalisation: statistics are given, and running ones are not kept.
+_TRAINING, _MOMENTUM = False, 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,8 +100,8 @@ def _step(block: Any, slabs: Slabs, work: _Pass) -> Slabs:  # noqa: ANN401  (MON
         return _upsample(slabs, block, work)
     if isinstance(block, nn.GroupNorm):
         normalise = _normaliser(slabs, block)
-        for i, slab in enumerate(slabs):
-            slabs[i] = normalise(slab)
+        for slab in slabs:
+            normalise(slab, slab)
         return slabs
     return _split(block(torch.cat(slabs, dim=2)), work)
 
@@ -110,14 +111,15 @@ def _residual(block: Any, slabs: Slabs) -> Slabs:  # noqa: ANN401
     h = _convolve(list(slabs), block.conv1.conv, _activation(slabs, block.norm1))
     h = _convolve(h, block.conv2.conv, _activation(h, block.norm2))
     for i, slab in enumerate(slabs):
-        slabs[i] = block.nin_shortcut(slab).add_(h[i]) if _makes_new(block) else slab + h[i]
+        # without a change of width the shortcut is the slab itself
+        slabs[i] = _channels_last(block.nin_shortcut(slab)).add_(h[i])
         h[i] = h[i][:0]
     return slabs
 
 
-def _makes_new(block: Any) -> bool:  # noqa: ANN401
-    """Whether the shortcut of a residual block returns a tensor of its own."""
-    return not isinstance(block.nin_shortcut, nn.Identity)
+def _channels_last(x: Tensor) -> Tensor:
+    """Return x in the layout of windows: torch convolves some small sizes in the other one."""
+    return x.contiguous(memory_format=torch.channels_last_3d)
 
 
 def _layer(block: Any) -> nn.Conv3d:  # noqa: ANN401
@@ -133,13 +135,14 @@ def _convolve(
     dtype: torch.dtype | None = None,
 ) -> Slabs:
     """Replace each slab by the 3 x 3 x 3 convolution of the image, transformed by `fill`."""
-    before = None
+    before, window = None, None
     for i, slab in enumerate(slabs):
         after = slabs[i + 1][:, :, :1] if i + 1 < len(slabs) else None
         last = slab[:, :, -1:].clone()
-        window = _window((before, slab, after), fill).to(layer.weight.dtype)
-        y = functional.conv3d(window, layer.weight, layer.bias, padding=(0, 1, 1))
-        slabs[i] = y if dtype is None else y.to(dtype)
+        window = _window((before, slab, after), fill, used=window)
+        seen = window.to(layer.weight.dtype)
+        y = functional.conv3d(seen, layer.weight, layer.bias, padding=(0, 1, 1))
+        slabs[i] = _channels_last(y if dtype is None else y.to(dtype))
         before = last
     return slabs
 
@@ -170,13 +173,20 @@ def _upsample(slabs: Slabs, block: nn.Module, work: _Pass) -> Slabs:
     return slabs
 
 
-def _window(parts: Parts, fill: Fill | None = None, margin: tuple[int, int] = (0, 0)) -> Tensor:
+def _window(
+    parts: Parts,
+    fill: Fill | None = None,
+    margin: tuple[int, int] = (0, 0),
+    used: Tensor | None = None,
+) -> Tensor:
     """Join a slab with one plane of each neighbour, zero outside the image.
 
     Args:
         parts: Plane before (or None), slab, plane after (or None).
         fill: Writes a transformed part to its place; None copies it.
         margin: Zero voxels before and after along the two other axes.
+        used: A window that is needed no longer; its memory is taken where the size is right,
+            because fresh memory costs as much time as the normalisation.
 
     Returns:
         The slab with its surroundings, channels-last.
@@ -184,12 +194,16 @@ def _window(parts: Parts, fill: Fill | None = None, margin: tuple[int, int] = (0
     _, slab, _ = parts
     n, c, depth, height, width = slab.shape
     low, high = margin
-    window = torch.empty(
-        (n, c, depth + 2, height + low + high, width + low + high),
-        dtype=slab.dtype,
-        device=slab.device,
-        memory_format=torch.channels_last_3d,
-    )
+    shape = (n, c, depth + 2, height + low + high, width + low + high)
+    if used is not None and used.shape == shape:
+        window = used
+    else:
+        window = torch.empty(
+            shape,
+            dtype=slab.dtype,
+            device=slab.device,
+            memory_format=torch.channels_last_3d,
+        )
     if low or high:
         window.zero_()
     inner = window[..., low : low + height, low : low + width]
@@ -208,20 +222,34 @@ def _activation(slabs: Slabs, norm: nn.GroupNorm) -> Fill:
     normalise = _normaliser(slabs, norm)
 
     def fill(part: Tensor, place: Tensor) -> None:
-        torch.ops.aten.silu.out(normalise(part), out=place)
+        normalise(part, place)
+        torch.ops.aten.silu.out(place, out=place)
 
     return fill
 
 
-def _normaliser(slabs: Slabs, norm: nn.GroupNorm) -> Transform:
+def _normaliser(slabs: Slabs, norm: nn.GroupNorm) -> Fill:
     """Return GroupNorm with the statistics of all slabs."""
     mean, variance = group_statistics(slabs, norm)
     each = norm.num_channels // norm.num_groups
-    kind = norm.weight.dtype
-    by_channel = [v.to(kind).repeat_interleave(each) for v in (mean, variance)]
-    return lambda slab: functional.batch_norm(
-        slab, by_channel[0], by_channel[1], norm.weight, norm.bias, eps=norm.eps
-    )
+    by_channel = [v.to(norm.weight).repeat_interleave(each) for v in (mean, variance)]
+    unused = mean.new_empty(0, dtype=norm.weight.dtype)
+
+    def fill(part: Tensor, place: Tensor) -> None:
+        torch.ops.aten.native_batch_norm.out(
+            part,
+            norm.weight,
+            norm.bias,
+            *by_channel,
+            _TRAINING,
+            _MOMENTUM,
+            norm.eps,
+            out=place,
+            save_mean=unused,
+            save_invstd=unused,
+        )
+
+    return fill
 
 
 def group_statistics(slabs: Slabs, norm: nn.GroupNorm) -> tuple[Tensor, Tensor]:
@@ -234,16 +262,15 @@ def group_statistics(slabs: Slabs, norm: nn.GroupNorm) -> tuple[Tensor, Tensor]:
     Returns:
         Means and (biased) variances, shape (n_groups,), float64.
     """
+    n_channels = norm.num_channels
     count, mean, squares = 0, torch.zeros(1), torch.zeros(1)
     for slab in slabs:
-        size = slab[0, 0].numel()
-        # an epsilon of nearly nothing, so that the variance comes back exactly
-        _, m, rstd = torch.native_group_norm(
-            slab, norm.weight, norm.bias, 1, norm.num_channels, size, norm.num_groups, 1e-12
-        )
-        m = m.flatten().double()
-        added = size * (norm.num_channels // norm.num_groups)
-        own = (rstd.flatten().double() ** -2 - 1e-12).clamp(min=0.0) * added
+        added = slab[0, 0].numel()
+        # statistics of float32 are handed out in float32 even where the slab is bfloat16
+        running = [torch.zeros(n_channels, device=slab.device) for _ in range(2)]
+        found = torch.batch_norm_update_stats(slab, *running, _MOMENTUM)
+        m, variance = (v.double() for v in found)
+        own = variance * added
         if count == 0:
             count, mean, squares = added, m, own
             continue
@@ -251,7 +278,10 @@ def group_statistics(slabs: Slabs, norm: nn.GroupNorm) -> tuple[Tensor, Tensor]:
         total = count + added
         squares = squares + own + shift**2 * (count * added / total)
         mean, count = mean + shift * (added / total), total
-    return mean, squares / count
+    # channels of one size merge to groups by plain means
+    mean, variance = (v.reshape(norm.num_groups, -1) for v in (mean, squares / count))
+    centre = mean.mean(dim=1)
+    return centre, (variance + (mean - centre[:, None]) ** 2).mean(dim=1)
 
 
 def _split(x: Tensor, work: _Pass) -> Slabs:

@@ -119,6 +119,8 @@ def input_gradient(
     Returns:
         Gradient of the given shape.
     """
+    if all(step == 1 for step in stride):
+        return _mirrored_convolution(dy, kernel, padding)
     # only the shape of the input is read: a tensor of one element stands for it
     stand_in = dy.new_empty(1).expand(shape)
     transposed = False
@@ -137,3 +139,11 @@ def input_gradient(
         (True, False, False),
     )[0]
     return dx
+
+
+def _mirrored_convolution(dy: Tensor, kernel: Tensor, padding: tuple[int, ...]) -> Tensor:
+    """Return the same for a stride of 1: a convolution, which has the faster kernels."""
+    mirrored = kernel.detach().flip(2, 3, 4).transpose(0, 1)
+    around = [n - 1 - p for n, p in zip(kernel.shape[2:], padding, strict=True)]
+    kernel = mirrored.contiguous(memory_format=torch.channels_last_3d)
+    return functional.conv3d(dy, kernel, padding=around)

@@ -10,10 +10,12 @@ from inversesr.solvers.variation import FirstOrder, SecondOrder
 SHAPE = (5, 6, 7)
 WEIGHTS = (0.7, 1.0, 1.2)
 NORMALS = tuple(0.9 * m for m in edge_field(normal(SHAPE, 5), (0.5, 0.5, 0.5)))
+SURENESS = 0.8
 TERMS = {
     "gradient": FirstOrder(WEIGHTS, 1.0),
     "along edges": FirstOrder(WEIGHTS, 1.0, NORMALS),
     "hessian": SecondOrder(WEIGHTS),
+    "hessian along edges": SecondOrder(WEIGHTS, 1.0, NORMALS, SURENESS),
 }
 
 
@@ -73,7 +75,21 @@ def by_formula(name, x):
                 parts.append(weight * torch.diff(slope, dim=a, prepend=before))
             else:
                 parts.append(2.0**0.5 * weight * differences(differences(x, a), b))
+    if name == "hessian along edges":
+        return between_edges(parts)
     return torch.stack(parts)
+
+
+def between_edges(parts):
+    """D H D as products of matrices, voxel by voxel."""
+    places = [(a, b) for a in range(3) for b in range(a, 3)]
+    h = torch.zeros((*SHAPE, 3, 3), dtype=parts[0].dtype)
+    for (a, b), part in zip(places, parts, strict=True):
+        h[..., a, b] = h[..., b, a] = part if a == b else part / 2.0**0.5
+    m = SURENESS * torch.stack(NORMALS, dim=-1)
+    d = torch.eye(3) - m[..., :, None] * m[..., None, :]
+    left = d @ h @ d
+    return torch.stack([left[..., a, b] * (1.0 if a == b else 2.0**0.5) for a, b in places])
 
 
 @pytest.mark.parametrize("n_rows", [1, 2, 5])

@@ -18,7 +18,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 # Standard deviation in voxels by which the image is smoothed before its gradient is taken.
-SMOOTH_IMAGE = 0.7
+SMOOTH_IMAGE = 0.5
 # Changes from voxel to voxel below this share of the intensity range are no edges.
 FLOOR = 0.01
 # From the gradient itself the first eigenvector is near already.

@@ -2,8 +2,8 @@
 
     TV(x) = max_{|p| <= radius in each voxel} <p, K x>,      slope = K' p
 
-K is the gradient G, what D = 1 - m m' leaves of it, or the Hessian H, in fine voxels. An image
-continues beyond its ends as its outermost voxel: with one voxel of it around a slab, every
+K is the gradient G or the Hessian H, or what D = 1 - m m' leaves of them, D G or D H D, in fine
+voxels. An image continues beyond its ends as its outermost voxel: with one voxel of it around a slab, every
 difference is a plain subtraction, and K' is what it spreads, folded back.
 """
 
@@ -113,35 +113,52 @@ class FirstOrder:
 
 @dataclass(frozen=True, eq=False)
 class SecondOrder:
-    """The Hessian: K x = w_a w_b H_ab x, the mixed ones counted twice.
+    """The Hessian, or what is left of it along edges: K x = (1 - m m') (w w' H x) (1 - m m').
+
+    The mixed derivatives count twice: their components are those of the matrix times root 2.
 
     Attributes:
         weights: w, factors of each axis.
         radius: Factor of the term.
+        normals: One component for each axis, at most of length 1, or None for m = 0.
+        sureness: m as a share of the normals.
     """
 
     weights: Weights
     radius: float = 1.0
+    normals: tuple[torch.Tensor, ...] | None = None
+    sureness: float = 1.0
     n_components: int = 6
 
     @property
     def norm2(self) -> float:
-        """Bound of |K|^2."""
+        """Bound of |K|^2; the normals only take away."""
         return 16.0 * sum(w**2 for w in self.weights) ** 2
 
     def ascend(self, p: torch.Tensor, padded: torch.Tensor, rows: slice, step: float) -> None:
         """Add step K x to p, in place."""
-        del rows
-        for index, stencil in enumerate(self._stencils()):
-            for offset, factor in stencil:
-                p[index].add_(_at(padded, offset), alpha=step * factor)
+        if self.normals is None:
+            self._add_hessian(p, padded, step)
+            return
+        hessian = torch.zeros_like(p)
+        self._add_hessian(hessian, padded, step)
+        p += _along(hessian, self._normals_in(rows))
 
     def spread(self, p: torch.Tensor, padded: torch.Tensor, rows: slice) -> None:
         """Add K' p to a padded slab, in place."""
-        del rows
+        if self.normals is not None:
+            p = _along(p.clone(), self._normals_in(rows))
         for index, stencil in enumerate(self._stencils()):
             for offset, factor in stencil:
                 _at(padded, offset).add_(p[index], alpha=factor)
+
+    def _normals_in(self, rows: slice) -> list[torch.Tensor]:
+        return [component[rows] * self.sureness for component in self.normals or ()]
+
+    def _add_hessian(self, p: torch.Tensor, padded: torch.Tensor, step: float) -> None:
+        for index, stencil in enumerate(self._stencils()):
+            for offset, factor in stencil:
+                p[index].add_(_at(padded, offset), alpha=step * factor)
 
     def _stencils(self) -> list[list[tuple[Offset, float]]]:
         stencils = []
@@ -236,6 +253,30 @@ def _at(padded: torch.Tensor, offset: Offset) -> torch.Tensor:
     """Return the slab's voxels moved by an offset, as a view."""
     a, b, c = (slice(1 + o, n - 1 + o) for o, n in zip(offset, padded.shape, strict=True))
     return padded[a, b, c]
+
+
+def _along(h: torch.Tensor, m: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Return D H D of symmetric matrices, D = 1 - m m', in place.
+
+        D H D = H - v m' - m v',      v = H m - m (m' H m) / 2
+
+    Args:
+        h: Matrices as six components, the mixed ones times root 2, shape (6, X, Y, Z).
+        m: Three components of m.
+    """
+    v = [torch.zeros_like(h[0]) for _ in range(3)]
+    for (a, b), component in zip(PAIRS, h, strict=True):
+        factor = 1.0 if a == b else 1.0 / ROOT_2
+        v[a].addcmul_(component, m[b], value=factor)
+        if a != b:
+            v[b].addcmul_(component, m[a], value=factor)
+    half = _inner(v, m).mul_(0.5)
+    for a in range(3):
+        v[a].addcmul_(half, m[a], value=-1.0)
+    for index, (a, b) in enumerate(PAIRS):
+        factor = 1.0 if a == b else ROOT_2
+        h[index].addcmul_(v[a], m[b], value=-factor).addcmul_(v[b], m[a], value=-factor)
+    return h
 
 
 def _inner(a: Sequence[torch.Tensor], b: Sequence[torch.Tensor]) -> torch.Tensor:

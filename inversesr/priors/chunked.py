@@ -268,7 +268,7 @@ def group_statistics(slabs: Slabs, norm: nn.GroupNorm) -> tuple[Tensor, Tensor]:
         added = slab[0, 0].numel()
         # statistics of float32 are handed out in float32 even where the slab is bfloat16
         running = [torch.zeros(n_channels, device=slab.device) for _ in range(2)]
-        found = torch.batch_norm_update_stats(slab, *running, _MOMENTUM)
+        found = torch.ops.aten.batch_norm_update_stats(slab, *running, _MOMENTUM)
         m, variance = (v.double() for v in found)
         own = variance * added
         if count == 0:

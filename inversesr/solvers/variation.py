@@ -3,8 +3,8 @@
     TV(x) = max_{|p| <= radius in each voxel} <p, K x>,      slope = K' p
 
 K is the gradient G or the Hessian H, or what D = 1 - m m' leaves of them, D G or D H D, in fine
-voxels. An image continues beyond its ends as its outermost voxel: with one voxel of it around a slab, every
-difference is a plain subtraction, and K' is what it spreads, folded back.
+voxels. An image continues beyond its ends as its outermost voxel: with one voxel of it around a
+slab, every difference is a plain subtraction, and K' is what it spreads, folded back.
 """
 
 from collections.abc import Sequence

@@ -42,7 +42,9 @@ from inversesr.weights import find_prior
 # A block must be too large for the processor's cache, as the scan is.
 BLOCK_VOXELS = 2.5e6
 SMALL_BLOCK_VOXELS = 0.2e6
-# Fusing is timed to its end: a share of the run that a reader waits for.
+# Where later steps take longer than the first ones, a smaller block is timed to its end.
+UNEVEN = ("tv",)
+UNEVEN_BLOCK_VOXELS = 0.7e6
 FUSION_BLOCK_VOXELS = 0.4e6
 LEAST_SLICES = 4
 # The solver is stopped after both.
@@ -254,7 +256,8 @@ def estimate_seconds(scan: Scan, path: Path, config: Config, n_voxels: int) -> f
         config: Choices of the run.
         n_voxels: Voxels of the fine grid.
     """
-    block = middle_block(scan, config, BLOCK_VOXELS)
+    is_uneven = config.solver in UNEVEN
+    block = middle_block(scan, config, UNEVEN_BLOCK_VOXELS if is_uneven else BLOCK_VOXELS)
     n_block = prod(_fine(block, config).shape)
     once = replace(config, settings=(*config.settings, "solver.adapt_steps=0"))
     solving = _time_solving(block, once) * n_voxels / n_block + _time_adapting(block, config)
@@ -347,8 +350,9 @@ def _fine(scan: Scan, config: Config) -> Grid:
 
 def _time_solving(scan: Scan, config: Config) -> float:
     clock = _Clock()
+    watch = (lambda *_: None) if config.solver in UNEVEN else clock
     try:
-        pipeline.restore([scan], config, None, clock)
+        pipeline.restore([scan], config, None, watch)
     except _EnoughError:
         return clock.whole_run()
     return perf_counter() - clock.start

@@ -1,7 +1,7 @@
 """`inversesr run --explain`: the plan of a run in words."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,9 +30,14 @@ def explain(
     as_json: bool,
 ) -> None:
     """Print what a run would do; write nothing."""
+    from inversesr.machine import process_seconds
     from inversesr.plan import plan_run
 
+    # a run, too, starts Python and loads its libraries
+    begun = process_seconds()
     plan = plan_run(scans, config, folder, mask)
+    if plan.seconds is not None:
+        plan = replace(plan, seconds=plan.seconds + begun)
     warn(plan.warnings)
     if as_json:
         print_json(as_record(plan))

@@ -2,6 +2,7 @@
 
 import resource
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -42,6 +43,11 @@ def peak_memory_bytes() -> int:
 def resident_memory_bytes() -> int:
     """Resident memory of this process now."""
     return int(psutil.Process().memory_info().rss)
+
+
+def process_seconds() -> float:
+    """Wall-clock seconds since this process began."""
+    return time.time() - psutil.Process().create_time()
 
 
 def gibibytes(n_bytes: float) -> str:

@@ -1,4 +1,6 @@
+import subprocess
 import sys
+import time
 
 import numpy as np
 import psutil
@@ -67,3 +69,10 @@ def test_the_peak_is_converted_to_bytes_on_every_system(tmp_path, monkeypatch):
 
 def test_sizes_are_told_in_gibibytes():
     assert machine.gibibytes(1.5 * 2**30) == "1.5 GiB"
+
+
+def test_the_age_of_a_process_is_counted_from_its_start():
+    code = "import time; time.sleep(0.3); from inversesr.machine import process_seconds as age; print(age())"
+    before = time.perf_counter()
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert 0.3 < float(found.stdout) < time.perf_counter() - before + 0.1

@@ -52,7 +52,7 @@ class Stack:
         operator: A_k W_k, from the common fine grid to its voxels near the mask.
         coverage: Share of each voxel that the common grid (within the mask) covers, shape
             operator.out_shape.
-        motion_mm: Largest displacement that registration found.
+        motion_mm: Largest displacement that registration found, in the part that is fused.
         y: Its intensities on the first scan's scale, shape operator.out_shape.
         sigma: Noise on that scale.
     """
@@ -148,7 +148,8 @@ def _moved_stack(
     if int(seen.sum()) < LEAST_COMMON_VOXELS:
         raise _no_overlap(scan.name)
     gain, offset = _gain_and_offset(y[seen], operator(x)[seen])
-    moved = motion_mm(pose, scan.volume)
+    # where the stacks are compared: far corners of a turned scan say nothing
+    moved = motion_mm(pose, volume)
     return Stack(scan, acquisition, operator, coverage, moved, gain * y + offset, 0.0)
 
 

@@ -22,6 +22,9 @@ from inversesr.solvers.posterior import summarise
 from inversesr.solvers.task import Task
 from inversesr.volume import Image, Volume
 
+# Heads move by less between the scans of one session.
+LARGEST_LIKELY_MOTION_MM = 30.0
+
 
 @dataclass(frozen=True, eq=False)
 class Source:
@@ -284,4 +287,10 @@ def _fused_result(fusion: Fusion, config: Config, seconds: float) -> Result:
         fusion.solution.history,
         "off",
         {"fuse": seconds},
+        tuple(
+            f"registration moved {stack.scan.name} by up to {stack.motion_mm:.0f} mm: see in the "
+            "report whether it shows the same head in the same place"
+            for stack in fusion.stacks
+            if stack.motion_mm > LARGEST_LIKELY_MOTION_MM
+        ),
     )

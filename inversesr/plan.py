@@ -45,6 +45,7 @@ SMALL_BLOCK_VOXELS = 0.2e6
 # Where later steps take longer than the first ones, a smaller block is timed to its end.
 UNEVEN = ("tv",)
 UNEVEN_BLOCK_VOXELS = 0.7e6
+# So is fusing: a share of the run that a reader waits for.
 FUSION_BLOCK_VOXELS = 0.4e6
 LEAST_SLICES = 4
 # The solver is stopped after both.

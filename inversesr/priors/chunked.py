@@ -264,11 +264,12 @@ def group_statistics(slabs: Slabs, norm: nn.GroupNorm) -> tuple[Tensor, Tensor]:
     """
     n_channels = norm.num_channels
     count, mean, squares = 0, torch.zeros(1), torch.zeros(1)
-    for slab in slabs:
-        added = slab[0, 0].numel()
+    # plane by plane: over a whole slab, sums in float32 would lose the fifth digit
+    for plane in (p for slab in slabs for p in torch.split(slab, 1, dim=2)):
+        added = plane[0, 0].numel()
         # statistics of float32 are handed out in float32 even where the slab is bfloat16
-        running = [torch.zeros(n_channels, device=slab.device) for _ in range(2)]
-        found = torch.ops.aten.batch_norm_update_stats(slab, *running, _MOMENTUM)
+        running = [torch.zeros(n_channels, device=plane.device) for _ in range(2)]
+        found = torch.ops.aten.batch_norm_update_stats(plane, *running, _MOMENTUM)
         m, variance = (v.double() for v in found)
         own = variance * added
         if count == 0:

@@ -9,7 +9,7 @@ not test it against itself.
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import affine_transform, spline_filter
+from scipy.ndimage import affine_transform, map_coordinates, spline_filter
 from scipy.spatial.transform import Rotation
 
 from inversesr.config import SimulateConfig
@@ -24,6 +24,8 @@ SAMPLE_STEP_MM = 0.25
 LEAST_SAMPLES = 16
 PROFILE_REACH = {"rect": 0.5, "gaussian": 1.5, "slr": 1.5}
 SPLINE_MARGIN = 12
+# offsets across a slice, and their weights
+Samples = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 def simulate(truth: Volume, config: SimulateConfig) -> Volume:
@@ -94,21 +96,49 @@ def _average(
 ) -> Image:
     """Weighted mean of the image at offsets across each slice."""
     spacing = config.thickness_mm + config.gap_mm
-    padded = np.pad(truth.data.astype(np.float64), SPLINE_MARGIN, mode="edge")
-    coefficients = spline_filter(padded, output=np.float32)
-    total = np.zeros(grid.shape, dtype=np.float64)
-    for offset_mm, weight in zip(*_profile_samples(config), strict=True):
-        shifted = truth_from_scan.copy()
-        shifted[:3, 3] += truth_from_scan[:3, axis] * (offset_mm / spacing) + SPLINE_MARGIN
-        total += weight * affine_transform(
-            coefficients, shifted, output_shape=grid.shape, prefilter=False, mode="nearest"
-        )
+    offsets_mm, weights = _profile_samples(config)
+    average = _average_along if config.rotate == 0.0 else _average_tilted
+    total = average(truth.data, grid, truth_from_scan, axis, (offsets_mm / spacing, weights))
     # interpolation overshoots below zero at sharp edges, where a magnitude cannot go
     magnitude = np.clip(total, min(0.0, float(truth.data.min())), None)
     return np.asarray(magnitude, dtype=np.float32)
 
 
-def _profile_samples(config: SimulateConfig) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _average_along(
+    x: Image, grid: Grid, truth_from_scan: Affine, axis: int, samples: Samples
+) -> NDArray[np.float64]:
+    """Average where slices are parallel to the voxels: interpolation acts along one axis alone.
+
+    The matrix of that axis is what interpolation and average make of each unit vector.
+    """
+    n = x.shape[axis]
+    scale, first = truth_from_scan[axis, axis], truth_from_scan[axis, 3]
+    units = np.pad(np.eye(n), ((SPLINE_MARGIN, SPLINE_MARGIN), (0, 0)), mode="edge")
+    matrix = np.zeros((grid.shape[axis], n))
+    for offset, weight in zip(*samples, strict=True):
+        rows = scale * (np.arange(grid.shape[axis]) + offset) + first + SPLINE_MARGIN
+        places = np.meshgrid(rows, np.arange(n), indexing="ij")
+        matrix += weight * map_coordinates(units, places, order=3, mode="nearest")
+    return np.moveaxis(np.tensordot(x.astype(np.float64), matrix, axes=(axis, 1)), -1, axis)
+
+
+def _average_tilted(
+    x: Image, grid: Grid, truth_from_scan: Affine, axis: int, samples: Samples
+) -> NDArray[np.float64]:
+    """Average along any direction."""
+    padded = np.pad(x.astype(np.float64), SPLINE_MARGIN, mode="edge")
+    coefficients = spline_filter(padded, output=np.float32)
+    total = np.zeros(grid.shape, dtype=np.float64)
+    for offset, weight in zip(*samples, strict=True):
+        shifted = truth_from_scan.copy()
+        shifted[:3, 3] += truth_from_scan[:3, axis] * offset + SPLINE_MARGIN
+        total += weight * affine_transform(
+            coefficients, shifted, output_shape=grid.shape, prefilter=False, mode="nearest"
+        )
+    return total
+
+
+def _profile_samples(config: SimulateConfig) -> Samples:
     """Offsets across a slice in mm, and their weights."""
     reach = PROFILE_REACH[config.profile]
     width = 2.0 * reach * config.thickness_mm

@@ -5,7 +5,15 @@ from scipy.ndimage import gaussian_filter
 
 from inversesr.priors.slice_examples import make_example
 from inversesr.priors.warmstart import SliceGeometry, WarmStartNet, WarmStartShape
-from inversesr.solvers.adaptation import Slicing, adapt, annealed, can_adapt, draw_example, turn
+from inversesr.solvers.adaptation import (
+    Slicing,
+    adapt,
+    annealed,
+    can_adapt,
+    cut,
+    draw_example,
+    turn,
+)
 from inversesr.training.first_weights import seed_weights
 
 GEOMETRY = SliceGeometry(4.0, 4.0, 1.5)
@@ -63,8 +71,16 @@ def test_the_same_seed_adapts_alike():
 def test_slices_are_never_made_across_the_axis_that_is_thick(generator):
     ramp = torch.arange(33.0).expand(40, 41, 33)
     for _ in range(20):
-        turned = turn(ramp, (0, 1), generator)
+        turned, _ = turn(ramp, (0, 1), generator)
         assert float(turned.diff(dim=-1).abs().max()) == 0.0
+
+
+def test_a_patch_of_a_mirrored_image_is_mirrored_itself():
+    sharp = image()
+    for mirrored in ([], [0], [1, 2], [0, 1, 2]):
+        found = cut(sharp, mirrored, torch.Generator().manual_seed(5))
+        expected = cut(sharp.flip(mirrored), [], torch.Generator().manual_seed(5))
+        assert torch.equal(found, expected)
 
 
 def test_examples_have_the_thickness_of_the_scan_and_any_phase(generator):

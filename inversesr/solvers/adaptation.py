@@ -104,12 +104,12 @@ def annealed(n: int, n_steps: int) -> float:
 
 def draw_example(image: torch.Tensor, slicing: Slicing, generator: torch.Generator) -> Batch:
     """Cut a patch with a sharp axis last, mirrored at random, and thicken its slices."""
-    turned = turn(image, slicing.sharp_axes, generator)
-    patch = cut(turned, generator)
+    turned, mirrored = turn(image, slicing.sharp_axes, generator)
+    patch = cut(turned, mirrored, generator)
     for _ in range(N_TRIES):
         if float((patch > TISSUE).float().mean()) >= LEAST_TISSUE:
             break
-        patch = cut(turned, generator)
+        patch = cut(turned, mirrored, generator)
     spacing = slicing.geometry.spacing
     # half of the stacks begin at a voxel's edge, as many real ones do
     is_aligned = float(torch.rand((), generator=generator)) < 0.5
@@ -121,19 +121,24 @@ def draw_example(image: torch.Tensor, slicing: Slicing, generator: torch.Generat
 
 def turn(
     image: torch.Tensor, sharp_axes: tuple[int, ...], generator: torch.Generator
-) -> torch.Tensor:
-    """Move a sharp axis last, order the other two at random, and mirror at random."""
+) -> tuple[torch.Tensor, list[int]]:
+    """Return a view with a sharp axis last and the other two in any order, and axes to mirror."""
     drawn = torch.randint(len(sharp_axes), (), generator=generator)
     turned = image.movedim(sharp_axes[int(drawn)], -1)
     swap, *mirror = (torch.rand(4, generator=generator) < 0.5).tolist()
     turned = turned.transpose(0, 1) if swap else turned
-    return turned.flip([axis for axis in range(3) if mirror[axis]])
+    return turned, [axis for axis in range(3) if mirror[axis]]
 
 
-def cut(image: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Cut a patch at a random place, its lengths multiples of 8 that fit whichever way it lies."""
+def cut(image: torch.Tensor, mirrored: list[int], generator: torch.Generator) -> torch.Tensor:
+    """Cut a patch at a random place, its lengths multiples of 8 that fit whichever way it lies.
+
+    Only the patch is mirrored: to mirror the image each time would take longer than a step.
+    """
     longest = min(image.shape) // MULTIPLE * MULTIPLE
     lengths = [min(m, longest) for m in PATCH]
-    room = [n - m + 1 for n, m in zip(image.shape, lengths, strict=True)]
-    corner = [int(torch.randint(n, (), generator=generator)) for n in room]
-    return image[tuple(slice(c, c + m) for c, m in zip(corner, lengths, strict=True))]
+    room = [n - m for n, m in zip(image.shape, lengths, strict=True)]
+    corner = [int(torch.randint(n + 1, (), generator=generator)) for n in room]
+    starts = [room[a] - corner[a] if a in mirrored else corner[a] for a in range(3)]
+    patch = image[tuple(slice(s, s + m) for s, m in zip(starts, lengths, strict=True))]
+    return patch.flip(mirrored)

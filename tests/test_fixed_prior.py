@@ -234,4 +234,4 @@ def test_a_real_t1_is_laid_over_the_icbm_head_and_a_real_t2_is_refused():
     assert t1.facts["pose_quality"] > 0.7
     assert t1.facts["brain_ml"] == pytest.approx(1586, rel=0.02)
     assert isinstance(t2, PriorRefused)
-    assert "resembles the prior's mean image by 0.5" in t2.reason
+    assert "correlates with the prior's mean image by 0.5" in t2.reason

@@ -84,9 +84,9 @@ def find_pose(
         )
     if best.quality < LEAST_QUALITY:
         return PriorRefused(
-            f"the scan resembles the prior's mean image by {best.quality:.2f} only; expected at "
-            f"least {LEAST_QUALITY}: its contrast or its field of view is unknown to the prior, "
-            "tv is used instead"
+            f"the scan correlates with the prior's mean image by {max(best.quality, 0.0):.2f}; "
+            f"expected at least {LEAST_QUALITY}: its contrast or its field of view is unknown to "
+            "the prior, tv is used instead"
         )
     return best
 

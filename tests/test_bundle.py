@@ -62,6 +62,8 @@ def test_a_free_grid_takes_any_multiple_and_refuses_the_rest():
         ("schedule.prediction", "flow", "belongs to the schedule rectified_flow"),
         ("conditioning.null", [0.0], "one value a variable"),
         ("sd_factor", 0.0, "sd_factor is 0; it must be finite and above 0"),
+        ("sd_over_error", 0.0, "sd_over_error is 0; it must be finite and above 0"),
+        ("sd_over_error", 1.2, "sd_over_error needs a network error"),
         ("sd_factor", float("nan"), "sd_factor is nan; it must be finite and above 0"),
         ("networks.denoiser.file", "../denoiser.safetensors", "beside prior.json"),
         ("networks.denoiser.file", "denoiser.pt", "beside prior.json"),

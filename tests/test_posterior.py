@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from inversesr.protocols import Solution
-from inversesr.solvers.posterior import scale_spread, summarise
+from inversesr.solvers.posterior import factor_of_expected, scale_spread, summarise
 
 
 def samples(n, size=1):
@@ -44,3 +44,27 @@ def test_a_factor_moves_samples_from_their_mean_and_is_recorded():
 def test_a_solution_without_samples_has_no_spread_to_scale():
     solution = Solution(samples(1)[0], "one pass", 1)
     assert scale_spread(solution, 2.0) is solution
+
+
+@pytest.mark.parametrize("unit", [0.01, 700.0])
+def test_samples_are_given_the_expected_spread_whatever_theirs_was(unit):
+    drawn = unit * (100.0 + samples(6, 30))
+    expected = torch.full_like(drawn[0], 5.0 * unit)
+    for narrow in (1.0, 0.3):
+        mean = drawn.mean(0)
+        given = mean + narrow * (drawn - mean)
+        factor = factor_of_expected(given, expected, 1.2)
+        assert factor * float(given.std(0).median()) == pytest.approx(6.0 * unit, rel=0.05)
+
+
+def test_only_the_head_decides_the_spread():
+    drawn = 100.0 + samples(6, 30)
+    with_air = torch.cat([drawn, torch.zeros_like(drawn)], dim=1)
+    expected = torch.ones_like(drawn[0])
+    around = torch.cat([expected, 900.0 * expected])
+    found = factor_of_expected(with_air, around, 1.0)
+    assert found == pytest.approx(factor_of_expected(drawn, expected, 1.0), rel=0.05)
+
+
+def test_samples_that_do_not_differ_have_no_factor():
+    assert factor_of_expected(torch.ones(3, 4, 5, 6), torch.ones(4, 5, 6), 1.0) is None

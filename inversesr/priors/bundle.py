@@ -159,6 +159,7 @@ class PriorCard:
     conditioning: ConditioningCard = ConditioningCard()
     reconstruction_rmse: float | None = None
     sd_factor: float = 1.0
+    sd_over_error: float | None = None
     error_factor: float = 1.0
     files: dict[str, FileCard] = field(default_factory=dict)
     format: int = FORMAT
@@ -304,11 +305,13 @@ def _conditioning_problem(card: PriorCard) -> str:
 
 
 def _sd_problem(card: PriorCard) -> str:
-    """Return what is wrong with the factor of the deviations, or an empty text."""
-    for name in ("sd_factor", "error_factor"):
+    """Return what is wrong with the factors of deviations, or an empty text."""
+    for name in ("sd_factor", "sd_over_error", "error_factor"):
         factor = getattr(card, name)
-        if not 0.0 < factor < np.inf:
+        if factor is not None and not 0.0 < factor < np.inf:
             return f"{name} is {factor:g}; it must be finite and above 0"
+    if card.sd_over_error is not None and "error" not in card.networks:
+        return "sd_over_error needs a network error, by which deviations are measured"
     return ""
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 
 from inversesr.config import AUTOMATIC, SAMPLING_SOLVER, Config
-from inversesr.priors.bundle import read_card
+from inversesr.priors.bundle import PriorCard, read_card
 from inversesr.priors.counted import CountedPrior
 from inversesr.priors.expected_error import ErrorNet, load_error_net
 from inversesr.priors.warmstart import ROLE, TRAINED_THICKNESS, load_warmstart
@@ -18,7 +18,7 @@ from inversesr.solvers.inversesr_ldm import inversesr_ldm
 from inversesr.solvers.latent_map import latent_map
 from inversesr.solvers.latent_pnp import latent_pnp
 from inversesr.solvers.pose import PriorRefused
-from inversesr.solvers.posterior import scale_spread
+from inversesr.solvers.posterior import LEAST_SAMPLES, factor_of_expected, scale_spread
 from inversesr.solvers.preparation import load_for_task, prepare
 from inversesr.solvers.problem import Problem
 from inversesr.solvers.split_gibbs import split_gibbs
@@ -26,7 +26,12 @@ from inversesr.solvers.surprise import keep_interpolation, keep_surprises
 from inversesr.solvers.task import Task
 from inversesr.solvers.tracing import show
 from inversesr.solvers.tv import tv
-from inversesr.solvers.warmstart import Effort, describe_slices, warmstart
+from inversesr.solvers.warmstart import (
+    Effort,
+    describe_slices,
+    deviation_to_expect,
+    warmstart,
+)
 from inversesr.weights import find_prior
 
 Method = Callable[
@@ -104,7 +109,7 @@ def _with_prior(name: str, method: Method, *, is_published: bool = False) -> Sol
             notes=(*problem.notes, *solution.notes),
         )
         problem = _as_measured(problem, solution)
-        solution = scale_spread(solution, prior.card.sd_factor)
+        solution = scale_spread(solution, _sd_factor(task, config, prior.card, solution))
         rmse, spacing = counted.reconstruction_rmse, task.fine.spacing_mm
         is_watchful = options.surprise and not is_published
         return keep_surprises(
@@ -112,6 +117,18 @@ def _with_prior(name: str, method: Method, *, is_published: bool = False) -> Sol
         )
 
     return run
+
+
+def _sd_factor(task: Task, config: Config, card: PriorCard, solution: Solution) -> float:
+    """Return how much farther from their mean samples are to lie."""
+    samples, share = solution.samples, card.sd_over_error
+    if samples is None or len(samples) < LEAST_SAMPLES or share is None:
+        return card.sd_factor
+    judge = load_error_net(config.prior, task.y.device)
+    if judge is None or not is_known_thickness(task):
+        return card.sd_factor
+    expected = deviation_to_expect(judge, task, solution.x)
+    return factor_of_expected(samples, expected, share) or card.sd_factor
 
 
 def _as_measured(problem: Problem, solution: Solution) -> Problem:

@@ -11,9 +11,11 @@ Reference: Geisser (1993), Predictive Inference: An Introduction, doi:10.1201/97
 
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 from inversesr.calibration import width
+from inversesr.metrics import foreground
 from inversesr.protocols import Solution
 
 # Between them lie 90 %.
@@ -59,10 +61,31 @@ def scale_spread(solution: Solution, factor: float) -> Solution:
 
     Args:
         solution: A solution; one without samples is returned as it is.
-        factor: From the prior's card, above 0; see `calibration.fit_factor`.
+        factor: Above 0; see `calibration.fit_factor`.
     """
     if solution.samples is None:
         return solution
     mean = solution.samples.mean(dim=0)
     facts = {**solution.facts, "sd_factor": factor}
     return replace(solution, samples=mean + factor * (solution.samples - mean), facts=facts)
+
+
+def factor_of_expected(samples: Tensor, expected: Tensor, share: float) -> float | None:
+    """Return the factor that gives samples the spread that a scan of its kind needs.
+
+        factor = share median(expected) / median(sd)
+
+    How far samples differ from one scan to the next says little of their errors; what a network
+    that has seen errors expects in the same image says much. The pattern stays the samples' own.
+
+    Args:
+        samples: Shape (n, *image shape), n at least 2.
+        expected: Standard deviation of the error that is expected of their mean, image shape.
+        share: Deviation of samples over expected error, from the prior's card.
+
+    Returns:
+        The factor; None where the samples do not differ.
+    """
+    inside = torch.from_numpy(foreground(samples.mean(dim=0).cpu().numpy())).to(samples.device)
+    found = float(samples.std(dim=0)[inside].median())
+    return share * float(expected[inside].median()) / found if found > 0.0 else None

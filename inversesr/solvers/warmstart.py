@@ -116,18 +116,29 @@ def warmstart(
     x = thin if slices.group == (1, 1) else locked + _spread(thin - seen, slices, locked.shape)
     status = "adapted to the scan, one pass" if n_steps else "one pass"
     x = x.movedim(-1, slices.axis).contiguous()
-    sd = None if judge is None else _expected_error(judge, task, x, seen, slices)
+    sd = None if judge is None else deviation_to_expect(judge, task, x)
     return Solution(x, status, n_steps + 1, sd=sd)
 
 
-def _expected_error(
-    judge: ErrorNet, task: Task, x: torch.Tensor, seen: torch.Tensor, slices: Slices
-) -> torch.Tensor:
-    """Return the standard deviation of the error to be expected of a result once it is locked."""
-    locked = task.A.project(x, task.y).movedim(slices.axis, -1).contiguous()
-    dtype = fast_dtype(seen.device)
-    sd = expected_error(judge, _average(locked, slices.group), seen, slices.geometry, dtype)
-    sd = sd if slices.group == (1, 1) else _spread(sd, slices, locked.shape)
+def deviation_to_expect(judge: ErrorNet, task: Task, x: torch.Tensor) -> torch.Tensor:
+    """Return the standard deviation of the error to be expected of an image once it is locked.
+
+    Args:
+        judge: Network that estimates errors.
+        task: The scan.
+        x: The image, shape of the fine grid; made by the warm start, or begun from it.
+    """
+    slices = describe_slices(task.scan_grid, task.fine, task.acquisition)
+
+    def seen(image: torch.Tensor) -> torch.Tensor:
+        locked = task.A.project(image, task.y).movedim(slices.axis, -1).contiguous()
+        return _average(locked, slices.group)
+
+    dtype = fast_dtype(x.device)
+    sd = expected_error(judge, seen(x), seen(task.x0), slices.geometry, dtype)
+    if slices.group != (1, 1):
+        shape = task.x0.movedim(slices.axis, -1).shape
+        sd = _spread(sd, slices, shape)
     return sd.movedim(-1, slices.axis).contiguous()
 
 

@@ -9,7 +9,13 @@ import numpy as np
 
 from inversesr.benchmark_case import Case, run_alone
 from inversesr.benchmark_rows import Row, with_time_to_quality
-from inversesr.config import BUILTIN_PRIOR, SOLVER_NAMES, Config, SimulateConfig
+from inversesr.config import (
+    BUILTIN_PRIOR,
+    SOLVER_NAMES,
+    SOLVERS_WITHOUT_PRIOR,
+    Config,
+    SimulateConfig,
+)
 from inversesr.errors import InputError
 from inversesr.files import simulate_file
 from inversesr.nifti import Scan, read_scan, stem, write_volume
@@ -143,7 +149,7 @@ def runnable_solvers(prior: str = BUILTIN_PRIOR) -> list[str]:
 
 
 def _can_run(solver: str, card: PriorCard) -> bool:
-    if solver in ("spline", "tv"):
+    if solver in SOLVERS_WITHOUT_PRIOR:
         return True
     if solver == "warmstart":
         return WARMSTART_ROLE in card.networks

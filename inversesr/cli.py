@@ -194,9 +194,10 @@ def demo(
             print_json(made.as_record())
             return
         typer.echo(f"result: {made.outputs.image}")
-        typer.echo(f"report: {made.outputs.report}")
+        if made.outputs.report is not None:
+            typer.echo(f"report: {made.outputs.report}")
         for solver, scores in made.scores.items():
-            typer.echo(f"{solver:8s} PSNR {scores.psnr_db:.2f} dB   SSIM {scores.ssim:.4f}")
+            typer.echo(f"{solver:9s} PSNR {scores.psnr_db:.2f} dB   SSIM {scores.ssim:.4f}")
 
 
 @app.command()
@@ -226,7 +227,7 @@ def _describe(result: "Result", outputs: "Outputs") -> None:
         if role in MAP_ROLES:
             typer.echo(f"{role.replace('_', ' ')}: {outputs.image.with_name(name)}")
     typer.echo(f"record: {outputs.sidecar}")
-    if outputs.report.exists():
+    if outputs.report is not None:
         typer.echo(f"report: {outputs.report}")
     for source in result.sources:
         share = source.agreement.largest_share

@@ -23,6 +23,19 @@ if TYPE_CHECKING:
 Work = tuple[Sequence[Path], Sequence[SimulateConfig]]
 # those that take a minute or two a scan
 QUICK_SOLVERS = ("spline", "tv", "warmstart")
+# options that each measurement takes beside --csv and --json
+_OF_SOLVERS = {"--solver", "--set", "--prior", "--seed"}
+_TAKEN = {
+    "--robustness": {
+        *("TRUTH", "--thickness", "--gap", "--profile", "--noise", "--crop"),
+        *_OF_SOLVERS,
+    },
+    "--scaling": _OF_SOLVERS,
+    "--networks": set[str](),
+    "--reconstruction": {"TRUTH", "--prior"},
+    "--default-run": {"--set"},
+    "--calibration": {"TRUTH", "--thickness", "--crop", *_OF_SOLVERS},
+}
 
 
 def bench(  # noqa: PLR0913 (one argument a flag)
@@ -104,7 +117,7 @@ def bench(  # noqa: PLR0913 (one argument a flag)
     ] = False,
     reconstruction: Annotated[
         bool,
-        typer.Option("--reconstruction", help="Encode and decode by the built-in prior instead."),
+        typer.Option("--reconstruction", help="Encode and decode by the prior instead."),
     ] = False,
     calibration: Annotated[
         bool,
@@ -135,7 +148,20 @@ def bench(  # noqa: PLR0913 (one argument a flag)
                 "--default-run": default_run,
                 "--calibration": calibration,
             },
-            {"--plot": plot is not None, "--until": until},
+            {
+                "TRUTH": bool(truths),
+                "--solver": bool(solver),
+                "--set": bool(settings),
+                "--prior": prior != BUILTIN_PRIOR,
+                "--thickness": bool(thickness),
+                "--gap": gap != 0.0,
+                "--profile": bool(profile),
+                "--noise": bool(noise),
+                "--crop": crop is not None,
+                "--seed": seed != 0,
+                "--plot": plot is not None,
+                "--until": until,
+            },
         )
         _check_files([file for file in (csv, plot) if file is not None])
         if networks:
@@ -143,7 +169,7 @@ def bench(  # noqa: PLR0913 (one argument a flag)
         elif default_run:
             rows = _default_run(settings, as_json=as_json)
         elif reconstruction:
-            rows = _reconstruction(images, as_json=as_json)
+            rows = _reconstruction(images, prior, as_json=as_json)
         elif calibration:
             named = _only_solver(solver)
             config = Config(named, prior=prior, settings=tuple(settings or ()), seed=seed)
@@ -174,8 +200,12 @@ def _only_solver(names: list[str] | None) -> str:
     return wanted[0]
 
 
-def _check_modes(modes: dict[str, bool], only_for_comparison: dict[str, bool]) -> None:
+def _check_modes(modes: dict[str, bool], given: dict[str, bool]) -> None:
     """Refuse what cannot be had together.
+
+    Args:
+        modes: Kind of measurement -> whether it was asked for.
+        given: Option -> whether it was given.
 
     Raises:
         InputError: two kinds of measurement, or an option that one of them does not have.
@@ -184,8 +214,8 @@ def _check_modes(modes: dict[str, bool], only_for_comparison: dict[str, bool]) -
     if len(chosen) > 1:
         message = f"{' and '.join(chosen)} were given; expected one of them at a time"
         raise InputError(message)
-    for name, is_on in only_for_comparison.items():
-        if is_on and chosen:
+    for name, is_given in given.items():
+        if is_given and chosen and name not in _TAKEN[chosen[0]]:
             message = f"{name} does not go with {chosen[0]}: leave one of them out"
             raise InputError(message)
 
@@ -308,11 +338,11 @@ def _default_run(settings: list[str] | None, *, as_json: bool) -> list[Any]:
     return rows
 
 
-def _reconstruction(images: Sequence[Path], *, as_json: bool) -> list[Any]:
+def _reconstruction(images: Sequence[Path], prior: str, *, as_json: bool) -> list[Any]:
     from inversesr.benchmark_prior import measure_reconstruction
 
     show = tables.print_nothing if as_json else tables.print_reconstruction
-    return measure_reconstruction(images, BUILTIN_PRIOR, show)
+    return measure_reconstruction(images, prior, show)
 
 
 def _calibration(

@@ -1,6 +1,5 @@
 """What all commands share: options, progress, warnings, and failing in one sentence."""
 
-import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from inversesr.errors import InputError, InverseSRError
+from inversesr.json_text import json_text
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace existing results.")]
@@ -25,9 +25,14 @@ def failing_in_one_sentence() -> Iterator[None]:
     except InverseSRError as error:
         typer.echo(f"inversesr: {error}", err=True)
         raise typer.Exit(1) from error
-    except MemoryError as error:
+    except (MemoryError, RuntimeError) as error:
+        # torch has no error of its own for this on the processor
+        if not isinstance(error, MemoryError) and "memory" not in str(error):
+            raise
         typer.echo("inversesr: out of memory: give a coarser --spacing", err=True)
         raise typer.Exit(1) from error
+    except BrokenPipeError:
+        raise  # the reader went away: `cli.main` ends quietly
     except OSError as error:
         typer.echo(f"inversesr: {error.strerror or error}: {error.filename or ''}", err=True)
         raise typer.Exit(1) from error
@@ -107,4 +112,4 @@ def warn(warnings: tuple[str, ...]) -> None:
 
 def print_json(record: dict[str, Any]) -> None:
     """Print one JSON object on standard output."""
-    typer.echo(json.dumps(record))
+    typer.echo(json_text(record))

@@ -97,18 +97,22 @@ def show(
 def import_command(
     source: Annotated[Path, typer.Argument(help="Folder or zip file of published weights.")],
     *,
-    name: Annotated[str, typer.Option(help="Name to install it under.")] = "brain-ldm",
+    name: Annotated[
+        str | None, typer.Option(help="Name to install it under [default: its own].")
+    ] = None,
     trust_pickle: Annotated[
         bool,
         typer.Option("--trust-pickle", help="Read pickled modules of a source that you trust."),
     ] = False,
+    force: Force = False,
 ) -> None:
     """Convert foreign weights (MONAI, generative, InverseSR, mlflow) into an installed prior."""
     with failing_in_one_sentence():
         from inversesr.priors.conversion import import_prior
-        from inversesr.weights import home
+        from inversesr.weights import folder_of
 
-        card = import_prior(source, home() / "priors" / name, trust_pickle=trust_pickle)
+        folder = None if name is None else folder_of(name)
+        card = import_prior(source, folder, trust_pickle=trust_pickle, force=force)
         typer.echo(f"installed {card.name} {card.version} ({card.licence}): {card.intended_use}")
 
 
@@ -126,7 +130,7 @@ def fetch(name: Annotated[str, typer.Argument(help="Name of a public prior.")]) 
 def train(  # noqa: PLR0913  (one argument a flag)
     stage: Annotated[
         str,
-        typer.Argument(metavar="STAGE", help="warmstart, autoencoder, denoiser or export."),
+        typer.Argument(metavar="STAGE", help="warmstart, error, autoencoder, denoiser or export."),
     ],
     more: Annotated[list[Path] | None, typer.Argument(metavar="DIR...", hidden=True)] = None,
     *,

@@ -18,6 +18,7 @@ SOLVER_NAMES = (
     "inversesr-dec",
     "inversesr-ldm",
 )
+SOLVERS_WITHOUT_PRIOR = ("spline", "tv")
 AUTOMATIC = "auto"
 SAMPLING_SOLVER = "split-gibbs"
 SOLVER_CHOICES = (AUTOMATIC, *SOLVER_NAMES)
@@ -99,7 +100,7 @@ class Config:
     )
     volume: int | None = option(None, "Which volume of a 4D series to use, counted from 0.")
     output_type: str = option(
-        "float32", "Data type written: float32, or the input's own.", choices=OUTPUT_TYPES
+        "float32", "Data type written: float32, or that of an input of integers.", choices=OUTPUT_TYPES
     )
     device: str = option("auto", "Where to compute.", choices=DEVICE_NAMES)
     threads: int | None = option(None, "Processor threads [default: all].")
@@ -120,6 +121,12 @@ class Config:
         _require_number("threads", self.threads, 1)
         _require_number("seed", self.seed, 0)
         _require_number("samples", self.samples, 1)
+        if self.solver == "spline" and self.lock in ("exact", "noise"):
+            message = (
+                f"lock is {self.lock} and the solver spline, which is plain interpolation and "
+                "never locked: leave out --lock, or give another --solver"
+            )
+            raise InputError(message)
         if self.samples is not None and self.solver not in (AUTOMATIC, SAMPLING_SOLVER):
             message = (
                 f"samples were asked for of the solver {self.solver}, which draws none: "

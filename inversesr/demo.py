@@ -34,7 +34,7 @@ class Demo:
 
     def as_record(self) -> dict[str, Any]:
         """Return plain data for JSON."""
-        files = {name: str(path) for name, path in vars(self.outputs).items()}
+        files = {name: str(path) for name, path in vars(self.outputs).items() if path}
         return {"outputs": files, "scores": {k: asdict(v) for k, v in self.scores.items()}}
 
 

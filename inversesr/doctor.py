@@ -91,22 +91,16 @@ def verdict(checks: list[Check]) -> str:
 def _device() -> list[Check]:
     import torch
 
+    from inversesr.priors.networks import has_fast_bfloat16
+
     has_cuda = torch.cuda.is_available()
     device = torch.cuda.get_device_name() if has_cuda else "cpu"
-    has_bfloat16 = has_cuda or _cpu_has_bfloat16()
+    has_bfloat16 = has_fast_bfloat16(torch.device("cuda" if has_cuda else "cpu"))
     return [
         Check("device", device),
         Check("threads", f"{torch.get_num_threads()} of {os.cpu_count()} cores"),
         Check("bfloat16 units", "yes" if has_bfloat16 else "no: float32 is used"),
     ]
-
-
-def _cpu_has_bfloat16() -> bool:
-    import torch
-
-    # older torch cannot tell: float32 is then the safe answer
-    capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
 
 
 def _memory() -> Check:

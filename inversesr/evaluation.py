@@ -7,7 +7,7 @@ import numpy as np
 from scipy.ndimage import affine_transform
 
 from inversesr.errors import InputError
-from inversesr.metrics import Mask, foreground, intensity_range, nmse, psnr, ssim
+from inversesr.metrics import SSIM_VOXELS, Mask, foreground, intensity_range, nmse, psnr, ssim
 from inversesr.volume import Grid, Image, Volume
 
 # Lattices that differ by less than this, in voxels, are the same: no interpolation is needed.
@@ -45,7 +45,7 @@ def evaluate(image: Volume, truth: Volume, mask: Mask | None = None) -> Scores:
         mask: Voxels of truth to compare; None for its foreground.
 
     Raises:
-        InputError: the image covers less than half of the mask.
+        InputError: the image covers less than half of the mask, or truth is too small.
     """
     compared = foreground(truth.data) if mask is None else mask
     x, covered, resampled = onto(image, truth.grid)
@@ -57,6 +57,12 @@ def evaluate(image: Volume, truth: Volume, mask: Mask | None = None) -> Scores:
         )
         raise InputError(message)
     inside = compared & covered
+    if min(truth.grid.shape) < SSIM_VOXELS:
+        message = (
+            f"the truth has the shape {truth.grid.shape}; expected at least {SSIM_VOXELS} voxels "
+            "along each axis, which SSIM needs"
+        )
+        raise InputError(message)
     data_range = intensity_range(truth.data)
     return Scores(
         psnr_db=psnr(x, truth.data, inside, data_range),

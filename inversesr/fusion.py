@@ -53,6 +53,7 @@ class Stack:
         coverage: Share of each voxel that the common grid (within the mask) covers, shape
             operator.out_shape.
         motion_mm: Largest displacement that registration found, in the part that is fused.
+        gain: By which its own intensities were multiplied to reach the first scan's scale.
         y: Its intensities on the first scan's scale, shape operator.out_shape.
         sigma: Noise on that scale.
     """
@@ -62,6 +63,7 @@ class Stack:
     operator: Operator
     coverage: torch.Tensor
     motion_mm: float
+    gain: float
     y: torch.Tensor
     sigma: float
 
@@ -122,7 +124,7 @@ def _whole_stack(scan: Scan, acquisition: Acquisition, fine: Grid, x: torch.Tens
     """Take the first scan as it is."""
     operator = forward_operator(scan.volume.grid, fine, acquisition)
     y = torch.from_numpy(scan.volume.data).to(x)
-    return Stack(scan, acquisition, operator, torch.ones_like(y), 0.0, y, 0.0)
+    return Stack(scan, acquisition, operator, torch.ones_like(y), 0.0, 1.0, y, 0.0)
 
 
 def _moved_stack(
@@ -150,7 +152,7 @@ def _moved_stack(
     gain, offset = _gain_and_offset(y[seen], operator(x)[seen])
     # where the stacks are compared: far corners of a turned scan say nothing
     moved = motion_mm(pose, volume)
-    return Stack(scan, acquisition, operator, coverage, moved, gain * y + offset, 0.0)
+    return Stack(scan, acquisition, operator, coverage, moved, gain, gain * y + offset, 0.0)
 
 
 def _nearest(mask: Image, mask_grid: Grid, grid: Grid, pose: Affine) -> Image:
@@ -184,9 +186,13 @@ def _gain_and_offset(y: torch.Tensor, reference: torch.Tensor) -> tuple[float, f
 
 
 def _with_noise(stack: Stack, stated: float | None) -> Stack:
-    """Judge a stack's noise by its own voxels; what contradicts the others is for the penalty."""
-    sigma = stated
-    if sigma is None:
+    """Judge a stack's noise by its own voxels; what contradicts the others is for the penalty.
+
+    Stated noise is that of the scan as it was read.
+    """
+    if stated is not None:
+        sigma = stack.gain * stated
+    else:
         nx, ny, nz = stack.y.shape
         volume = Volume(stack.y.cpu().numpy(), Grid((nx, ny, nz), np.eye(4)))
         sigma = estimate_noise(volume, stack.acquisition.slice_axis)

@@ -6,7 +6,6 @@ image last: who finds the image finds a whole one, with all that belongs to it.
 
 import fcntl
 import hashlib
-import json
 import os
 import platform
 import shutil
@@ -21,16 +20,19 @@ from typing import Any
 
 import numpy as np
 
-from inversesr.config import Config
+from inversesr.config import SOLVERS_WITHOUT_PRIOR, Config
 from inversesr.errors import InputError
+from inversesr.json_text import json_text
 from inversesr.machine import peak_memory_bytes
 from inversesr.nifti import Scan, read_mask, read_scan, stem, write_volume
 from inversesr.pipeline import Result, Source, restore
 from inversesr.prior_words import prior_sentences
+from inversesr.priors.bundle import read_card
 from inversesr.protocols import Progress
 from inversesr.report import has_report_packages, write_report
 from inversesr.solvers.posterior import QUANTILES
 from inversesr.volume import Image, Volume
+from inversesr.weights import CARD_NAME, digest, find_prior
 
 NOT_FOR_DIAGNOSIS = "Research use only: not for diagnosis."
 PARTIAL_PREFIX = ".inversesr-partial-"
@@ -47,7 +49,7 @@ class Outputs:
     Attributes:
         image: The restored image.
         sidecar: Everything needed to repeat and to judge the run.
-        report: The same for people.
+        report: The same for people, where the extra `[report]` is installed.
         sd: Standard deviation of posterior samples, or of the error to be expected.
         prior_mask: Where a prior spoke, for solvers that have one.
         low: 5 % quantile of the samples.
@@ -58,7 +60,7 @@ class Outputs:
 
     image: Path
     sidecar: Path
-    report: Path
+    report: Path | None = None
     sd: Path | None = None
     prior_mask: Path | None = None
     low: Path | None = None
@@ -81,25 +83,31 @@ def output_names(scan: Path, folder: Path | None) -> Outputs:
     """Return where the results of a scan go; a BIDS name gets its entity in the right place.
 
     scan.nii.gz -> scan_desc-sr.nii.gz      sub-01_T1w.nii.gz -> sub-01_desc-sr_T1w.nii.gz
+
+    BIDS has one `desc` in a name and one suffix: a label that is there already comes first, and
+    the names of masks, whose suffix is another, tell the contrast in the label.
     """
     folder = scan.parent if folder is None else folder
     name = stem(scan)
     entities, _, suffix = name.rpartition("_")
     is_bids = name.startswith("sub-") and "-" not in suffix and bool(entities)
     start, end = (f"{entities}_", f"_{suffix}") if is_bids else (f"{name}_", "")
+    start, _, former = start.partition("desc-") if is_bids else (start, "", "")
+    former = former.removesuffix("_")
+    contrast = suffix if is_bids else ""
 
     def file(description: str, ending: str = end) -> Path:
-        return folder / f"{start}desc-{description}{ending}.nii.gz"
+        return folder / f"{start}desc-{former}{description}{ending}.nii.gz"
 
     return Outputs(
         file("sr"),
-        folder / f"{start}desc-sr{end}.json",
+        folder / f"{start}desc-{former}sr{end}.json",
         folder / f"{name}_report.html",
         file("srsd"),
-        file("srprior", "_mask"),
+        file(f"srprior{contrast}", "_mask"),
         file("srq05"),
         file("srq95"),
-        file("sr", "_surprise"),
+        file(f"sr{contrast}", "_surprise"),
         file("srunprotected"),
     )
 
@@ -135,19 +143,24 @@ def run_job(
     set_threads(config.threads)
     read = [read_scan(path, config.volume) for path in scans]
     regions = [_read_region(file, read[0]) for file in (mask, protect)]
+    # before the work: what is hashed is what was read
+    inputs = [file_facts(path) for path in scans]
+    masks = {"mask": mask, "protect": protect}
+    mask_facts = {role: file_facts(file) for role, file in masks.items() if file is not None}
     reading = perf_counter() - start
     result = restore(read, config, regions[0], progress, regions[1])
-    record = provenance(result, [file_facts(path) for path in scans])
+    record = provenance(result, inputs)
+    record["masks"] = mask_facts
     record["seconds"] = {"read": reading, **record["seconds"]}
     written = outputs_of(outputs, result)
     record["files"] = written.names
     with atomic_folder(outputs.image.parent, outputs.image.name) as partial:
         _write_volumes(partial, written, result)
         record["seconds"]["total"] = perf_counter() - start
-        (partial / outputs.sidecar.name).write_text(json.dumps(record, indent=2) + "\n")
-        if has_report_packages():
-            write_report(partial / outputs.report.name, result, record)
-    for stale in set(vars(outputs).values()) - set(vars(written).values()) - {outputs.report}:
+        (partial / outputs.sidecar.name).write_text(json_text(record, indent=2) + "\n")
+        if written.report is not None:
+            write_report(partial / written.report.name, result, record)
+    for stale in set(vars(outputs).values()) - set(vars(written).values()):
         stale.unlink(missing_ok=True)  # of an earlier run by another solver
     return result, written
 
@@ -173,6 +186,7 @@ def maps_of(result: Result) -> dict[str, Volume | None]:
 def outputs_of(outputs: Outputs, result: Result) -> Outputs:
     """Return the names of what a result holds."""
     missing = [name for name, volume in maps_of(result).items() if volume is None]
+    missing += [] if has_report_packages() else ["report"]
     return outputs.without(missing)
 
 
@@ -300,7 +314,7 @@ def provenance(result: Result, inputs: Sequence[dict[str, Any]]) -> dict[str, An
     return {
         "Description": "Thin slices restored from thick-slice MRI",
         "IntendedUse": NOT_FOR_DIAGNOSIS,
-        "SkullStripped": False,
+        "SkullStripped": bool(result.sources[0].scan.sidecar.get("SkullStripped", False)),
         "Sources": [f"bids:raw:{facts['name']}" for facts in inputs],
         "GeneratedBy": [{"Name": "inversesr", "Version": version("inversesr")}],
         "warnings": list(result.warnings),
@@ -313,6 +327,7 @@ def provenance(result: Result, inputs: Sequence[dict[str, Any]]) -> dict[str, An
             **result.facts,
         },
         "prior": list(prior_sentences(result)),
+        "prior_card": _prior_record(result),
         "lock": result.lock,
         "scans": [_source_record(source) for source in result.sources],
         "output": {
@@ -328,6 +343,16 @@ def provenance(result: Result, inputs: Sequence[dict[str, Any]]) -> dict[str, An
             **{name: version(name) for name in ("torch", "numpy", "scipy", "nibabel")},
         },
     }
+
+
+def _prior_record(result: Result) -> dict[str, str] | None:
+    """Name, version and hash of the card of the prior, which has the hashes of its weights."""
+    solver = result.facts.get("used_instead", result.config.solver)
+    if solver in SOLVERS_WITHOUT_PRIOR:
+        return None
+    folder = find_prior(result.config.prior)
+    card = read_card(folder)
+    return {"name": card.name, "version": card.version, "sha256": digest(folder / CARD_NAME)}
 
 
 def _source_record(source: Source) -> dict[str, Any]:

@@ -8,11 +8,14 @@ from pathlib import Path
 import psutil
 
 PROCESS_STATUS = Path("/proc/self/status")
-CGROUP_LIMITS = (
-    (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")),
+# folder, limit, usage, and what of the usage is files that can be dropped at once
+CGROUPS = (
+    (Path("/sys/fs/cgroup"), "memory.max", "memory.current", "inactive_file"),
     (
-        Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-        Path("/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+        Path("/sys/fs/cgroup/memory"),
+        "memory.limit_in_bytes",
+        "memory.usage_in_bytes",
+        "total_inactive_file",
     ),
 )
 
@@ -20,13 +23,22 @@ CGROUP_LIMITS = (
 def available_memory_bytes() -> int:
     """Memory that can still be used: the machine's or, where it is less, the container's."""
     available = int(psutil.virtual_memory().available)
-    for limit, usage in CGROUP_LIMITS:
+    for folder, limit, usage, cached in CGROUPS:
         try:
-            left = int(limit.read_text()) - int(usage.read_text())
+            left = int((folder / limit).read_text()) - int((folder / usage).read_text())
         except (OSError, ValueError):
             continue
-        available = min(available, max(left, 0))
+        available = min(available, max(left + _cgroup_fact(folder, cached), 0))
     return available
+
+
+def _cgroup_fact(folder: Path, name: str) -> int:
+    """Return one line of a container's memory.stat, 0 where there is none."""
+    try:
+        lines = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+        return int(lines.get(name, 0))
+    except (OSError, ValueError):
+        return 0
 
 
 def peak_memory_bytes() -> int:

@@ -9,7 +9,7 @@ from inversesr.volume import Image
 Mask = NDArray[np.bool_]
 
 # Wang et al. (2004), Image quality assessment, doi:10.1109/TIP.2003.819861: 11 voxels, 1.5.
-SSIM_SIGMA = 1.5
+SSIM_SIGMA, SSIM_VOXELS = 1.5, 11
 BRIGHT_PERCENTILE = 99.9
 
 

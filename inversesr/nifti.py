@@ -100,12 +100,13 @@ def stem(path: Path) -> str:
     return path.stem
 
 
-def read_scan(path: Path, volume: int | None = None) -> Scan:
+def read_scan(path: Path, volume: int | None = None, *, is_mask: bool = False) -> Scan:
     """Read one 3D scan and the BIDS sidecar beside it.
 
     Args:
         path: A .nii, .nii.gz, .mgz or .mgh file.
         volume: Which volume of a 4D series, counted from 0; None for a 3D image.
+        is_mask: Whether one intensity everywhere is good enough.
 
     Raises:
         InputError: the file is missing, unreadable or not one usable 3D image.
@@ -117,7 +118,8 @@ def read_scan(path: Path, volume: int | None = None) -> Scan:
     except UNREADABLE as error:
         message = f"{path.name} is not a readable image: expected NIfTI or MGH, whole and intact"
         raise InputError(message) from error
-    return scan_from_image(image, path.name, stem(path), volume, _read_sidecar(path))
+    sidecar = {} if is_mask else _read_sidecar(path)
+    return scan_from_image(image, path.name, stem(path), volume, sidecar, is_mask=is_mask)
 
 
 def scan_from_image(
@@ -126,6 +128,8 @@ def scan_from_image(
     name: str = "scan",
     volume: int | None = None,
     sidecar: dict[str, Any] | None = None,
+    *,
+    is_mask: bool = False,
 ) -> Scan:
     """Check a nibabel image and take it in; see `read_scan`."""
     try:
@@ -143,7 +147,7 @@ def scan_from_image(
         raise InputError(message)
     _check_memory(image, label)
     data = _read_voxels(image, label, series)
-    _check_voxels(data, label)
+    _check_voxels(data, label, is_mask=is_mask)
     warnings = _orientation_warnings(image, header, label)
     return Scan(
         Volume(data, Grid(shape, affine)),
@@ -163,7 +167,7 @@ def read_mask(path: Path, grid: Grid) -> NDArray[np.bool_]:
     """
     from scipy.ndimage import affine_transform
 
-    mask = read_scan(path).volume
+    mask = read_scan(path, is_mask=True).volume
     mask_from_grid = np.linalg.inv(mask.grid.affine) @ grid.affine
     inside = np.asarray(
         affine_transform(
@@ -185,7 +189,8 @@ def to_image(volume: Volume, source: Scan, output_type: str = "float32") -> Any:
     Args:
         volume: What to store; its grid has the axes of the source's grid, or any other.
         source: The scan whose world, unit and codes are kept.
-        output_type: "float32", or "input" for the type of the source with a scaling of its own.
+        output_type: "float32", or "input" for the type of the source where it is an integer,
+            with a scaling of its own.
     """
     header = source.header
     source_from_volume = np.linalg.inv(source.volume.grid.affine) @ volume.grid.affine
@@ -200,6 +205,18 @@ def to_image(volume: Volume, source: Scan, output_type: str = "float32") -> Any:
     else:
         image.set_data_dtype(np.float32)
     return image
+
+
+def stored(volume: Volume, source: Scan, output_type: str = "float32") -> Volume:
+    """Return a volume as it is read back once written; see `to_image`.
+
+    Integers have as many steps as their type holds: 255 are coarse, 65535 are not.
+    """
+    image = to_image(volume, source, output_type)
+    if image.get_data_dtype() == volume.data.dtype:
+        return volume
+    back = type(image).from_bytes(image.to_bytes())
+    return volume.with_data(back.get_fdata(dtype=np.float32))
 
 
 def write_volume(path: Path, volume: Volume, source: Scan, output_type: str = "float32") -> None:
@@ -352,14 +369,17 @@ def _read_voxels(image: Any, label: str, volume: int | None) -> NDArray[np.float
     try:
         with np.errstate(all="ignore"):
             proxy = image.dataobj
-            data = np.asarray(proxy if volume is None else proxy[..., volume], dtype=np.float32)
+            # further axes are of length 1
+            further = (0,) * (len(image.shape) - 4)
+            part = proxy if volume is None else proxy[(..., volume, *further)]
+            data = np.asarray(part, dtype=np.float32)
     except UNREADABLE as error:
         message = f"{label} ends before its last voxel or is damaged: copy or convert it again"
         raise InputError(message) from error
     return np.ascontiguousarray(data.reshape(data.shape[:3]))
 
 
-def _check_voxels(data: NDArray[np.float32], label: str) -> None:
+def _check_voxels(data: NDArray[np.float32], label: str, *, is_mask: bool) -> None:
     n_bad = int(data.size - np.isfinite(data).sum())
     if n_bad:
         message = (
@@ -368,7 +388,7 @@ def _check_voxels(data: NDArray[np.float32], label: str) -> None:
         )
         raise InputError(message)
     low, high = float(data.min()), float(data.max())
-    if low == high:
+    if low == high and not is_mask:
         what = "only zeros" if low == 0.0 else f"the same intensity {low:g} everywhere"
         message = f"{label} holds {what}; expected an image"
         raise InputError(message)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from inversesr import pipeline
 from inversesr.config import Config, SimulateConfig
@@ -13,9 +14,10 @@ from inversesr.errors import InputError
 from inversesr.evaluation import Scores
 from inversesr.evaluation import evaluate as evaluate_volumes
 from inversesr.job import set_threads
-from inversesr.nifti import Scan, read_scan, scan_from_image, to_image
+from inversesr.nifti import Scan, read_mask, read_scan, scan_from_image, to_image
 from inversesr.pipeline import Result
 from inversesr.simulation import simulate as simulate_volume
+from inversesr.volume import Grid
 
 Image = Any  # a path or a nibabel image; nibabel has no types
 
@@ -47,12 +49,12 @@ def restore(
         message = "found no scan; expected at least one path or nibabel image"
         raise InputError(message)
     loaded = [load(scan, config.volume) for scan in several]
-    if mask is not None and np.shape(mask) != loaded[0].volume.grid.shape:
-        expected = loaded[0].volume.grid.shape
-        message = f"the mask has the shape {np.shape(mask)}; expected that of the scan, {expected}"
-        raise InputError(message)
-    region = None if mask is None else np.asarray(mask, dtype=np.float32)
-    return pipeline.restore(loaded, config, region)
+    grid = loaded[0].volume.grid
+    region = None if mask is None else _marked(mask, grid, "the scan").astype(np.float32)
+    protect = None
+    if config.protect is not None:
+        protect = read_mask(Path(config.protect), grid).astype(np.float32)
+    return pipeline.restore(loaded, config, region, protect=protect)
 
 
 def simulate(thin: Image, config: SimulateConfig | None = None, **choices: Any) -> Any:  # noqa: ANN401
@@ -75,9 +77,24 @@ def evaluate(image: Image, truth: Image, mask: Any = None) -> Scores:  # noqa: A
     Args:
         image: Image to judge.
         truth: What it should be.
-        mask: Where to compare, an array of the shape of truth; None for its foreground.
+        mask: Where to compare, an array of the shape of truth, above 0 inside; None for its
+            foreground.
+
+    Raises:
+        InputError: an image or the mask cannot be used.
     """
-    return evaluate_volumes(load(image).volume, load(truth).volume, mask)
+    expected = load(truth).volume
+    inside = None if mask is None else _marked(mask, expected.grid, "the truth")
+    return evaluate_volumes(load(image).volume, expected, inside)
+
+
+def _marked(mask: Any, grid: Grid, whose: str) -> NDArray[np.bool_]:  # noqa: ANN401
+    """Return where a mask is above 0, if it has the shape of an image."""
+    if np.shape(mask) != grid.shape:
+        found, expected = np.shape(mask), grid.shape
+        message = f"the mask has the shape {found}; expected that of {whose}, {expected}"
+        raise InputError(message)
+    return np.asarray(mask) > 0
 
 
 def load(scan: Image, volume: int | None = None) -> Scan:

@@ -13,7 +13,7 @@ from inversesr.config import AUTOMATIC, Config
 from inversesr.consistency import Agreement, agreement, choose_lock, lock
 from inversesr.errors import InputError
 from inversesr.fusion import Fusion, fuse
-from inversesr.nifti import Scan, to_image
+from inversesr.nifti import Scan, stored, to_image
 from inversesr.noise import estimate_noise
 from inversesr.plausibility import doubts
 from inversesr.protocols import Progress, Solution
@@ -137,7 +137,7 @@ def solver_of_fusion(n_scans: int, config: Config) -> str:
     """Return the solver that fuses several scans.
 
     Raises:
-        InputError: another one was named, or samples were asked for.
+        InputError: another one was named, or samples or a lock were asked for.
     """
     if config.solver not in (AUTOMATIC, "tv"):
         message = (
@@ -147,6 +147,12 @@ def solver_of_fusion(n_scans: int, config: Config) -> str:
         raise InputError(message)
     if config.samples is not None:
         message = f"{n_scans} scans are fused by tv, which draws no samples: leave out --samples"
+        raise InputError(message)
+    if config.lock in ("exact", "noise"):
+        message = (
+            f"lock is {config.lock} and there are {n_scans} scans, which contradict each other: "
+            "leave out --lock, or give one scan"
+        )
         raise InputError(message)
     return "tv"
 
@@ -186,7 +192,7 @@ def _restore_one(
     solved = perf_counter()
     task = task.with_thickness(solution.thickness_factor)
     locking, remarks = _locking(task, config)
-    x = _locked(task, solution.x, locking)
+    x = _as_written(_locked(task, solution.x, locking), task, scan, config)
     source = Source(
         scan,
         task.acquisition,
@@ -228,6 +234,11 @@ def _locked(task: Task, x: torch.Tensor, locking: str) -> torch.Tensor:
     if locking == "off":
         return x
     return lock(task.A, x, task.y, task.sigma if locking == "noise" else 0.0)
+
+
+def _as_written(x: torch.Tensor, task: Task, scan: Scan, config: Config) -> torch.Tensor:
+    """Return an image as its file will hold it: what is judged is what is written."""
+    return torch.from_numpy(stored(_on_grid(x, task), scan, config.output_type).data).to(x)
 
 
 def _on_grid(image: torch.Tensor, task: Task) -> Volume:
@@ -277,7 +288,14 @@ def _fused_result(fusion: Fusion, config: Config, seconds: float) -> Result:
         y_of_x = torch.where(stack.coverage > 0.99, seen, stack.y)
         found = agreement(y_of_x, stack.y, stack.acquisition.slice_axis)
         sources.append(
-            Source(stack.scan, stack.acquisition, stack.sigma, found, found, stack.motion_mm)
+            Source(
+                stack.scan,
+                stack.acquisition,
+                stack.sigma / stack.gain,
+                found,
+                found,
+                stack.motion_mm,
+            )
         )
     return Result(
         Volume(x.cpu().numpy(), fusion.fine),

@@ -21,7 +21,7 @@ import torch
 
 from inversesr import pipeline
 from inversesr.acquisition import Acquisition, describe_acquisition, fine_grid
-from inversesr.config import AUTOMATIC, Config
+from inversesr.config import AUTOMATIC, SOLVERS_WITHOUT_PRIOR, Config
 from inversesr.consistency import choose_lock
 from inversesr.errors import InputError
 from inversesr.fusion import fuse
@@ -183,19 +183,20 @@ def plan_run(
 def files_of(outputs: Outputs, config: Config) -> tuple[Path, ...]:
     """Return the files that a run would write."""
     solver, has_mask = config.solver, config.protect is not None
-    has_prior = solver not in ("spline", "tv", "warmstart")
+    has_prior = solver not in (*SOLVERS_WITHOUT_PRIOR, "warmstart")
     is_protected = has_prior or (has_mask and solver == "warmstart")
-    is_watchful = with_settings(SolverOptions(), config.settings).surprise
+    options = with_settings(SolverOptions(), config.settings)
     is_published = solver in ("inversesr-dec", "inversesr-ldm")
-    has_samples = solver == "split-gibbs" and config.samples != 1
+    has_samples = solver == "split-gibbs" and (config.samples or options.n_samples) > 1
     present = {
         "sd": has_samples or is_judged(config),
         "low": has_samples,
         "high": has_samples,
         "prior_mask": is_protected,
-        "surprise": has_prior and is_watchful and not is_published,
+        "surprise": has_prior and options.surprise and not is_published,
         "unprotected": is_protected and config.keep_unprotected,
     }
+    present["report"] = has_report_packages()
     found = outputs.without([name for name, is_there in present.items() if not is_there])
     return tuple(path for path in vars(found).values() if path is not None)
 
@@ -372,7 +373,7 @@ def _time_adapting(scan: Scan, config: Config) -> float:
 
 def _time_writing(scan: Scan, path: Path, config: Config) -> float:
     """Time what follows the solver: image, record, report."""
-    result = pipeline.restore([scan], replace(config, solver="spline"))
+    result = pipeline.restore([scan], replace(config, solver="spline", lock="off"))
     if is_judged(config):
         result = replace(result, sd=result.volume)
     with tempfile.TemporaryDirectory() as name:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import pickle
+import re
 import sys
 import types
 import warnings
@@ -27,6 +28,9 @@ from inversesr.errors import InputError
 HOME_VARIABLE = "INVERSESR_HOME"
 CARD_NAME = "prior.json"
 SHIPPED_PRIORS = Path(__file__).parent / "priors" / "shipped"
+# can be downloaded; `priors.catalogue` knows from where
+PUBLIC_PRIORS = ("brain-ldm",)
+_FOLDER_NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
 _HASH_BLOCK_BYTES = 1 << 22
 # what unpicklers raise on bytes that are not theirs
 _UNREADABLE = (RuntimeError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError)
@@ -40,13 +44,26 @@ def home() -> Path:
     chosen = os.environ.get(HOME_VARIABLE)
     if chosen:
         return Path(chosen).expanduser()
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-    elif sys.platform == "darwin":
+    if sys.platform == "darwin":
         base = Path.home() / "Library" / "Caches"
     else:
         base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "inversesr"
+
+
+def folder_of(name: str) -> Path:
+    """Return the folder in which a prior of the user is installed; it need not exist.
+
+    Raises:
+        InputError: the name cannot be that of a folder.
+    """
+    if not re.fullmatch(_FOLDER_NAME, name):
+        message = (
+            f"the name of a prior is {name!r}; expected letters, digits, dots, hyphens and "
+            "underscores: give another --name"
+        )
+        raise InputError(message)
+    return home() / "priors" / name
 
 
 def prior_folders() -> dict[str, Path]:
@@ -62,9 +79,14 @@ def prior_folders() -> dict[str, Path]:
 def find_prior(name_or_folder: str | Path) -> Path:
     """Return the folder of a prior given by name or by folder.
 
+    A name goes before a folder of that name: `./NAME` is the folder.
+
     Raises:
         InputError: there is no such prior; the sentence says what to do.
     """
+    installed = prior_folders()
+    if str(name_or_folder) in installed:
+        return installed[str(name_or_folder)]
     folder = Path(name_or_folder).expanduser()
     if (folder / CARD_NAME).is_file():
         return folder
@@ -74,16 +96,22 @@ def find_prior(name_or_folder: str | Path) -> Path:
             f"convert it first with `inversesr prior import {folder}`"
         )
         raise InputError(message)
-    installed = prior_folders()
-    if str(name_or_folder) not in installed:
-        known = ", ".join(sorted(installed)) or "none"
-        message = (
-            f"prior {str(name_or_folder)!r} is not installed (installed: {known}); "
-            f"run `inversesr prior fetch {name_or_folder}`, or `inversesr prior import DIR` "
-            "with a folder of downloaded weights"
-        )
-        raise InputError(message)
-    return installed[str(name_or_folder)]
+    known = ", ".join(sorted(installed)) or "none"
+    message = (
+        f"prior {str(name_or_folder)!r} is not installed (installed: {known}); "
+        f"run `inversesr prior fetch {name_or_folder}`, or `inversesr prior import DIR` "
+        "with a folder of downloaded weights"
+    )
+    raise InputError(message)
+
+
+def remedy(folder: Path) -> str:
+    """Return the command that brings the files of a prior again."""
+    if folder.is_relative_to(SHIPPED_PRIORS):
+        return "pip install --force-reinstall inversesr"
+    if folder.name in PUBLIC_PRIORS:
+        return f"inversesr prior fetch {folder.name}"
+    return "inversesr prior import DIR --force"
 
 
 def read_json(path: Path) -> object:
@@ -187,10 +215,15 @@ def save_tensors(
         path: The file to write.
         tensors: Tensors by name.
         dtype: Floating-point tensors are stored in this type; None keeps theirs.
+
+    Raises:
+        OSError: the file cannot be written.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    temporary = path.with_name(path.name + ".part")
+    # a name of its own: several processes may make the same file
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
     stored: dict[str, Tensor] = {}
     used: set[int] = set()
     for name, tensor in tensors.items():
@@ -200,8 +233,14 @@ def save_tensors(
         shares = memory.data_ptr() in used or memory.nbytes() != value.nbytes
         stored[name] = value.clone() if shares else value
         used.add(memory.data_ptr())
-    save_file(stored, temporary)
-    temporary.replace(path)
+    try:
+        save_file(stored, temporary)
+        temporary.replace(path)
+    except SafetensorError as error:
+        message = f"{path} cannot be written ({error})"
+        raise OSError(message) from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def kept(kind: str, recipe: str, make: Callable[[], Tensor]) -> Tensor:

@@ -1,13 +1,14 @@
 """Writes docs/commands.md from the command line: `python tests/command_reference.py`."""
 
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import Field, fields
 from pathlib import Path
 
 import typer
 
 from inversesr.cli import app
 from inversesr.config import Config, SimulateConfig
+from inversesr.solver_options import PREFIX, SolverOptions
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "commands.md"
 # Which values an option may have is the business of the config classes.
@@ -24,6 +25,10 @@ Every option of every command, written from the program itself by
 
 Tab completion of commands and options: `inversesr --install-completion`, then open a new shell.
 Exit status: 0 done; 1 failed while working; 2 wrong usage or unusable input.
+"""
+SETTINGS = """## What `--set` reaches
+
+`inversesr run --set solver.NAME=VALUE` and `inversesr bench --set ...`, for solvers with a prior.
 """
 
 
@@ -44,7 +49,23 @@ def reference() -> str:
         if rows:
             table = "".join(f"| `{flag}` | {text} |\n" for flag, text in rows)
             parts.append(f"| | |\n|---|---|\n{table}")
+    parts.append(_solver_options())
     return "\n".join(parts)
+
+
+def _solver_options() -> str:
+    """Return the table of what `--set` reaches."""
+    rows = [
+        f"| `{PREFIX}{f.name}` | {f.metadata['help']}{_default(f)} |\n"
+        for f in fields(SolverOptions)
+    ]
+    return f"{SETTINGS}\n| | |\n|---|---|\n{''.join(rows)}"
+
+
+def _default(field: Field) -> str:
+    choices = " or ".join(f"`{c}`" for c in field.metadata.get("choices", ()))
+    told = "" if field.default is None else f" [default: {str(field.default).lower()}]"
+    return (f" {choices[0].upper()}{choices[1:]}." if choices else "") + told
 
 
 def _commands(
@@ -62,14 +83,14 @@ def _flags(option: typer.core.TyperOption) -> str:
     if option.is_flag:
         return names
     choices = CHOICES.get(option.name)
-    value = "\\|".join(choices) if choices else option.metavar
-    return f"{names} {value or 'VALUE'}"
+    value = "|".join(choices) if choices else option.metavar or "VALUE"
+    return f"{names} {value}".replace("|", "\\|")
 
 
 def _told(option: typer.core.TyperOption) -> str:
     text = option.help or ""
     default = getattr(option.default, "value", option.default)
-    is_told = option.is_flag or default is None or callable(default) or "[default" in text
+    is_told = option.is_flag or default in (None, ()) or callable(default) or "[default" in text
     return text if is_told else f"{text} [default: {default}]".strip()
 
 

@@ -6,12 +6,15 @@ from dataclasses import fields
 import nibabel
 import numpy as np
 import pytest
+import torch
 import typer
 from typer.testing import CliRunner
 
 from inversesr.cli import app
+from inversesr.cli_output import failing_in_one_sentence
 from inversesr.config import Config, SimulateConfig
 from inversesr.errors import InverseSRError
+from inversesr.json_text import json_text
 
 SECRET = b"SECRET^PATIENT"
 AFFINE = np.diag([1.0, 1.0, 4.0, 1.0])
@@ -312,3 +315,25 @@ def test_the_tab_key_completes_commands_and_options(typed, word, expected):
     }
     found = CliRunner().invoke(app, [], prog_name="inversesr", env=environment)
     assert found.output.split() == [expected]
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't allocate memory: 9 bytes")])
+def test_too_little_memory_is_one_sentence(error, capsys):
+    with pytest.raises(typer.Exit) as found, failing_in_one_sentence():
+        raise error
+    assert found.value.exit_code == 1
+    assert capsys.readouterr().err == "inversesr: out of memory: give a coarser --spacing\n"
+
+
+def test_other_failures_are_not_taken_for_that():
+    with pytest.raises(ZeroDivisionError), failing_in_one_sentence():
+        _ = 1 / 0
+    with pytest.raises(RuntimeError, match="size of tensor"), failing_in_one_sentence():
+        torch.ones(2) + torch.ones(3)
+    with pytest.raises(BrokenPipeError), failing_in_one_sentence():
+        raise BrokenPipeError
+
+
+def test_what_json_does_not_know_is_null():
+    text = json_text({"a": float("inf"), "b": [1.5, float("nan")], "c": (True, "x", None)})
+    assert json.loads(text) == {"a": None, "b": [1.5, None], "c": [True, "x", None]}

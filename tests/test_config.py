@@ -95,3 +95,9 @@ def test_samples_are_refused_of_a_solver_that_draws_none():
     with pytest.raises(InputError, match="give --solver split-gibbs"):
         Config(solver="tv", samples=4)
     assert Config(samples=4).samples == Config(solver="split-gibbs", samples=4).samples
+
+
+@pytest.mark.parametrize("lock", ["exact", "noise"])
+def test_a_lock_that_would_be_ignored_is_refused(lock):
+    with pytest.raises(InputError, match="never locked: leave out --lock"):
+        Config(solver="spline", lock=lock)

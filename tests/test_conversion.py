@@ -1,17 +1,26 @@
 import copy
+import json
 import sys
 import types
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 
+import problems
 import pytest
 import torch
+from problems import free_card, random_tensors
 
 from inversesr import weights
 from inversesr.errors import InputError
 from inversesr.priors import brain_ldm
 from inversesr.priors.bundle import NetworkCard, parse_card
-from inversesr.priors.conversion import convert_tensors, count_parameters, import_prior
+from inversesr.priors.conversion import (
+    _find_weights,
+    convert_tensors,
+    count_parameters,
+    import_prior,
+)
 from inversesr.priors.networks import load_network, tensor_shapes
 from inversesr.priors.schedule import make_schedule
 
@@ -349,6 +358,50 @@ def test_importing_a_zip_file_and_a_card_beside_the_weights(tmp_path):
     again = import_prior(tmp_path / "prior", tmp_path / "again")
     assert again == card
     assert len(made["denoiser"]) == 528
+
+
+def test_a_card_is_found_wherever_the_weights_are(tmp_path):
+    _, state = states("core")
+    write_bundle(tmp_path / "top" / "bundle", state)
+    card = {**small_card(), "name": "own"}
+    (tmp_path / "top" / "bundle" / "prior.json").write_text(json.dumps(card))
+    assert import_prior(tmp_path / "top", tmp_path / "prior").name == "own"
+
+
+def test_an_installed_prior_is_replaced_only_on_request_and_only_as_a_whole(tmp_path):
+    _, state = states("core")
+    source, destination = write_bundle(tmp_path / "bundle", state), tmp_path / "prior"
+    import_prior(source, destination, card=small_card())
+    before = {file.name: file.read_bytes() for file in destination.iterdir()}
+    with pytest.raises(InputError, match="installed already: give --force"):
+        import_prior(source, destination, card=small_card())
+    (source / "models" / "model.pt").write_bytes(b"damaged")
+    with pytest.raises(InputError, match=r"model\.pt"):
+        import_prior(source, destination, card=small_card(), force=True)
+    assert {file.name: file.read_bytes() for file in destination.iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_networks_of_this_package_are_imported_as_they_are(tmp_path):
+    card = free_card()
+    source = Path(problems.write_prior(tmp_path / "own", card, random_tensors(card)))
+    found = import_prior(source, tmp_path / "again")
+    for network in found.networks.values():
+        ours = weights.load_tensors(source / network.file)
+        theirs = weights.load_tensors(tmp_path / "again" / network.file)
+        assert {n: tuple(t.shape) for n, t in ours.items()} == {
+            n: tuple(t.shape) for n, t in theirs.items()
+        }
+        assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_the_denoiser_of_mlflow_folders_is_not_taken_from_that_of_the_decoder(tmp_path):
+    for name in ("decoder", "ddpm"):
+        (tmp_path / name / "data").mkdir(parents=True)
+        (tmp_path / name / "data" / "model.pth").write_bytes(b"")
+    found = _find_weights(tmp_path, "denoiser", tmp_path)
+    assert found == tmp_path / "ddpm" / "data" / "model.pth"
+    assert _find_weights(tmp_path, "autoencoder", tmp_path).parts[-3] == "decoder"
 
 
 def test_without_a_destination_the_prior_is_installed_under_its_name(tmp_path, monkeypatch):

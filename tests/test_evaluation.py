@@ -109,3 +109,10 @@ def test_an_empty_or_tiny_mask_is_refused(truth):
     mask[10:12, 10:12, 10:12] = True
     with pytest.raises(InputError, match="covers"):
         evaluate(truth, truth, mask)
+
+
+def test_an_image_too_small_for_ssim_is_refused_in_one_sentence():
+    data = np.random.default_rng(0).uniform(1, 2, (30, 20, 10)).astype(np.float32)
+    small = Volume(data, Grid(data.shape, np.eye(4)))
+    with pytest.raises(InputError, match="expected at least 11 voxels along each axis"):
+        evaluate(small, small)

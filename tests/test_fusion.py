@@ -7,7 +7,7 @@ from inversesr import fusion as module
 from inversesr.alignment import motion_mm
 from inversesr.config import Config, SimulateConfig
 from inversesr.errors import InputError
-from inversesr.fusion import _gain_and_offset, fuse
+from inversesr.fusion import Stack, _gain_and_offset, _with_noise, fuse
 from inversesr.nifti import Scan
 from inversesr.pipeline import restore
 from inversesr.simulation import simulate
@@ -125,7 +125,7 @@ def test_gain_and_offset_of_a_scaled_image_are_found():
 def test_a_stated_noise_is_believed(scans, monkeypatch):
     monkeypatch.setattr(tv_stacks, "N_OUTER_STEPS", 2)
     found = fuse(scans[:2], Config(noise=3.0), None, quiet, CPU)
-    assert [stack.sigma for stack in found.stacks] == [3.0, 3.0]
+    assert [stack.sigma / stack.gain for stack in found.stacks] == pytest.approx([3.0, 3.0])
 
 
 @pytest.mark.usefixtures("at_rest")
@@ -158,3 +158,10 @@ def test_a_motion_that_no_head_makes_is_warned_of(monkeypatch, scans, shift_mm, 
     result = restore([scans[0], Scan.made_here(elsewhere)], Config())
     assert len(result.notes) == n_warnings
     assert all("registration moved" in note for note in result.notes)
+
+
+@pytest.mark.parametrize("gain", [0.25, 3.0])
+def test_stated_noise_is_that_of_each_scan_as_it_was_read(gain):
+    y = torch.rand(4, 5, 6)
+    stack = Stack(None, None, None, torch.ones_like(y), 0.0, gain, y, 0.0)
+    assert _with_noise(stack, 0.1).sigma == pytest.approx(0.1 * gain)

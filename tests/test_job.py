@@ -14,6 +14,7 @@ import problems
 import pytest
 from problems import free_card, one_thread, random_tensors  # noqa: F401  (a fixture)
 
+from inversesr import job
 from inversesr.config import Config
 from inversesr.errors import InputError
 from inversesr.job import (
@@ -344,3 +345,49 @@ def test_shortened_numbers_keep_three_digits_and_are_fewer():
     assert found[0] == 0.0
     np.testing.assert_allclose(found, data, rtol=1e-3)
     assert len(np.unique(found)) < len(np.unique(data)) / 5
+
+
+def test_two_contrasts_of_one_subject_share_no_file():
+    t1, t2 = (vars(output_names(Path(f"sub-01_{c}.nii.gz"), None)) for c in ("T1w", "T2w"))
+    assert not set(t1.values()) & set(t2.values())
+
+
+def test_a_name_has_one_description():
+    found = output_names(Path("sub-01_desc-preproc_T1w.nii.gz"), None)
+    assert found.image.name == "sub-01_desc-preprocsr_T1w.nii.gz"
+    assert all(
+        path.name.count("desc-") == 1 for path in vars(found).values() if path != found.report
+    )
+
+
+def test_masks_are_recorded_with_their_hash(scan, tmp_path):
+    data = np.ones(nibabel.load(scan).shape, np.uint8)
+    nibabel.save(nibabel.Nifti1Image(data, nibabel.load(scan).affine), tmp_path / "mask.nii.gz")
+    _, outputs = run_job([scan], SPLINE, tmp_path, tmp_path / "mask.nii.gz")
+    record = json.loads(outputs.sidecar.read_text())
+    assert record["masks"] == {"mask": file_facts(tmp_path / "mask.nii.gz")}
+    assert record["prior_card"] is None
+
+
+def test_without_its_packages_no_report_is_promised_and_an_old_one_goes(
+    scan, tmp_path, monkeypatch
+):
+    _, before = run_job([scan], SPLINE, tmp_path)
+    monkeypatch.setattr(job, "has_report_packages", lambda: False)
+    _, outputs = run_job([scan], SPLINE, tmp_path, force=True)
+    assert before.report.name == "scan_report.html"
+    assert not before.report.exists()
+    assert outputs.report is None
+    assert "report" not in json.loads(outputs.sidecar.read_text())["files"]
+
+
+def test_agreement_is_that_of_the_voxels_as_they_are_written(scan, tmp_path):
+    image = nibabel.load(scan)
+    coarse = (image.get_fdata() / image.get_fdata().max() * 255).astype(np.uint8)
+    nibabel.save(nibabel.Nifti1Image(coarse, image.affine), tmp_path / "coarse.nii.gz")
+    config = Config(solver="tv", output_type="input")
+    result, outputs = run_job([tmp_path / "coarse.nii.gz"], config, tmp_path)
+    back = nibabel.load(outputs.image)
+    assert back.get_data_dtype() == np.uint8
+    np.testing.assert_allclose(back.get_fdata(dtype=np.float32), result.volume.data, rtol=1e-5)
+    assert result.sources[0].agreement.largest_share > 1e-4

@@ -13,7 +13,7 @@ PACKAGE = Path(inversesr.__file__).parent
 # A name ending in a dot stands for all modules of a subpackage. Modules of one row may import one
 # another, but not in a circle.
 LAYERS = (
-    ("errors", "config", "solver_options"),
+    ("errors", "config", "solver_options", "json_text"),
     ("machine", "child_process", "volume"),
     ("protocols", "nifti", "weights"),
     ("operators.", "metrics", "calibration"),
@@ -41,7 +41,6 @@ LAYERS = (
         "plan",
         "demo",
         "doctor",
-        "batch",
         "benchmark",
         "benchmark_case",
         "benchmark_robustness",

@@ -12,12 +12,12 @@ from inversesr import machine
 @pytest.fixture
 def container(tmp_path, monkeypatch):
     """A made-up container: call it with a limit and what is used."""
-    limit, usage = tmp_path / "limit", tmp_path / "usage"
-    monkeypatch.setattr(machine, "CGROUP_LIMITS", ((limit, usage),))
+    monkeypatch.setattr(machine, "CGROUPS", ((tmp_path, "limit", "usage", "cached"),))
 
-    def write(limit_text, usage_text):
-        limit.write_text(limit_text)
-        usage.write_text(usage_text)
+    def write(limit_text, usage_text, stat_text=""):
+        (tmp_path / "limit").write_text(limit_text)
+        (tmp_path / "usage").write_text(usage_text)
+        (tmp_path / "memory.stat").write_text(stat_text)
 
     return write
 
@@ -30,6 +30,11 @@ def test_without_a_container_the_machine_decides(container):  # noqa: ARG001 (fi
 def test_a_container_with_less_memory_decides(container):
     container("5000\n", "2000\n")
     assert machine.available_memory_bytes() == 3000
+
+
+def test_files_that_were_read_do_not_count_as_used(container):
+    container("5000\n", "4500\n", "anon 300\ncached 4000\n")
+    assert machine.available_memory_bytes() == 4500
 
 
 def test_a_container_without_a_limit_does_not_count(container):

@@ -11,6 +11,7 @@ from inversesr.nifti import (
     read_scan,
     scan_from_image,
     stem,
+    stored,
     to_image,
     write_volume,
 )
@@ -398,3 +399,32 @@ def test_a_volume_made_here_is_written_in_scanner_coordinates():
 )
 def test_the_stem_is_the_name_without_the_suffix_of_an_image(tmp_path, name, expected):
     assert stem(tmp_path / name) == expected
+
+
+@pytest.mark.parametrize("shape", [(6, 5, 4, 3), (6, 5, 4, 3, 1), (6, 5, 4, 3, 1, 1)])
+def test_a_volume_is_picked_from_a_series_however_many_axes_of_length_one_follow(shape, tmp_path):
+    data = np.random.default_rng(0).uniform(1, 9, shape).astype(np.float32)
+    nibabel.save(nibabel.Nifti1Image(data, np.eye(4)), tmp_path / "series.nii.gz")
+    found = read_scan(tmp_path / "series.nii.gz", 2).volume.data
+    np.testing.assert_array_equal(found, data.reshape(6, 5, 4, 3)[..., 2])
+    with pytest.raises(InputError, match="has no volume 3"):
+        read_scan(tmp_path / "series.nii.gz", 3)
+
+
+def test_a_mask_may_be_the_same_everywhere(tmp_path):
+    nibabel.save(nibabel.Nifti1Image(np.ones((6, 5, 4), np.uint8), np.eye(4)), tmp_path / "m.nii")
+    assert read_mask(tmp_path / "m.nii", Grid((6, 5, 4), np.eye(4))).all()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16])
+def test_what_is_stored_is_what_is_read_back(dtype, tmp_path):
+    data = np.random.default_rng(0).uniform(0, 300, (6, 5, 4)).astype(np.float32)
+    source = scan_from_image(
+        nibabel.Nifti1Image(np.arange(120).reshape(6, 5, 4).astype(dtype), np.eye(4))
+    )
+    volume = Volume(data, Grid((6, 5, 4), np.eye(4)))
+    write_volume(tmp_path / "out.nii.gz", volume, source, "input")
+    back = read_scan(tmp_path / "out.nii.gz").volume.data
+    np.testing.assert_allclose(stored(volume, source, "input").data, back, rtol=1e-6)
+    assert np.abs(back - data).max() > 0.0
+    assert stored(volume, source) is volume

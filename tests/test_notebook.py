@@ -121,3 +121,33 @@ def test_a_mask_is_no_matter_to_a_solver_without_a_fixed_prior():
     plain = notebook.restore(scan, solver="spline")
     masked = notebook.restore(scan, solver="spline", mask=np.ones(scan.shape, dtype=bool))
     assert np.array_equal(plain.volume.data, masked.volume.data)
+
+
+def test_what_is_protected_is_read_and_kept_from_the_prior(tmp_path):
+    scan = thick()
+    marked = np.zeros(scan.shape, np.uint8)
+    marked[2:6, 2:6] = 1
+    nibabel.save(nibabel.Nifti1Image(marked, scan.affine), tmp_path / "lesion.nii.gz")
+    settings = ("solver.adapt_steps=0",)
+    found = inversesr.restore(
+        scan, solver="warmstart", settings=settings, protect=str(tmp_path / "lesion.nii.gz")
+    )
+    assert 0.0 < float(found.prior_mask.data.mean()) < 1.0
+    with pytest.raises(InputError, match="does not exist"):
+        inversesr.restore(scan, protect=str(tmp_path / "absent.nii.gz"))
+
+
+@pytest.mark.parametrize("kind", [bool, np.uint8, np.float32])
+def test_a_mask_of_any_type_marks_where_to_compare(kind):
+    rng = np.random.default_rng(0)
+    truth = nibabel.Nifti1Image(rng.uniform(1, 2, (14, 13, 12)).astype(np.float32), np.eye(4))
+    data = truth.get_fdata(dtype=np.float32).copy()
+    data[:7] += 1.0
+    changed = nibabel.Nifti1Image(data, np.eye(4))
+    inside = np.zeros((14, 13, 12), kind)
+    inside[:7] = 1
+    outside = 1 - inside.astype(np.uint8)
+    assert inversesr.evaluate(changed, truth, inside).nmse > 0.1
+    assert inversesr.evaluate(changed, truth, outside.astype(kind)).nmse == 0.0
+    with pytest.raises(InputError, match="expected that of the truth"):
+        inversesr.evaluate(changed, truth, inside[:5])

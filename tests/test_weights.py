@@ -178,3 +178,28 @@ def test_what_is_kept_is_made_once_and_again_for_another_recipe_or_a_damaged_fil
 def test_what_cannot_be_kept_is_still_made(own_home):
     own_home.write_text("a file where a folder should be")
     assert float(weights.kept("mean", "a", lambda: torch.ones(1))) == 1.0
+
+
+def test_a_name_goes_before_a_folder_of_that_name(tmp_path, monkeypatch):
+    (tmp_path / "builtin").mkdir()
+    (tmp_path / "builtin" / weights.CARD_NAME).write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    assert weights.find_prior("builtin").parent == weights.SHIPPED_PRIORS
+    assert weights.find_prior("./builtin") == Path("builtin")
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", ".hidden", "", "a b"])
+def test_a_prior_is_never_installed_outside_its_folder(name):
+    with pytest.raises(InputError, match="expected letters, digits"):
+        weights.folder_of(name)
+
+
+def test_what_cannot_be_kept_is_made_all_the_same(own_home):
+    own_home.write_text("a file where a folder should be")
+    assert float(weights.kept("mean", "recipe", lambda: torch.ones(1))) == 1.0
+
+
+def test_a_failed_write_is_an_error_of_the_system_and_leaves_nothing(tmp_path):
+    with pytest.raises(OSError, match="cannot be written"):
+        weights.save_tensors(tmp_path / "absent" / "a.safetensors", {"a": torch.ones(2)})
+    assert not list(tmp_path.rglob("*.part"))

@@ -202,4 +202,6 @@ def _norm(a: torch.Tensor) -> float:
 
 
 def _normal_like(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    return torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+    # a generator draws on its own device only
+    drawn = torch.randn(x.shape, generator=generator, device=generator.device, dtype=x.dtype)
+    return drawn.to(x.device)

@@ -17,8 +17,10 @@ from inversesr.weights import (
     check_file,
     digest,
     find_prior,
+    folder_of,
     home,
     prior_folders,
+    remedy,
     stored_shapes,
 )
 
@@ -106,7 +108,7 @@ def verify_prior(name_or_folder: str | Path) -> list[str]:
     card = read_card(folder)
     sentences = []
     for name, entry in card.files.items():
-        check_file(folder / name, entry.size, entry.sha256, _remedy(card))
+        check_file(folder / name, entry.size, entry.sha256, remedy(folder))
         sentences.append(f"{name}: {entry.size} bytes, SHA-256 {entry.sha256[:12]}... as expected")
     for network in card.networks.values():
         if network.file not in card.files:
@@ -147,7 +149,7 @@ def fetch_prior(name: str, *, endpoint: str | None = None) -> PriorCard:
                 f"{file} from {source.repository} has MD5 {found}; expected {md5}: fetch again"
             )
             raise InputError(message)
-    card = import_prior(folder, home() / "priors" / name, card=source.card)
+    card = import_prior(folder, folder_of(name), card=source.card, force=True)
     shutil.rmtree(folder)
     return card
 
@@ -183,16 +185,9 @@ def _summarise(name: str, folder: Path) -> PriorSummary:
     for file, entry in card.files.items():
         path = folder / file
         if not path.is_file() or path.stat().st_size != entry.size:
-            note = f"{file} is missing or incomplete: run `{_remedy(card)}`"
+            note = f"{file} is missing or incomplete: run `{remedy(folder)}`"
             return PriorSummary(name, False, note, folder)  # noqa: FBT003  (a field)
     size = sum(entry.size for entry in card.files.values()) / 1e6
     kind = f"{card.modality}, skull {card.skull}, {card.grid.kind} grid"
     note = f"{kind}, {card.licence}, version {card.version}, {size:.0f} MB"
     return PriorSummary(name, True, note, folder)  # noqa: FBT003  (a field)
-
-
-def _remedy(card: PriorCard) -> str:
-    """Return the command that brings the files of a prior again."""
-    if card.name in SOURCES:
-        return f"inversesr prior fetch {card.name}"
-    return "inversesr prior import DIR"

@@ -30,7 +30,7 @@ from inversesr.priors.schedule import make_schedule
 from inversesr.weights import (
     CARD_NAME,
     digest,
-    home,
+    folder_of,
     read_checkpoint,
     read_json,
     save_tensors,
@@ -51,9 +51,10 @@ _STEMS = {
         "diffusion_model",
         "denoiser",
         "unet",
-        "model",
         "ddpm/data/model",
         "diffusion_model/data/model",
+        # last: other networks lie in files of this name too
+        "model",
     ),
 }
 _SUFFIXES = (".safetensors", ".pt", ".pth")
@@ -66,37 +67,58 @@ def import_prior(
     *,
     trust_pickle: bool = False,
     card: Mapping[str, object] | None = None,
+    force: bool = False,
 ) -> PriorCard:
     """Convert a folder or zip file of published weights into a prior.
 
     Args:
         source: Folder or zip file, see the module's first lines.
-        destination: Folder of the new prior; made when missing, its files replaced. None takes
-            the cache folder and the card's name.
+        destination: Folder of the new prior. None takes the cache folder and the card's name.
         trust_pickle: Whether files with pickled modules may be opened (their code never runs).
         card: Content of `prior.json` without `files`. None takes `prior.json` beside the weights,
             else that of the UK Biobank brain LDM.
+        force: Whether a prior that is there already may be replaced.
 
     Returns:
         The card that was written.
 
     Raises:
-        InputError: a file is missing or is not what the card says.
+        InputError: a file is missing or is not what the card says, or a prior is there already.
     """
     with _opened(source) as folder:
         described = _find_card(folder) if card is None else parse_card(card)
         paths = {role: _find_weights(folder, role, source) for role in described.networks}
-        destination = destination or home() / "priors" / described.name
-        destination.mkdir(parents=True, exist_ok=True)
-        for role, path in paths.items():
-            described = _import_network(described, role, path, destination, trust_pickle)
-    files = {}
-    for network in described.networks.values():
-        path = destination / network.file
-        files[network.file] = FileCard(path.stat().st_size, digest(path))
-    written = replace(described, files=files)
-    write_text(destination / CARD_NAME, dump_card(written))
+        destination = destination or folder_of(described.name)
+        if (destination / CARD_NAME).exists() and not force:
+            message = (
+                f"prior {destination.name!r} is installed already: give --force to replace it, or "
+                "--name to install this one beside it"
+            )
+            raise InputError(message)
+        with _whole_folder(destination) as partial:
+            for role, path in paths.items():
+                described = _import_network(described, role, path, partial, trust_pickle)
+            files = {}
+            for network in described.networks.values():
+                path = partial / network.file
+                files[network.file] = FileCard(path.stat().st_size, digest(path))
+            written = replace(described, files=files)
+            write_text(partial / CARD_NAME, dump_card(written))
     return written
+
+
+@contextmanager
+def _whole_folder(destination: Path) -> Iterator[Path]:
+    """Give a folder that takes the place of another one when all went well."""
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    # beside it, so that one rename is enough; hidden from the list of priors by its name
+    with tempfile.TemporaryDirectory(prefix=".import-", dir=destination.parent) as temporary:
+        partial, former = Path(temporary) / "new", Path(temporary) / "former"
+        partial.mkdir()
+        yield partial
+        if destination.exists():
+            destination.replace(former)
+        partial.replace(destination)
 
 
 def convert_tensors(
@@ -192,8 +214,8 @@ def _opened(source: Path) -> Iterator[Path]:
 
 def _find_card(folder: Path) -> PriorCard:
     """Read `prior.json` beside the weights, or take the brain LDM's."""
-    path = folder / CARD_NAME
-    data = read_json(path) if path.is_file() else BRAIN_LDM
+    found = sorted(folder.rglob(CARD_NAME), key=_depth)
+    data = read_json(found[0]) if found else BRAIN_LDM
     return replace(parse_card(data), files={})
 
 
@@ -201,7 +223,7 @@ def _find_weights(folder: Path, role: str, source: Path) -> Path:
     """Find the checkpoint of a network, wherever the public forms keep it."""
     for stem in _STEMS.get(role, (role,)):
         for suffix in _SUFFIXES:
-            found = sorted(folder.rglob(stem + suffix), key=lambda p: len(p.parts))
+            found = sorted(folder.rglob(stem + suffix), key=_depth)
             if found:
                 return found[0]
     first = _STEMS.get(role, (role,))[0] + ".pt"
@@ -210,6 +232,11 @@ def _find_weights(folder: Path, role: str, source: Path) -> Path:
         f"`hf download {REPOSITORY} {first} --local-dir {source}`"
     )
     raise InputError(message)
+
+
+def _depth(path: Path) -> tuple[int, Path]:
+    """Sort files near the top first, those beside each other by name."""
+    return len(path.parts), path
 
 
 def count_parameters(tensors: Mapping[str, Tensor] | Mapping[str, tuple[int, ...]]) -> int:

@@ -65,8 +65,11 @@ def own_tensors(tensors: Mapping[str, Tensor], network: str) -> Tensors:
         network: MONAI class, such as "AutoencoderKL".
 
     Returns:
-        The network's tensors; none when the checkpoint holds another network.
+        The network's tensors; none when the checkpoint holds another network. Networks of this
+        package have had one form only, and keep all.
     """
+    if network not in _MARKERS:
+        return dict(tensors)
     for marker in _MARKERS[network]:
         holders = [name for name in tensors if f".{marker}" in f".{name}"]
         if holders:
@@ -99,6 +102,8 @@ def to_monai(tensors: Mapping[str, Tensor], network: str, arguments: Mapping[str
         The same tensors under MONAI core names, without projections that were never applied.
     """
     renamed = dict(tensors)
+    if network not in _MARKERS:
+        return renamed
     if is_original(tensors):
         rules = original_blocks(arguments) if network == "DiffusionModelUNet" else {}
         renamed = {_rename_original(name, rules): t for name, t in tensors.items()}

@@ -20,7 +20,13 @@ from inversesr.priors.bundle import PriorCard, grid_of, read_card
 from inversesr.priors.chunked import DEFAULT_SLAB_VOXELS, decode_in_slabs, encode_in_slabs
 from inversesr.priors.lean_autograd import lean_copy
 from inversesr.priors.local_autoencoder import LocalAutoencoder, decode_whole, encode_whole
-from inversesr.priors.networks import boundary_layers, fast_dtype, hold_in, load_network
+from inversesr.priors.networks import (
+    boundary_layers,
+    check_listed,
+    fast_dtype,
+    hold_in,
+    load_network,
+)
 from inversesr.priors.schedule import (
     Schedule,
     clean_from_output,
@@ -29,7 +35,7 @@ from inversesr.priors.schedule import (
     timestep_path,
 )
 from inversesr.volume import Grid
-from inversesr.weights import CARD_NAME, check_file, find_prior, load_tensors
+from inversesr.weights import find_prior, load_tensors
 
 
 @dataclass(frozen=True, eq=False)
@@ -318,15 +324,7 @@ def load_prior(
     """
     folder = find_prior(name_or_folder)
     card = read_card(folder)
-    unlisted = [n.file for n in card.networks.values() if n.file not in card.files]
-    if unlisted:
-        message = (
-            f"{folder / CARD_NAME} lists no size and hash for {unlisted[0]}; expected both: "
-            "import the weights again"
-        )
-        raise InputError(message)
-    for name, entry in card.files.items():
-        check_file(folder / name, entry.size, entry.sha256, f"inversesr prior fetch {card.name}")
+    check_listed(folder, card, [network.file for network in card.networks.values()])
     device = device or torch.device("cpu")
     tensors: dict[str, dict[str, Tensor]] = {
         role: {k: t.to(device) for k, t in load_tensors(folder / card.networks[role].file).items()}

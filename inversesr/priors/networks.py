@@ -4,7 +4,7 @@ MONAI's classes are never subclassed; what has to differ is set on the instance.
 """
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from inversesr.errors import InputError
-from inversesr.priors.bundle import NetworkCard, read_card
+from inversesr.priors.bundle import NetworkCard, PriorCard, read_card
 from inversesr.priors.local_autoencoder import LocalAutoencoder
-from inversesr.weights import check_file, find_prior, load_tensors
+from inversesr.weights import CARD_NAME, check_file, find_prior, load_tensors, remedy
 
 # name in prior.json -> where what makes it of its arguments lives, and is called
 MAKERS = {
@@ -97,18 +97,34 @@ def load_part(
     folder = find_prior(name_or_folder)
     card = read_card(folder)
     part = card.networks.get(role)
-    if part is None or part.file not in card.files:
+    if part is None:
         return None
     if part.network != kind.__name__:
         message = f"{role} of prior {card.name!r} is {part.network}; expected {kind.__name__}"
         raise InputError(message)
-    entry = card.files[part.file]
-    check_file(folder / part.file, entry.size, entry.sha256, "pip install --force inversesr")
+    check_listed(folder, card, [part.file])
     tensors = load_tensors(folder / part.file)
     net = load_network(part, {name: t.float() for name, t in tensors.items()}, partial=False)
     net.to(device)
     net.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # no stub
     return cast(NetT, net)
+
+
+def check_listed(folder: Path, card: PriorCard, files: Iterable[str]) -> None:
+    """Check that files of a prior are those that its card lists.
+
+    Raises:
+        InputError: one is missing, differs, or is not listed.
+    """
+    for file in files:
+        if file not in card.files:
+            message = (
+                f"{folder / CARD_NAME} lists no size and hash for {file}; expected both: "
+                "import the weights again"
+            )
+            raise InputError(message)
+        entry = card.files[file]
+        check_file(folder / file, entry.size, entry.sha256, remedy(folder))
 
 
 def complain_about_tensors(expected: Shapes, found: Shapes, where: str, *, partial: bool) -> None:

@@ -9,7 +9,7 @@ import torch
 
 from inversesr.errors import InputError
 from inversesr.priors.bundle import NetworkCard, read_card
-from inversesr.priors.networks import fast_dtype, load_network
+from inversesr.priors.networks import check_listed, fast_dtype, load_network
 from inversesr.training import loop, processes
 from inversesr.training.architectures import arguments_of, averaged_weights
 from inversesr.training.autoencoder import AutoencoderConfig, train_autoencoder
@@ -116,6 +116,8 @@ def train_stage(order: Order, watch: loop.Watch | None = None) -> Path:
         raise InputError(message)
     config = config_of(order)
     resume = order.resume or order.start is not None
+    # all have looked before one writes
+    processes.wait()
     if order.start is not None and not checkpoint.exists() and processes.rank() == 0:
         loop.save_start(prior_weights(order.start, order.stage), checkpoint)
     processes.wait()
@@ -136,6 +138,7 @@ def prior_weights(name_or_folder: str, role: str) -> dict[str, torch.Tensor]:
     if role not in card.networks:
         message = f"prior {card.name!r} has no {role}; it has {', '.join(card.networks)}"
         raise InputError(message)
+    check_listed(folder, card, [card.networks[role].file])
     tensors = load_tensors(folder / card.networks[role].file)
     return {name: tensor.float() for name, tensor in tensors.items()}
 

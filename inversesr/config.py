@@ -100,7 +100,9 @@ class Config:
     )
     volume: int | None = option(None, "Which volume of a 4D series to use, counted from 0.")
     output_type: str = option(
-        "float32", "Data type written: float32, or that of an input of integers.", choices=OUTPUT_TYPES
+        "float32",
+        "Data type written: float32, or that of an input of integers.",
+        choices=OUTPUT_TYPES,
     )
     device: str = option("auto", "Where to compute.", choices=DEVICE_NAMES)
     threads: int | None = option(None, "Processor threads [default: all].")

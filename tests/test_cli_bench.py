@@ -77,9 +77,9 @@ def test_a_sweep_prints_every_cell_and_all_of_them():
         (["--robustness", "--scaling"], "one of them at a time"),
         (["--until", "--solver", "spline"], "name it among the solvers"),
         (["--until", "--robustness"], "--until does not go with --robustness"),
-        (["--scaling", "--noise", "2"], "--noise does not go with --scaling"),
+        (["--scaling"], "TRUTH does not go with --scaling"),
         (["--calibration", "--gap", "1"], "--gap does not go with --calibration"),
-        (["--networks", "--solver", "tv"], "--solver does not go with --networks"),
+        (["--networks", "--solver", "tv"], "TRUTH does not go with --networks"),
         (["--csv", "nowhere/rows.csv"], "lies in a folder that does not exist"),
     ],
 )

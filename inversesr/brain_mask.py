@@ -117,7 +117,7 @@ def one_piece(mask: Mask) -> Mask:
 
 
 def _by_deepbet(volume: Volume) -> Mask:
-    order, flips = ras_order(volume.grid)
+    order, flips = volume.grid.ras_order, volume.grid.ras_flips
     data = np.ascontiguousarray(to_ras(volume.data, order, flips), dtype=np.float32)
     try:
         # in a scan without contrast it finds nothing to look at, and says so in these ways
@@ -140,17 +140,6 @@ def _network() -> Any:  # noqa: ANN401 (deepbet has no types)
         from deepbet import BrainExtraction
 
         return BrainExtraction(no_gpu=True)
-
-
-def ras_order(grid: Grid) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return which axis runs right-left, back-front and up-down, and which of these to flip."""
-    codes = grid.axcodes
-    order = tuple(
-        next(axis for axis, code in enumerate(codes) if code in pair)
-        for pair in ("LR", "PA", "IS")
-    )
-    flips = tuple(number for number, axis in enumerate(order) if codes[axis] in "LPI")
-    return order, flips
 
 
 def to_ras(data: Image, order: tuple[int, ...], flips: tuple[int, ...]) -> Image:

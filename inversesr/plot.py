@@ -110,7 +110,7 @@ def mosaic(rows: Sequence[Sequence[Panel]], at_mm: tuple[float, float, float]) -
 
 def _proportion(grid: Grid, axis: int) -> float:
     """Return height over width of a plane."""
-    order = anatomical_order(grid)
+    order = grid.ras_order
     across, up = (order[a] for a in range(3) if a != axis)
     extent = [n * s for n, s in zip(grid.shape, grid.spacing_mm, strict=True)]
     return extent[up] / extent[across]
@@ -137,7 +137,7 @@ def slices(image: Image, n_slices: int = 12, plane: str = "axial") -> Figure:
         raise InputError(message)
     volume = _as_volume(image)
     axis = PLANES.index(plane)
-    n_all = volume.data.shape[anatomical_order(volume.grid)[axis]]
+    n_all = volume.data.shape[volume.grid.ras_order[axis]]
     shown = np.unique(np.linspace(0, n_all - 1, min(n_slices, n_all) + 2).round()[1:-1])
     low, high = intensity_window(volume)
     n_columns = min(6, len(shown))
@@ -250,11 +250,8 @@ def anatomical_plane(
         axis: 0, 1, 2 for the sagittal, coronal, axial plane.
         index: Which one, counted towards R, A, S; None for the middle.
     """
-    order = anatomical_order(volume.grid)
-    codes = volume.grid.axcodes
-    flips = [codes[a] in "LPI" for a in order]
-    data = volume.data.transpose(order)
-    data = data[tuple(slice(None, None, -1) if flip else slice(None) for flip in flips)]
+    order = volume.grid.ras_order
+    data = np.flip(volume.data.transpose(order), volume.grid.ras_flips)
     spacing = [volume.grid.spacing_mm[a] for a in order]
     plane = np.take(data, data.shape[axis] // 2 if index is None else index, axis=axis)
     across, up = [a for a in range(3) if a != axis]
@@ -266,20 +263,11 @@ def anatomical_plane(
 
 def nearest_index(grid: Grid, axis: int, at_mm: tuple[float, float, float]) -> int:
     """Return which plane, counted towards R, A, S, lies nearest to a point in the world."""
-    voxel_axis = anatomical_order(grid)[axis]
+    voxel_axis = grid.ras_order[axis]
     position = np.linalg.inv(grid.affine) @ np.array([*at_mm, 1.0])
     n = grid.shape[voxel_axis]
     index = int(np.clip(np.round(position[voxel_axis]), 0, n - 1))
     return n - 1 - index if grid.axcodes[voxel_axis] in "LPI" else index
-
-
-def anatomical_order(grid: Grid) -> list[int]:
-    """Return which voxel axes run most nearly along R, A and S."""
-    codes = grid.axcodes
-    return [
-        next(a for a, code in enumerate(codes) if code in letters)
-        for letters in ("RL", "AP", "SI")
-    ]
 
 
 def _middle_voxel_mm(grid: Grid) -> tuple[float, float, float]:

@@ -49,6 +49,22 @@ class Grid:
             remaining[:, axis] = -1.0
         return "".join(letters)
 
+    @property
+    def ras_order(self) -> tuple[int, int, int]:
+        """Which axis runs most nearly left-right, back-front and up-down."""
+        codes = self.axcodes
+        x, y, z = (
+            next(axis for axis, code in enumerate(codes) if code in pair)
+            for pair in ("LR", "PA", "IS")
+        )
+        return x, y, z
+
+    @property
+    def ras_flips(self) -> tuple[int, ...]:
+        """Which axes, in the order of `ras_order`, run towards L, P or I."""
+        codes = self.axcodes
+        return tuple(n for n, axis in enumerate(self.ras_order) if codes[axis] in "LPI")
+
     def same_as(self, other: "Grid", tolerance_mm: float = 1e-3) -> bool:
         """Whether both grids put every voxel at the same place, to within a tolerance."""
         if self.shape != other.shape:

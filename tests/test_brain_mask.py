@@ -12,7 +12,6 @@ from inversesr import brain_mask as module
 from inversesr.brain_mask import (
     brain_mask,
     one_piece,
-    ras_order,
     stripped_region,
     to_ras,
     whole_brain,
@@ -209,7 +208,7 @@ def test_the_masks_of_painted_label_maps_are_known(contrast, monkeypatch):
         if index % len(kinds) != number:
             continue
         volume = read_scan(path).volume
-        order, flips = ras_order(volume.grid)
+        order, flips = volume.grid.ras_order, volume.grid.ras_flips
         labels = np.ascontiguousarray(to_ras(volume.data, order, flips)).astype(np.int16)
         spacing_mm = [volume.grid.spacing_mm[axis] for axis in order]
         truth, grid = (

@@ -43,9 +43,11 @@ class Setup:
         seed: Seed of noise and solvers.
         crop: Voxels to keep about the middle along both axes within the slices; None for all.
         is_traced: Whether to record when each solver has the final quality of the reference.
+        misstated: By how much the thickness that solvers are told is wrong, as a share of it;
+            the distance between slices is told as it is.
 
     Raises:
-        InputError: the crop is too small.
+        InputError: the crop is too small, or the thickness would be none.
     """
 
     settings: tuple[str, ...] = ()
@@ -53,10 +55,15 @@ class Setup:
     seed: int = 0
     crop: int | None = None
     is_traced: bool = False
+    misstated: float = 0.0
 
     def __post_init__(self) -> None:
         if self.crop is not None and self.crop < SMALLEST_CROP:
             message = f"crop is {self.crop}; expected at least {SMALLEST_CROP} voxels"
+            raise InputError(message)
+        if not -1.0 < self.misstated <= 1.0:
+            percent = 100.0 * self.misstated
+            message = f"misstated is {percent:g} percent; expected more than -100, at most 100"
             raise InputError(message)
 
     def config(self, solver: str, task: SimulateConfig, truth: Grid) -> Config:
@@ -64,13 +71,14 @@ class Setup:
 
         Nothing has to be interpolated to be scored.
         """
+        error_mm = self.misstated * task.thickness_mm
         return Config(
             solver=solver,
             prior=self.prior,
             settings=self.settings,
             spacing_mm=truth.spacing_mm[slice_axis_towards(truth, task.axis)],
-            thickness_mm=task.thickness_mm,
-            gap_mm=task.gap_mm,
+            thickness_mm=task.thickness_mm + error_mm,
+            gap_mm=task.gap_mm - error_mm,
             profile=task.profile,
             seed=self.seed,
         )
@@ -115,7 +123,7 @@ def compare_solvers(
 def blank_row(image: str, solver: str, task: SimulateConfig) -> Row:
     """Return what is known of a run beforehand."""
     noise = 100.0 * task.noise
-    return Row(image, solver, task.thickness_mm, task.gap_mm, task.profile, noise)
+    return Row(image, solver, task.thickness_mm, task.gap_mm, task.profile, noise, task.axis)
 
 
 def read_truth(path: Path, axis: str, crop: int | None) -> Scan:

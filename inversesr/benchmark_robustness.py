@@ -35,6 +35,7 @@ class Gain:
         thickness_mm: Slice thickness.
         profile: Slice profile.
         noise_percent: Noise in percent of the brightest intensity.
+        axis: Anatomical direction across the slices, R, A or S.
         gain_db: PSNR of the solver less that of spline.
         psnr_db: PSNR of the solver in the foreground of the truth.
         spline_psnr_db: PSNR of spline.
@@ -49,6 +50,7 @@ class Gain:
     thickness_mm: float
     profile: str
     noise_percent: float
+    axis: str = "S"
     gain_db: float | None = None
     psnr_db: float | None = None
     spline_psnr_db: float | None = None
@@ -56,6 +58,12 @@ class Gain:
     spline_ssim: float | None = None
     seconds: float | None = None
     failure: str = ""
+
+    @property
+    def task(self) -> str:
+        """The degradation in words."""
+        axis = f" along {self.axis}" if self.axis != "S" else ""
+        return f"{self.thickness_mm:g} mm {self.profile}{axis} {self.noise_percent:g} %"
 
 
 @dataclass(frozen=True)
@@ -118,7 +126,7 @@ def measure_robustness(
 
 def _case(path: Path, task: SimulateConfig, solver: str, setup: Setup) -> _Case:
     noise = round(100.0 * task.noise, 6)
-    blank = Gain(stem(path), solver, task.thickness_mm, task.profile, noise)
+    blank = Gain(stem(path), solver, task.thickness_mm, task.profile, noise, task.axis)
     return _Case(path, task, setup, blank)
 
 
@@ -166,8 +174,7 @@ def summarise_gains(rows: Sequence[Gain]) -> list[Cell]:
     """Return the mean and the worst gain of each solver, by task and over all tasks."""
     by_cell: dict[tuple[str, str], list[Gain]] = {}
     for row in rows:
-        task = f"{row.thickness_mm:g} mm {row.profile} {row.noise_percent:g} %"
-        by_cell.setdefault((row.solver, task), []).append(row)
+        by_cell.setdefault((row.solver, row.task), []).append(row)
     for row in rows:
         by_cell.setdefault((row.solver, "all"), []).append(row)
     return [_cell(solver, task, found) for (solver, task), found in by_cell.items()]
@@ -183,7 +190,7 @@ def _cell(solver: str, task: str, rows: Sequence[Gain]) -> Cell:
         for _, row in gains
         if row.ssim is not None and row.spline_ssim is not None
     ]
-    where = f"{worst.image}, {worst.thickness_mm:g} mm {worst.profile} {worst.noise_percent:g} %"
+    where = f"{worst.image}, {worst.task}"
     mean_db = sum(gain for gain, _ in gains) / len(gains)
     n_failed = len(rows) - len(gains)
     return Cell(solver, task, mean_db, worst_db, where, min(similar), len(gains), n_failed)

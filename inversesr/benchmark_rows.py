@@ -22,6 +22,7 @@ class Row:
         gap_mm: Gap between slices.
         profile: Slice profile.
         noise_percent: Noise in percent of the brightest intensity.
+        axis: Anatomical direction across the slices, R, A or S.
         n_voxels: Voxels of the result.
         psnr_db: Against the truth, inside its foreground.
         ssim: Likewise.
@@ -52,6 +53,7 @@ class Row:
     gap_mm: float | None = None
     profile: str | None = None
     noise_percent: float | None = None
+    axis: str | None = None
     n_voxels: int | None = None
     psnr_db: float | None = None
     ssim: float | None = None
@@ -81,7 +83,9 @@ class Row:
         if self.thickness_mm is None:
             return self.image
         noise = f", {self.noise_percent:g} % noise" if self.noise_percent else ""
-        return f"{self.image}, {self.thickness_mm:g}|{self.gap_mm:g} mm {self.profile}{noise}"
+        axis = f" along {self.axis}" if self.axis not in (None, "S") else ""
+        size = f"{self.thickness_mm:g}|{self.gap_mm:g} mm"
+        return f"{self.image}, {size} {self.profile}{axis}{noise}"
 
 
 def with_time_to_quality(rows: Sequence[Row]) -> list[Row]:

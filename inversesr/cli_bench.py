@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,8 +27,8 @@ QUICK_SOLVERS = ("spline", "tv", "warmstart")
 _OF_SOLVERS = {"--solver", "--set", "--prior", "--seed"}
 _TAKEN = {
     "--robustness": {
-        *("TRUTH", "--thickness", "--gap", "--profile", "--noise", "--crop"),
-        *_OF_SOLVERS,
+        *("TRUTH", "--thickness", "--gap", "--profile", "--axis", "--noise", "--crop"),
+        *("--misstated", *_OF_SOLVERS),
     },
     "--scaling": _OF_SOLVERS,
     "--networks": set[str](),
@@ -76,6 +76,12 @@ def bench(  # noqa: PLR0913 (one argument a flag)
             help="Slice profile; may be repeated [default: rect; and gaussian for --robustness]."
         ),
     ] = None,
+    axis: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="R|A|S", help="Direction across the slices; may be repeated [default: S]."
+        ),
+    ] = None,
     noise: Annotated[
         list[float] | None,
         typer.Option(
@@ -101,6 +107,13 @@ def bench(  # noqa: PLR0913 (one argument a flag)
     robustness: Annotated[
         bool, typer.Option("--robustness", help="Mean and worst gain over spline instead.")
     ] = False,
+    misstated: Annotated[
+        float,
+        typer.Option(
+            metavar="PERCENT",
+            help="With --robustness: tell solvers a thickness that is wrong by this much.",
+        ),
+    ] = 0.0,
     scaling: Annotated[
         bool, typer.Option("--scaling", help="Time scans of growing size instead.")
     ] = False,
@@ -156,7 +169,9 @@ def bench(  # noqa: PLR0913 (one argument a flag)
                 "--thickness": bool(thickness),
                 "--gap": gap != 0.0,
                 "--profile": bool(profile),
+                "--axis": bool(axis),
                 "--noise": bool(noise),
+                "--misstated": misstated != 0.0,
                 "--crop": crop is not None,
                 "--seed": seed != 0,
                 "--plot": plot is not None,
@@ -177,10 +192,11 @@ def bench(  # noqa: PLR0913 (one argument a flag)
         else:
             wanted = _solvers(solver)
             setup = _setup(settings, prior, seed, crop, is_traced=until)
+            setup = replace(setup, misstated=misstated / 100.0)
             if scaling:
                 rows = _scaling(wanted, setup, csv, as_json=as_json)
             else:
-                lists = (thickness, profile, noise)
+                lists = (thickness, profile, noise, axis)
                 tasks = _tasks(lists, (gap, seed), is_sweep=robustness)
                 compare = _robustness if robustness else _compare
                 rows = compare((images, tasks), wanted, setup, csv, as_json=as_json)
@@ -213,6 +229,9 @@ def _check_modes(modes: dict[str, bool], given: dict[str, bool]) -> None:
     chosen = [name for name, is_on in modes.items() if is_on]
     if len(chosen) > 1:
         message = f"{' and '.join(chosen)} were given; expected one of them at a time"
+        raise InputError(message)
+    if given["--misstated"] and "--robustness" not in chosen:
+        message = "--misstated goes with --robustness only: give both"
         raise InputError(message)
     for name, is_given in given.items():
         if is_given and chosen and name not in _TAKEN[chosen[0]]:
@@ -254,22 +273,22 @@ def _setup(
 
 
 def _tasks(
-    lists: tuple[list[float] | None, list[str] | None, list[float] | None],
+    lists: tuple[list[float] | None, list[str] | None, list[float] | None, list[str] | None],
     shared: tuple[float, int],
     *,
     is_sweep: bool,
 ) -> list[SimulateConfig]:
-    """Return every combination of thickness, profile and noise in percent."""
-    defaults: tuple[Sequence[Any], ...] = ((4.0,), ("rect",), (0.0,))
+    """Return every combination of thickness, profile, noise in percent and direction."""
+    defaults: tuple[Sequence[Any], ...] = ((4.0,), ("rect",), (0.0,), ("S",))
     if is_sweep:
         from inversesr.benchmark_robustness import NOISE_PERCENT, PROFILES, THICKNESSES_MM
 
-        defaults = (THICKNESSES_MM, PROFILES, NOISE_PERCENT)
+        defaults = (THICKNESSES_MM, PROFILES, NOISE_PERCENT, ("S",))
     chosen = [given or default for given, default in zip(lists, defaults, strict=True)]
     gap, seed = shared
     return [
-        SimulateConfig(thickness_mm=t, gap_mm=gap, profile=p, noise=n / 100.0, seed=seed)
-        for t, p, n in product(*chosen)
+        SimulateConfig(thickness_mm=t, gap_mm=gap, profile=p, noise=n / 100.0, axis=a, seed=seed)
+        for t, p, n, a in product(*chosen)
     ]
 
 

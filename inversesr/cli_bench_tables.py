@@ -38,8 +38,7 @@ def tell_row(row: "Row") -> None:
 def tell_gain(row: "Gain") -> None:
     """Say on standard error what one case of a sweep gave."""
     ended = row.failure or f"{_text(row.gain_db, '+.2f')} dB in {_text(row.seconds, '.1f')} s"
-    task = f"{row.thickness_mm:g} mm {row.profile} {row.noise_percent:g} %"
-    typer.echo(f"{row.image}, {task}: {row.solver}: {ended}", err=True)
+    typer.echo(f"{row.image}, {row.task}: {row.solver}: {ended}", err=True)
 
 
 def tell_coverage(row: "Coverage") -> None:

@@ -215,3 +215,11 @@ def test_scans_of_growing_size_are_timed_without_a_truth(monkeypatch):
     monkeypatch.setattr(benchmark, "SCALING_SHAPES", ((16, 16, 8),))
     (row,) = benchmark.measure_scaling(["spline"], silent)
     assert (row.task, row.psnr_db, row.failure) == ("phantom 16 x 16 x 8", None, "")
+
+
+@pytest.mark.parametrize("misstated", [-0.2, 0.2])
+def test_a_misstated_thickness_leaves_the_distance_between_slices(misstated):
+    task = SimulateConfig(thickness_mm=4.0, gap_mm=1.0)
+    told = Setup(misstated=misstated).config("tv", task, Grid((9, 9, 9), np.eye(4)))
+    assert told.thickness_mm == pytest.approx(4.0 * (1.0 + misstated))
+    assert told.thickness_mm + told.gap_mm == pytest.approx(5.0)

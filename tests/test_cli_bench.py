@@ -80,6 +80,9 @@ def test_a_sweep_prints_every_cell_and_all_of_them():
         (["--scaling"], "TRUTH does not go with --scaling"),
         (["--calibration", "--gap", "1"], "--gap does not go with --calibration"),
         (["--networks", "--solver", "tv"], "TRUTH does not go with --networks"),
+        (["--misstated", "20"], "--misstated goes with --robustness only"),
+        (["--robustness", "--misstated", "-100"], "misstated is -100 percent"),
+        (["--axis", "X"], "axis is X"),
         (["--csv", "nowhere/rows.csv"], "lies in a folder that does not exist"),
     ],
 )

@@ -192,7 +192,7 @@ def test_a_case_that_fails_does_not_end_the_sweep(truth):
 
 def test_the_summary_has_mean_and_worst_by_cell_and_over_all():
     def gain(image, thickness_mm, value):
-        return Gain(image, "tv", thickness_mm, "rect", 1.0, value, 20.0, 19.0, 0.9, 0.8)
+        return Gain(image, "tv", thickness_mm, "rect", 1.0, "S", value, 20.0, 19.0, 0.9, 0.8)
 
     rows = [gain("a", 3.0, 1.0), gain("b", 3.0, -0.5), gain("a", 4.0, 2.0)]
     rows.append(Gain("b", "tv", 4.0, "rect", 1.0, failure="no"))

@@ -6,7 +6,7 @@ import pytest
 from inversesr.benchmark_rows import Row, with_time_to_quality, write_csv
 
 FULL = Row(
-    "a, b", "tv", 4.0, 0.0, "rect", 2.0, 1000, psnr_db=1.0 / 3.0, encode=3, note='say "no"',
+    "a, b", "tv", 4.0, 0.0, "rect", 2.0, "S", 1000, psnr_db=1.0 / 3.0, encode=3, note='say "no"',
     trace=((0.0, 1.0),),
 )  # fmt: skip
 
@@ -56,6 +56,7 @@ def test_each_task_has_a_reference_of_its_own():
         (FULL, "a, b, 4|0 mm rect, 2 % noise"),
         (traced("tv"), "head, 4|0 mm rect"),
         (Row("phantom", "tv"), "phantom"),
+        (Row("c", "tv", 4.0, 1.0, "slr", 0.0, "R"), "c, 4|1 mm slr along R"),
     ],
 )
 def test_a_task_is_named_in_words(row, task):

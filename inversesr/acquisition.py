@@ -23,6 +23,8 @@ AGREEMENT_MM = 0.02
 # No length in a scan is longer; JSON may hold integers that no float can.
 LONGEST_MM = 1e4
 # Beyond this overlap the slices hold next to nothing of their own.
+# Slices thinner than this share of their distance are rare; a decimal point lost is not.
+LEAST_LIKELY_SHARE = 0.5
 LARGEST_OVERLAP = 5.0
 # Peak of the whole process on the fine grid, measured with `tv` (see docs/benchmarks.md).
 WORKING_BYTES_PER_VOXEL = 160
@@ -71,16 +73,24 @@ def describe_acquisition(scan: Scan, config: Config) -> Acquisition:
         spacing = grid.spacing_mm[slice_axis]
     thickness, source = _thickness(scan, config, spacing)
     assumptions = (
-        f"slices along axis {slice_axis} ({grid.axcodes[slice_axis]}), {spacing:.4g} mm apart",
+        f"slices lie towards {grid.axcodes[slice_axis]} (axis {slice_axis}, counted from 0), "
+        f"{spacing:.4g} mm apart",
         f"thickness {thickness:.4g} mm from {source}",
         f"slice profile {config.profile}, by --profile or its default",
     )
-    warnings = () if source != "the voxel size" else (
-        f"slice thickness is not stated: {thickness:.4g} mm without gap is assumed "
-        "(state it with --thickness or --gap)",
-    )  # fmt: skip
+    warnings = []
+    if source == "the voxel size":
+        warnings.append(
+            f"slice thickness is not stated: {thickness:.4g} mm without gap is assumed "
+            "(state it with --thickness or --gap)"
+        )
+    if thickness < LEAST_LIKELY_SHARE * spacing:
+        warnings.append(
+            f"slices of {thickness:.4g} mm every {spacing:.4g} mm leave most of the head "
+            "unmeasured: check the thickness"
+        )
     return Acquisition(
-        slice_axis, spacing, thickness, config.profile, fine_spacing, assumptions, warnings
+        slice_axis, spacing, thickness, config.profile, fine_spacing, assumptions, tuple(warnings)
     )
 
 
@@ -170,7 +180,7 @@ def _thickness(scan: Scan, config: Config, spacing: float) -> tuple[float, str]:
     if thickness is None:
         return spacing, "the voxel size"
     if thickness > spacing + AGREEMENT_MM and between is None:
-        raise _contradiction(thickness, spacing)
+        raise _contradiction(thickness, spacing, " of the sidecar")
     _check_overlap(thickness, spacing)
     return thickness, "the sidecar"
 
@@ -199,10 +209,10 @@ def _thickness_from_options(config: Config, spacing: float) -> float:
     return thickness
 
 
-def _contradiction(thickness: float, spacing: float) -> InputError:
+def _contradiction(thickness: float, spacing: float, source: str = "") -> InputError:
     return InputError(
-        f"thickness {thickness:.4g} mm contradicts slices that lie {spacing:.4g} mm apart: "
-        f"if they do overlap, say so with --gap {spacing - thickness:.4g}"
+        f"thickness {thickness:.4g} mm{source} contradicts slices that lie {spacing:.4g} mm "
+        f"apart: if they do overlap, say so with --gap {spacing - thickness:.4g}"
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from inversesr.config import Config, SimulateConfig
 from inversesr.errors import InputError
 from inversesr.evaluation import evaluate, onto
+from inversesr.job import check_output
 from inversesr.nifti import Scan, read_scan
 from inversesr.pipeline import restore
 from inversesr.plot import Panel, intensity_window, mosaic, write_figure
@@ -43,6 +44,7 @@ def picture_solvers(
     if file.suffix.lower() != ".png" or not file.parent.is_dir():
         message = f"{file} cannot be written; expected a name ending in .png in an existing folder"
         raise InputError(message)
+    check_output([file], force=True)
     thin = read_scan(truth).volume
     thick = Scan.made_here(simulate(thin, task))
     spacing_mm = thin.grid.spacing_mm[slice_axis_towards(thin.grid, task.axis)]

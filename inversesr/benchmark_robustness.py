@@ -152,7 +152,7 @@ def measure_gain(case: _Case) -> Gain:
     config = case.setup.config(case.blank.solver, case.task, truth.grid)
     result = restore([thick], config)
     found = evaluate(result.volume, truth)
-    spline = evaluate(restore([thick], replace(config, solver="spline", lock="off")).volume, truth)
+    spline = evaluate(restore([thick], replace(config, solver="spline")).volume, truth)
     return replace(
         case.blank,
         gain_db=found.psnr_db - spline.psnr_db,

@@ -22,7 +22,8 @@ from inversesr.cli_output import (
     warn,
 )
 from inversesr.cli_picture import picture
-from inversesr.config import Config, SimulateConfig
+from inversesr.config import AUTOMATIC, Config, SimulateConfig, refuse_ignored
+from inversesr.errors import InputError
 
 if TYPE_CHECKING:
     from inversesr.job import Outputs
@@ -112,7 +113,12 @@ def run(  # noqa: PLR0913 (one argument a flag)
 
     with failing_in_one_sentence():
         choices = config()
-        choices = replace(choices, lock="off") if no_lock else choices
+        if no_lock:
+            if choices.lock not in (AUTOMATIC, "off"):
+                message = f"--no-lock and --lock {choices.lock} were given: leave one of them out"
+                raise InputError(message)
+            choices = replace(choices, lock="off")
+        refuse_ignored(choices)
         if explain:
             cli_plan.explain(scans, choices, output, mask, as_json=as_json)
             return
@@ -237,8 +243,26 @@ def _describe(result: "Result", outputs: "Outputs") -> None:
         )
 
 
+@app.callback()
+def options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(f"inversesr {installed('inversesr')}")
+        raise typer.Exit
+
+
 def main() -> None:
-    """Run the command line; a broken pipe or an interrupt ends it quietly."""
+    """Run the command line; a broken pipe ends it quietly."""
+    # a caller may have closed them; everything that writes expects them to be there
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115, PTH123 (for the whole run)
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115, PTH123
     try:
         app()
     except BrokenPipeError:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Work = tuple[Sequence[Path], Sequence[SimulateConfig]]
 # those that take a minute or two a scan
 QUICK_SOLVERS = ("spline", "tv", "warmstart")
+PLOT_SUFFIXES = (".png", ".pdf", ".svg")
 # options that each measurement takes beside --csv and --json
 _OF_SOLVERS = {"--solver", "--set", "--prior", "--seed"}
 _TAKEN = {
@@ -179,6 +180,9 @@ def bench(  # noqa: PLR0913 (one argument a flag)
             },
         )
         _check_files([file for file in (csv, plot) if file is not None])
+        if plot is not None and plot.suffix.lower() not in PLOT_SUFFIXES:
+            message = f"{plot} is to be a picture; expected a name in {' or '.join(PLOT_SUFFIXES)}"
+            raise InputError(message)
         if networks:
             rows = _networks(as_json=as_json)
         elif default_run:

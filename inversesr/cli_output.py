@@ -31,10 +31,14 @@ def failing_in_one_sentence() -> Iterator[None]:
             raise
         typer.echo("inversesr: out of memory: give a coarser --spacing", err=True)
         raise typer.Exit(1) from error
+    except KeyboardInterrupt as error:
+        typer.echo("inversesr: interrupted: nothing was written", err=True)
+        raise typer.Exit(130) from error
     except BrokenPipeError:
         raise  # the reader went away: `cli.main` ends quietly
     except OSError as error:
-        typer.echo(f"inversesr: {error.strerror or error}: {error.filename or ''}", err=True)
+        where = f": {error.filename}" if error.filename else ""
+        typer.echo(f"inversesr: {error.strerror or error}{where}", err=True)
         raise typer.Exit(1) from error
 
 

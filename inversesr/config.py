@@ -115,25 +115,45 @@ class Config:
             _require(
                 getattr(self, name) in choices, name, getattr(self, name), " or ".join(choices)
             )
-        _require_number("spacing", self.spacing_mm, SMALLEST_SPACING_MM)
-        _require_number("thickness", self.thickness_mm, SMALLEST_SPACING_MM)
-        _require_number("gap", self.gap_mm, None)
+        _require_number("spacing", self.spacing_mm, SMALLEST_SPACING_MM, " mm")
+        _require_number("thickness", self.thickness_mm, SMALLEST_SPACING_MM, " mm")
+        _require_number("gap", self.gap_mm, None, " mm")
         _require_number("noise", self.noise, 0.0)
         _require_number("volume", self.volume, 0)
         _require_number("threads", self.threads, 1)
         _require_number("seed", self.seed, 0)
         _require_number("samples", self.samples, 1)
-        if self.solver == "spline" and self.lock in ("exact", "noise"):
-            message = (
-                f"lock is {self.lock} and the solver spline, which is plain interpolation and "
-                "never locked: leave out --lock, or give another --solver"
-            )
-            raise InputError(message)
         if self.samples is not None and self.solver not in (AUTOMATIC, SAMPLING_SOLVER):
             message = (
                 f"samples were asked for of the solver {self.solver}, which draws none: "
                 f"leave out --samples, or give --solver {SAMPLING_SOLVER}"
             )
+            raise InputError(message)
+
+
+def refuse_ignored(config: Config) -> None:
+    """Refuse what the solver that is named would not heed.
+
+    Raises:
+        InputError: such an option was given.
+    """
+    if config.solver not in SOLVERS_WITHOUT_PRIOR:
+        return
+    if config.solver == "spline" and config.lock in ("exact", "noise"):
+        message = (
+            f"lock is {config.lock} and the solver spline, which is plain interpolation and never "
+            "locked: leave out --lock, or give another --solver"
+        )
+        raise InputError(message)
+    given = {
+        "--protect": config.protect is not None,
+        "--keep-unprotected": config.keep_unprotected,
+        "--prior": config.prior != BUILTIN_PRIOR,
+        "--set": bool(config.settings),
+    }
+    for name, is_given in given.items():
+        if is_given:
+            message = f"{config.solver} has no prior and {name} no effect on it: leave it out"
             raise InputError(message)
 
 
@@ -169,8 +189,8 @@ class SimulateConfig:
             self.profile in PROFILE_NAMES, "profile", self.profile, " or ".join(PROFILE_NAMES)
         )
         _require(self.axis in ("R", "A", "S"), "axis", self.axis, "R, A or S")
-        _require_number("thickness", self.thickness_mm, SMALLEST_SPACING_MM)
-        _require_number("gap", self.gap_mm, None)
+        _require_number("thickness", self.thickness_mm, SMALLEST_SPACING_MM, " mm")
+        _require_number("gap", self.gap_mm, None, " mm")
         _require_number("rotate", self.rotate, None)
         _require_number("seed", self.seed, 0)
         spacing = self.thickness_mm + self.gap_mm
@@ -179,13 +199,14 @@ class SimulateConfig:
         _require(inside, "noise", self.noise, "a share from 0 to 1, such as 0.02 for 2 %")
 
 
-def _require_number(name: str, value: float | None, least: float | None) -> None:
+def _require_number(name: str, value: object, least: float | None, unit: str = "") -> None:
     if value is None:
         return
-    if least is None:
-        _require(isfinite(value), name, value, "a finite number")
-    else:
-        _require(isfinite(value) and value >= least, name, value, f"a number of at least {least}")
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    expected = "a finite number" if least is None else f"a finite number of at least {least}{unit}"
+    shown = f"{value}{unit}" if is_number else repr(value)
+    is_fine = is_number and (least is None or float(str(value)) >= least)
+    _require(is_fine, name, shown, expected)
 
 
 def _require(fulfilled: bool, name: str, found: object, expected: str) -> None:  # noqa: FBT001 (a predicate)

@@ -11,7 +11,7 @@ from inversesr.config import Config, SimulateConfig
 from inversesr.errors import InputError
 from inversesr.evaluation import Scores, evaluate
 from inversesr.files import simulate_file
-from inversesr.job import Outputs, run_job
+from inversesr.job import Outputs, check_output, run_job
 from inversesr.nifti import read_scan, scan_from_image, write_volume
 
 THICKNESS_MM = 5.0
@@ -53,6 +53,7 @@ def run_demo(folder: Path, progress: Callable[[str, int, int], None], *, force: 
         InputError: the extra `[demo]` is not installed, or the folder cannot be written to.
     """
     truth_path, thick_path = folder / TRUTH_NAME, folder / THICK_NAME
+    check_output([truth_path, thick_path], force=True)
     head = scan_from_image(_head(), "the demo's head")
     folder.mkdir(parents=True, exist_ok=True)
     if force or not truth_path.exists():

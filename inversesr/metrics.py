@@ -64,4 +64,4 @@ def foreground(truth: Image) -> Mask:
     is_floor = truth == truth.min()
     if 0.1 <= is_floor.mean() < 1.0:
         return np.asarray(~is_floor)
-    return np.asarray(truth > 0.5 * threshold_otsu(truth))
+    return np.asarray(truth > 0.5 * threshold_otsu(truth.ravel()))

@@ -10,7 +10,7 @@ import logging
 import struct
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ UNREADABLE = (
     ImageFileError, HeaderDataError, MGHError, EOFError, OSError, ValueError, TypeError, KeyError,
     IndexError, OverflowError, AttributeError, struct.error, zlib.error, MemoryError,
 )  # fmt: skip
+GZIP_MAGIC = b"\x1f\x8b"
 LEAST_SLICES = 3
 # Voxel sizes outside this range mean that the header is broken or not in millimetres.
 SPACING_RANGE_MM = (0.02, 50.0)
@@ -95,8 +96,8 @@ class Scan:
 def stem(path: Path) -> str:
     """Return the file name without the suffix of an image format."""
     for suffix in SUFFIXES:
-        if path.name.endswith(suffix):
-            return path.name.removesuffix(suffix)
+        if path.name.lower().endswith(suffix):
+            return path.name[: -len(suffix)]
     return path.stem
 
 
@@ -116,7 +117,10 @@ def read_scan(path: Path, volume: int | None = None, *, is_mask: bool = False) -
         with _quietly():
             image = nibabel.load(path)
     except UNREADABLE as error:
-        message = f"{path.name} is not a readable image: expected NIfTI or MGH, whole and intact"
+        message = (
+            f"{path.name} is not a readable image{_misnamed(path)}: expected NIfTI or MGH, whole "
+            "and intact"
+        )
         raise InputError(message) from error
     sidecar = {} if is_mask else _read_sidecar(path)
     return scan_from_image(image, path.name, stem(path), volume, sidecar, is_mask=is_mask)
@@ -148,7 +152,7 @@ def scan_from_image(
     _check_memory(image, label)
     data = _read_voxels(image, label, series)
     _check_voxels(data, label, is_mask=is_mask)
-    warnings = _orientation_warnings(image, header, label)
+    warnings = _header_warnings(image, header, label)
     return Scan(
         Volume(data, Grid(shape, affine)),
         header,
@@ -175,6 +179,9 @@ def read_mask(path: Path, grid: Grid) -> NDArray[np.bool_]:
         ),
         dtype=bool,
     )
+    if not (mask.data > 0).any():
+        message = f"{path.name} marks nothing: expected a mask that is above 0 somewhere"
+        raise InputError(message)
     if not inside.any():
         message = f"{path.name} marks nothing inside the scan: expected a mask in the same space"
         raise InputError(message)
@@ -237,7 +244,28 @@ def _quietly() -> Iterator[None]:
         logger.setLevel(level)
 
 
+def _misnamed(path: Path) -> str:
+    """Say so where a file is compressed and its name denies it, or the other way round."""
+    with suppress(OSError), path.open("rb") as file:
+        is_compressed = file.read(2) == GZIP_MAGIC
+        is_named_so = path.name.lower().endswith(("gz", "mgz"))
+        if is_compressed and not is_named_so:
+            return ", but compressed: if that is all, rename it to end in .nii.gz"
+        if is_named_so and not is_compressed:
+            return ", nor compressed as its name says: if that is all, rename it to end in .nii"
+    return ""
+
+
 def _check_path(path: Path) -> None:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        name = str(path).encode(errors="replace").decode()
+        message = (
+            f"the name {name} has letters that this system cannot tell: rename the file, or set "
+            "LC_ALL=C.UTF-8"
+        )
+        raise InputError(message) from error
     if path.is_dir():
         message = (
             f"{path} is a folder; expected one NIfTI file: "
@@ -247,7 +275,7 @@ def _check_path(path: Path) -> None:
     if not path.is_file():
         message = f"{path} does not exist: check the name"
         raise InputError(message)
-    if not path.name.endswith(SUFFIXES):
+    if not path.name.lower().endswith(SUFFIXES):
         message = (
             f"{path.name} is not one of {', '.join(SUFFIXES)}: convert it to NIfTI first "
             "(DICOM: `dcm2niix -z y -b y FOLDER`)"
@@ -260,12 +288,12 @@ def _read_sidecar(path: Path) -> dict[str, Any]:
     if not sidecar.is_file():
         return {}
     try:
-        content = json.loads(sidecar.read_text(encoding="utf-8"))
+        content = json.loads(sidecar.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         message = f"{sidecar.name} is not readable JSON: mend it, or move it away"
         raise InputError(message) from error
     if not isinstance(content, dict):
-        message = f"{sidecar.name} holds a {type(content).__name__}; expected a JSON object"
+        message = f"{sidecar.name} is no JSON object: expected one in curly braces"
         raise InputError(message)
     return content
 
@@ -302,7 +330,7 @@ def _check_shape(
     if len(shape) == 4 and volume is None:
         message = (
             f"{label} is a 4D series {shape} of {shape[3]} volumes; expected one 3D image: "
-            f"pick one with --volume N, from 0 to {shape[3] - 1}"
+            f"pick one with `inversesr run --volume N`, N from 0 to {shape[3] - 1}, or cut one out"
         )
         raise InputError(message)
     if volume is not None and volume >= (shape[3] if len(shape) == 4 else 1):
@@ -402,6 +430,14 @@ def _slice_axis(image: Any) -> int | None:  # noqa: ANN401
         return None
     axis = image.header.get_dim_info()[2]
     return None if axis is None else int(axis)
+
+
+def _header_warnings(image: Any, header: Header, label: str) -> tuple[str, ...]:  # noqa: ANN401
+    found = _orientation_warnings(image, header, label)
+    if header.spatial_unit == "mm":
+        return found
+    unit = header.spatial_unit
+    return (*found, f"{label} gives its lengths in {unit}s by its header: they are read as mm")
 
 
 def _orientation_warnings(image: Any, header: Header, label: str) -> tuple[str, ...]:  # noqa: ANN401

@@ -1,15 +1,16 @@
 """The commands as functions, for notebooks: paths or nibabel images in, nibabel images out."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inversesr import pipeline
-from inversesr.config import Config, SimulateConfig
+from inversesr.config import Config, SimulateConfig, refuse_ignored
 from inversesr.errors import InputError
 from inversesr.evaluation import Scores
 from inversesr.evaluation import evaluate as evaluate_volumes
@@ -19,6 +20,7 @@ from inversesr.pipeline import Result
 from inversesr.simulation import simulate as simulate_volume
 from inversesr.volume import Grid
 
+ConfigT = TypeVar("ConfigT", Config, SimulateConfig)
 Image = Any  # a path or a nibabel image; nibabel has no types
 
 
@@ -33,7 +35,8 @@ def restore(
     Args:
         scans: A path or nibabel image, or a sequence of them.
         config: Choices of the run; the default where None.
-        mask: The brain, an array of the shape of the (first) scan, above 0 inside; see `--mask`.
+        mask: The brain, a path, or an array of the shape of the (first) scan, above 0 inside; see
+            `--mask`.
         **choices: Fields of Config to change, such as solver="spline".
 
     Returns:
@@ -42,7 +45,8 @@ def restore(
     Raises:
         InputError: a scan cannot be used.
     """
-    config = replace(config or Config(), **choices)
+    config = _changed(config or Config(), choices)
+    refuse_ignored(config)
     set_threads(config.threads)
     several = list(scans) if isinstance(scans, list | tuple) else [scans]
     if not several:
@@ -67,7 +71,7 @@ def simulate(thin: Image, config: SimulateConfig | None = None, **choices: Any) 
     """
     scan = load(thin)
     return to_image(
-        simulate_volume(scan.volume, replace(config or SimulateConfig(), **choices)), scan
+        simulate_volume(scan.volume, _changed(config or SimulateConfig(), choices)), scan
     )
 
 
@@ -77,8 +81,8 @@ def evaluate(image: Image, truth: Image, mask: Any = None) -> Scores:  # noqa: A
     Args:
         image: Image to judge.
         truth: What it should be.
-        mask: Where to compare, an array of the shape of truth, above 0 inside; None for its
-            foreground.
+        mask: Where to compare, a path, or an array of the shape of truth, above 0 inside; None
+            for its foreground.
 
     Raises:
         InputError: an image or the mask cannot be used.
@@ -88,8 +92,22 @@ def evaluate(image: Image, truth: Image, mask: Any = None) -> Scores:  # noqa: A
     return evaluate_volumes(load(image).volume, expected, inside)
 
 
+def _changed(config: ConfigT, choices: dict[str, Any]) -> ConfigT:
+    """Return a config with some fields changed, if it has them."""
+    known = [f.name for f in fields(config)]
+    for name in choices:
+        if name not in known:
+            nearest = get_close_matches(name, known, 1, 0.7)
+            hint = f": did you mean {nearest[0]}" if nearest else f"; expected {', '.join(known)}"
+            message = f"there is no choice {name!r}{hint}"
+            raise InputError(message)
+    return replace(config, **choices)
+
+
 def _marked(mask: Any, grid: Grid, whose: str) -> NDArray[np.bool_]:  # noqa: ANN401
-    """Return where a mask is above 0, if it has the shape of an image."""
+    """Return where a mask is above 0: a file, or an array of the shape of an image."""
+    if isinstance(mask, str | Path):
+        return read_mask(Path(mask), grid)
     if np.shape(mask) != grid.shape:
         found, expected = np.shape(mask), grid.shape
         message = f"the mask has the shape {found}; expected that of {whose}, {expected}"

@@ -12,7 +12,7 @@ from inversesr.acquisition import Acquisition, describe_acquisition
 from inversesr.config import AUTOMATIC, Config
 from inversesr.consistency import Agreement, agreement, choose_lock, lock
 from inversesr.errors import InputError
-from inversesr.fusion import Fusion, fuse
+from inversesr.fusion import Fusion, Stack, fuse
 from inversesr.nifti import Scan, stored, to_image
 from inversesr.noise import estimate_noise
 from inversesr.plausibility import doubts
@@ -24,6 +24,8 @@ from inversesr.volume import Image, Volume
 
 # Heads move by less between the scans of one session.
 LARGEST_LIKELY_MOTION_MM = 30.0
+# Scans of one contrast correlate above 0.9 with their fusion, those of two far less.
+LEAST_LIKENESS = 0.8
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +49,7 @@ class Source:
     motion_mm: float = 0.0
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Result:
     """A restored image and how it came about.
 
@@ -83,6 +85,12 @@ class Result:
     quantiles: dict[float, Volume] = field(default_factory=dict)
     surprise: Volume | None = None
     unprotected: Volume | None = None
+
+    def __repr__(self) -> str:
+        """In short: what it is made of and how large it is."""
+        shape = " x ".join(str(n) for n in self.volume.grid.shape)
+        names = ", ".join(source.scan.name for source in self.sources)
+        return f"<{names} restored by {self.config.solver}: {shape} voxels>"
 
     @property
     def image(self) -> Any:  # noqa: ANN401 (nibabel has no types)
@@ -281,11 +289,14 @@ def _with_maps(result: Result, task: Task, solution: Solution, x: torch.Tensor) 
 
 def _fused_result(fusion: Fusion, config: Config, seconds: float) -> Result:
     x = fusion.solution.x
-    sources = []
+    sources: list[Source] = []
+    notes: list[str] = []
     for stack in fusion.stacks:
         seen = stack.operator(x)
         # voxels that the common grid does not cover say nothing about the image
-        y_of_x = torch.where(stack.coverage > 0.99, seen, stack.y)
+        is_covered = stack.coverage > 0.99
+        y_of_x = torch.where(is_covered, seen, stack.y)
+        notes += _doubts_of_stack(stack, torch.stack([seen[is_covered], stack.y[is_covered]]))
         found = agreement(y_of_x, stack.y, stack.acquisition.slice_axis)
         sources.append(
             Source(
@@ -305,10 +316,23 @@ def _fused_result(fusion: Fusion, config: Config, seconds: float) -> Result:
         fusion.solution.history,
         "off",
         {"fuse": seconds},
-        tuple(
+        tuple(notes),
+    )
+
+
+def _doubts_of_stack(stack: Stack, seen_and_measured: torch.Tensor) -> list[str]:
+    """Return what speaks against a scan belonging to the others, in sentences."""
+    found = []
+    if stack.motion_mm > LARGEST_LIKELY_MOTION_MM:
+        found.append(
             f"registration moved {stack.scan.name} by up to {stack.motion_mm:.0f} mm: see in the "
             "report whether it shows the same head in the same place"
-            for stack in fusion.stacks
-            if stack.motion_mm > LARGEST_LIKELY_MOTION_MM
-        ),
-    )
+        )
+    likeness = float(torch.corrcoef(seen_and_measured.double())[0, 1])
+    if not likeness >= LEAST_LIKENESS:
+        found.append(
+            f"{stack.scan.name} contradicts the other scans (correlation with what they agree on "
+            f"{likeness:.2f}, expected above {LEAST_LIKENESS}): fuse scans of one subject and one "
+            "contrast only"
+        )
+    return found

@@ -373,7 +373,7 @@ def _time_adapting(scan: Scan, config: Config) -> float:
 
 def _time_writing(scan: Scan, path: Path, config: Config) -> float:
     """Time what follows the solver: image, record, report."""
-    result = pipeline.restore([scan], replace(config, solver="spline", lock="off"))
+    result = pipeline.restore([scan], replace(config, solver="spline"))
     if is_judged(config):
         result = replace(result, sd=result.volume)
     with tempfile.TemporaryDirectory() as name:

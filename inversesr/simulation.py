@@ -63,11 +63,15 @@ def _thick_grid(grid: Grid, axis: int, config: SimulateConfig) -> Grid:
     n = int(np.ceil(n_thin * thin / spacing - 1e-6))
     if n < 3:
         message = (
-            f"slices every {spacing:.4g} mm leave {n} of {n_thin * thin:.4g} mm: thinner ones"
+            f"slices every {spacing:.4g} mm are {n} in an image of {n_thin * thin:.4g} mm; "
+            "expected at least 3: give a smaller --thickness"
         )
         raise InputError(message)
     if spacing <= thin:
-        message = f"slices every {spacing:.4g} mm are not coarser than the image's {thin:.4g} mm"
+        message = (
+            f"slices every {spacing:.4g} mm are not coarser than the image's {thin:.4g} mm: give "
+            "a larger --thickness, or an image of thin slices"
+        )
         raise InputError(message)
     # whole voxels stick out before the first one, so that a fine grid can fall onto truth's
     before = np.floor((n * spacing - n_thin * thin) / 2.0 / thin + 1e-6)

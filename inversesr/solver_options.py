@@ -3,6 +3,7 @@
 import types
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
 from math import isfinite
 from typing import Any, get_args, get_type_hints
 
@@ -101,9 +102,11 @@ def with_settings(options: SolverOptions, settings: Sequence[str]) -> SolverOpti
     for setting in settings:
         name, equals, text = setting.removeprefix(PREFIX).partition("=")
         if not equals or not setting.startswith(PREFIX) or name not in kinds:
+            nearest = get_close_matches(name, kinds, 1, 0.7)
+            hint = f": did you mean {PREFIX}{nearest[0]}" if nearest else ""
             message = (
-                f"--set has {setting!r}; expected {PREFIX}NAME=VALUE with NAME one of "
-                + ", ".join(kinds)
+                f"--set has {setting!r}; expected {PREFIX}NAME=VALUE with a NAME of "
+                f"docs/commands.md{hint}"
             )
             raise InputError(message)
         changes[name] = _parse(name, text, kinds[name])

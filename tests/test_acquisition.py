@@ -200,3 +200,9 @@ def test_a_fine_grid_beyond_memory_is_refused(monkeypatch):
     monkeypatch.setattr(module, "available_memory_bytes", lambda: 1000)
     with pytest.raises(InputError, match="coarser --spacing"):
         fine_grid(scan.volume.grid, found)
+
+
+@pytest.mark.parametrize(("thickness_mm", "n_warnings"), [(2.4, 1), (2.6, 0)])
+def test_slices_far_thinner_than_their_distance_are_warned_of(thickness_mm, n_warnings):
+    found = described(thickness_mm=thickness_mm)
+    assert len([w for w in found.warnings if "unmeasured" in w]) == n_warnings

@@ -9,6 +9,7 @@ from inversesr.config import (
     SOLVER_CHOICES,
     Config,
     SimulateConfig,
+    refuse_ignored,
 )
 from inversesr.errors import InputError, InverseSRError
 
@@ -100,4 +101,22 @@ def test_samples_are_refused_of_a_solver_that_draws_none():
 @pytest.mark.parametrize("lock", ["exact", "noise"])
 def test_a_lock_that_would_be_ignored_is_refused(lock):
     with pytest.raises(InputError, match="never locked: leave out --lock"):
-        Config(solver="spline", lock=lock)
+        refuse_ignored(Config(solver="spline", lock=lock))
+    refuse_ignored(Config(solver="tv", lock=lock))
+
+
+@pytest.mark.parametrize(
+    ("choices", "option"),
+    [
+        ({"protect": "mask.nii.gz"}, "--protect"),
+        ({"keep_unprotected": True}, "--keep-unprotected"),
+        ({"prior": "other"}, "--prior"),
+        ({"settings": ("solver.n_steps=3",)}, "--set"),
+    ],
+)
+@pytest.mark.parametrize("solver", ["spline", "tv"])
+def test_what_only_priors_heed_is_refused_without_one(solver, choices, option):
+    with pytest.raises(InputError, match=f"{solver} has no prior and {option} no effect"):
+        refuse_ignored(Config(solver=solver, **choices))
+    refuse_ignored(Config(solver="warmstart", **choices))
+    refuse_ignored(Config(**choices))

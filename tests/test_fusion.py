@@ -165,3 +165,13 @@ def test_stated_noise_is_that_of_each_scan_as_it_was_read(gain):
     y = torch.rand(4, 5, 6)
     stack = Stack(None, None, None, torch.ones_like(y), 0.0, gain, y, 0.0)
     assert _with_noise(stack, 0.1).sigma == pytest.approx(0.1 * gain)
+
+
+@pytest.mark.usefixtures("at_rest")
+def test_scans_of_two_contrasts_are_warned_of(scans, monkeypatch):
+    monkeypatch.setattr(tv_stacks, "N_OUTER_STEPS", 2)
+    data = scans[1].volume.data
+    other = Scan.made_here(scans[1].volume.with_data(data.max() - data))
+    fitting, contradicting = (restore([scans[0], s], Config()) for s in (scans[1], other))
+    assert not [w for w in fitting.warnings if "contradicts" in w]
+    assert [w for w in contradicting.warnings if "contradicts the other scans" in w]

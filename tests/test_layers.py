@@ -33,7 +33,7 @@ LAYERS = (
     ),
     ("pipeline",),
     ("plot", "display", "prior_words", "training."),
-    ("report", "prior_pictures", "benchmark_picture"),
+    ("report", "prior_pictures"),
     ("job",),
     (
         "files",
@@ -49,6 +49,7 @@ LAYERS = (
         "benchmark_calibration",
         "benchmark_networks",
         "benchmark_prior",
+        "benchmark_picture",
     ),
     (
         "",

@@ -1,4 +1,5 @@
 import gzip
+import os
 
 import nibabel
 import numpy as np
@@ -167,7 +168,7 @@ def rgb():
     ("data", "sentence"),
     [
         pytest.param(voxels((9, 8)), "2D", id="2D"),
-        pytest.param(voxels((*SHAPE, 3)), r"3 volumes.*--volume N, from 0 to 2", id="4D"),
+        pytest.param(voxels((*SHAPE, 3)), r"3 volumes.*--volume N`, N from 0 to 2", id="4D"),
         pytest.param(voxels((*SHAPE, 2, 2)), "5D", id="5D"),
         pytest.param(rgb(), "RGB", id="RGB"),
         pytest.param(voxels().astype(np.complex64), "complex", id="complex"),
@@ -272,7 +273,7 @@ def test_a_small_file_that_declares_more_than_memory_is_refused_unread(tmp_path,
         pytest.param(b"{", "not readable JSON", id="broken"),
         pytest.param(b"\xff\xfe", "not readable JSON", id="not UTF-8"),
         pytest.param(b"[" * 100_000, "not readable JSON", id="nested"),
-        pytest.param(b"[1, 2]", "expected a JSON object", id="list"),
+        pytest.param(b"[1, 2]", "is no JSON object", id="list"),
     ],
 )
 def test_a_sidecar_that_cannot_be_used_is_refused(tmp_path, content, sentence):
@@ -428,3 +429,49 @@ def test_what_is_stored_is_what_is_read_back(dtype, tmp_path):
     np.testing.assert_allclose(stored(volume, source, "input").data, back, rtol=1e-6)
     assert np.abs(back - data).max() > 0.0
     assert stored(volume, source) is volume
+
+
+def test_a_sidecar_may_begin_with_a_byte_order_mark(tmp_path):
+    nibabel.save(
+        nibabel.Nifti1Image(np.arange(120.0).reshape(6, 5, 4), np.eye(4)), tmp_path / "s.nii"
+    )
+    (tmp_path / "s.json").write_bytes(b"\xef\xbb\xbf" + b'{"SliceThickness": 5}')
+    assert read_scan(tmp_path / "s.nii").sidecar == {"SliceThickness": 5}
+
+
+def test_the_case_of_a_suffix_does_not_matter(tmp_path):
+    image = nibabel.Nifti1Image(np.arange(120.0).reshape(6, 5, 4), np.eye(4))
+    nibabel.save(image, tmp_path / "s.nii.gz")
+    (tmp_path / "s.nii.gz").rename(tmp_path / "S.NII.GZ")
+    found = read_scan(tmp_path / "S.NII.GZ")
+    assert found.name == "S"
+    np.testing.assert_array_equal(found.volume.data, image.get_fdata())
+
+
+def test_a_name_that_belies_the_compression_is_named(tmp_path):
+    image = nibabel.Nifti1Image(np.arange(120.0).reshape(6, 5, 4), np.eye(4))
+    nibabel.save(image, tmp_path / "a.nii")
+    nibabel.save(image, tmp_path / "b.nii.gz")
+    (tmp_path / "a.nii").rename(tmp_path / "c.nii.gz")
+    (tmp_path / "b.nii.gz").rename(tmp_path / "d.nii")
+    with pytest.raises(InputError, match="nor compressed as its name says"):
+        read_scan(tmp_path / "c.nii.gz")
+    with pytest.raises(InputError, match="but compressed"):
+        read_scan(tmp_path / "d.nii")
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path):
+    with pytest.raises(InputError, match="rename the file, or set LC_ALL"):
+        read_scan(tmp_path / os.fsdecode(b"bad\xff.nii.gz"))
+
+
+def test_lengths_in_another_unit_are_warned_of():
+    image = nibabel.Nifti1Image(np.arange(120.0).reshape(6, 5, 4), np.eye(4))
+    image.header.set_xyzt_units(xyz="meter")
+    assert any("in meters by its header" in w for w in scan_from_image(image).warnings)
+
+
+def test_an_empty_mask_is_named_as_such(tmp_path):
+    nibabel.save(nibabel.Nifti1Image(np.zeros((6, 5, 4), np.uint8), np.eye(4)), tmp_path / "m.nii")
+    with pytest.raises(InputError, match="marks nothing: expected a mask"):
+        read_mask(tmp_path / "m.nii", Grid((6, 5, 4), np.eye(4)))

@@ -56,9 +56,22 @@ def test_choices_are_fields_of_config_and_override_it():
     assert (result.config.solver, result.config.profile) == ("spline", "gaussian")
 
 
-def test_a_choice_that_does_not_exist_is_a_type_error():
-    with pytest.raises(TypeError, match="sharpness"):
-        inversesr.restore(thick(), sharpness=3)
+@pytest.mark.parametrize(
+    ("choices", "words"),
+    [
+        ({"sharpness": 3}, "no choice 'sharpness'; expected solver,"),
+        ({"thickness": 3}, "no choice 'thickness': did you mean thickness_mm"),
+        ({"thickness_mm": "4"}, "thickness is '4'; expected a finite number of at least 0.05 mm"),
+    ],
+)
+def test_a_choice_that_cannot_be_made_is_refused_in_one_sentence(choices, words):
+    with pytest.raises(InputError, match=words):
+        inversesr.restore(thick(), **choices)
+
+
+def test_a_result_tells_in_short_what_it_is():
+    found = repr(inversesr.restore(thick(), solver="spline"))
+    assert found == "<scan restored by spline: 12 x 11 x 24 voxels>"
 
 
 @pytest.mark.parametrize("scan", [None, 3, np.zeros((3, 3, 3)), []], ids=repr)

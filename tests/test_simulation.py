@@ -147,7 +147,7 @@ def test_a_magnitude_does_not_become_negative():
 
 
 def test_too_few_slices_are_refused():
-    with pytest.raises(InputError, match="leave 2"):
+    with pytest.raises(InputError, match="are 2 in an image of 20 mm"):
         simulate(Volume(smooth_head(), grid_of()), SimulateConfig(thickness_mm=10.0))
 
 

@@ -50,7 +50,8 @@ def find_scans(data_dirs: Iterable[Path]) -> list[Path]:
     folders = list(data_dirs)
     paths = sorted(path for folder in folders for path in folder.rglob("*.nii*"))
     if not paths:
-        message = f"no NIfTI file in {[str(f) for f in folders]}; expected *.nii or *.nii.gz"
+        where = ", ".join(str(folder) for folder in folders) or "no folder"
+        message = f"found no NIfTI file in {where}; expected *.nii or *.nii.gz: give --data DIR"
         raise InputError(message)
     return paths
 

@@ -146,7 +146,7 @@ def prior_weights(name_or_folder: str, role: str) -> dict[str, torch.Tensor]:
 def config_of(order: Order) -> Any:  # noqa: ANN401  (each stage has its own)
     """Return the configuration of a stage: its defaults, this machine's type, the settings."""
     if order.stage not in STAGES:
-        message = f"stage is {order.stage!r}; expected one of {', '.join(STAGES)}"
+        message = f"stage is {order.stage!r}; expected one of {', '.join(STAGES)}, export"
         raise InputError(message)
     default = replace(STAGES[order.stage].config(), dtype=fast_dtype(torch.device("cpu")))
     config = configure(default, order.settings, order.stage)

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 MAP_ROLES = ("sd", "low", "high", "prior_mask", "surprise", "unprotected")
 
 app = typer.Typer(
-    help="Restore thin slices from thick-slice brain MRI. Research use only: not for diagnosis.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help is read by screen readers and comes twice as fast
@@ -243,19 +242,25 @@ def _describe(result: "Result", outputs: "Outputs") -> None:
         )
 
 
+def _print_version(is_wanted: bool) -> None:  # noqa: FBT001 (typer calls it)
+    if is_wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"inversesr {version('inversesr')}")
+        raise typer.Exit
+
+
 @app.callback()
-def options(
+def before_a_command(
     *,
-    version: Annotated[
-        bool, typer.Option("--version", is_eager=True, help="Print the version and stop.")
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_print_version, help="Print the version."
+        ),
     ] = False,
 ) -> None:
-    """Take the options that stand before a command."""
-    if version:
-        from importlib.metadata import version as installed
-
-        typer.echo(f"inversesr {installed('inversesr')}")
-        raise typer.Exit
+    """Restore thin slices from thick-slice brain MRI. Research use only: not for diagnosis."""
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from problems import free_card, random_tensors
 from inversesr import weights
 from inversesr.errors import InputError
 from inversesr.priors import brain_ldm
-from inversesr.priors.bundle import NetworkCard, parse_card
+from inversesr.priors.bundle import parse_card
 from inversesr.priors.conversion import (
     _find_weights,
     convert_tensors,
@@ -515,10 +515,3 @@ def test_the_exact_autoencoder_saved_by_generative_gives_its_output(form, tmp_pa
     ours = load_network(card, tensors, partial=False)
     found = autoencoder_differences(theirs, ours, randn(1, 1, 48, 64, 40), randn(1, 3, 6, 8, 5))
     assert max(found) < TOLERANCE
-
-
-def test_an_unknown_network_class_is_refused():
-    with pytest.raises(InputError, match="expected one of AutoencoderKL"):
-        tensor_shapes(NetworkCard("Sequential", {}, "x"))
-    with pytest.raises(InputError, match="refuses the arguments"):
-        tensor_shapes(NetworkCard("AutoencoderKL", {"colour": 1}, "x"))

@@ -8,10 +8,9 @@ from typer.testing import CliRunner
 
 from inversesr.cli import app
 from inversesr.priors.latent_diffusion import load_prior
-from inversesr.priors.warmstart import WarmStartNet, WarmStartShape
 from inversesr.training.architectures import arguments_of, averaged_weights
 from inversesr.training.export import ExportConfig, export_prior
-from inversesr.training.stages import STAGES, Order, config_of, load_trained, train_stage
+from inversesr.training.stages import STAGES, Order, config_of, train_stage
 from inversesr.weights import load_tensors
 
 SCHEDULE = {"n_steps": 4, "n_warm_up": 1, "log_every": 1, "validate_every": 2}
@@ -180,44 +179,6 @@ def test_export_writes_a_prior_that_loads_and_computes(run_dir, data_dir):
     z = prior.sample(2, torch.Generator().manual_seed(0))
     assert prior.decode(z).shape == (16, 24, 8)
     assert 0.0 < prior.card.reconstruction_rmse < 1.0
-
-
-def test_an_exported_prior_whitens_latents_as_the_denoiser_saw_them(run_dir, data_dir, tmp_path):
-    card = export_prior(run_dir, [data_dir], ExportConfig(held_out=("sub-02",)), tmp_path)
-    statistics = json.loads((run_dir / "denoiser" / "latents.json").read_text())["statistics"]
-    assert card.latent.whitened
-    assert list(card.latent.mean) == statistics["mean"]
-    prior = load_prior(tmp_path, dtype=torch.float32)
-    x = torch.rand((8, 8, 8), generator=torch.Generator().manual_seed(0))
-    mean, std = (torch.tensor(statistics[n])[:, None, None, None] for n in ("mean", "std"))
-    with torch.no_grad():
-        plain = load_trained(run_dir, "autoencoder").encode(x[None, None])[0][0]
-    # the prior holds weights in half precision
-    assert torch.allclose(prior.encode(x), (plain - mean) / std, atol=2e-2)
-
-
-def test_the_exported_warm_start_is_the_averaged_one_in_half_precision(run_dir, tmp_path):
-    card = export_prior(run_dir, [], ExportConfig(), tmp_path)
-    assert card.reconstruction_rmse is None
-    network = card.networks["warmstart"]
-    stored = load_tensors(tmp_path / network.file)
-    assert {t.dtype for t in stored.values()} == {torch.float16}
-    net = WarmStartNet(WarmStartShape(**network.arguments))
-    net.load_state_dict({name: t.float() for name, t in stored.items()})
-    averaged = averaged_weights(run_dir / "warmstart")
-    for name, weight in net.state_dict().items():
-        assert torch.allclose(weight, averaged[name], rtol=1e-3, atol=1e-6)
-
-
-def test_without_a_denoiser_the_statistics_of_latents_are_those_of_held_out_scans(
-    run_dir, data_dir, tmp_path
-):
-    (tmp_path / "autoencoder").symlink_to(run_dir / "autoencoder")
-    config = ExportConfig(held_out=("sub-02",))
-    card = export_prior(tmp_path, [data_dir], config, tmp_path / "prior")
-    assert not card.latent.whitened
-    assert len(card.latent.std) == 9
-    assert min(card.latent.std) > 0.0
 
 
 def test_training_may_start_from_the_network_of_a_prior(run_dir, data_dir, tmp_path):

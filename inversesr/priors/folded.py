@@ -32,7 +32,8 @@ def foldable(block: nn.Module) -> nn.Conv3d | None:
     if mode != "nearest" or not doubles or not isinstance(layer, nn.Conv3d):
         return None
     plain = (layer.kernel_size, layer.stride, layer.padding) == ((3,) * 3, (1,) * 3, (1,) * 3)
-    return layer if plain and layer.groups == 1 and layer.dilation == (1,) * 3 else None
+    plain = plain and layer.padding_mode == "zeros" and layer.dilation == (1,) * 3
+    return layer if plain and layer.groups == 1 else None
 
 
 def folded_kernels(layer: nn.Conv3d) -> Iterator[tuple[Phase, Tensor]]:

@@ -64,7 +64,9 @@ def _forward_of(module: nn.Module) -> Callable[..., Tensor] | None:
 def _is_plain(layer: nn.Conv3d) -> bool:
     """Whether a convolution is one that `input_gradient` covers."""
     simple = layer.groups == 1 and layer.dilation == (1, 1, 1) and layer.padding_mode == "zeros"
-    return simple and not isinstance(layer.padding, str)
+    if not simple or isinstance(layer.padding, str):
+        return False
+    return all(p < k for p, k in zip(layer.padding, layer.kernel_size, strict=True))
 
 
 def _autoencoder_block(block: Any, x: Tensor) -> Tensor:  # noqa: ANN401  (a MONAI block)

@@ -1,5 +1,6 @@
 """`inversesr run --explain`: the plan of a run in words."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -30,11 +31,12 @@ def explain(
     as_json: bool,
 ) -> None:
     """Print what a run would do; write nothing."""
-    from inversesr.machine import process_seconds
+    from inversesr.machine import busy_cores, process_seconds
     from inversesr.plan import plan_run
 
     # a run, too, starts Python and loads its libraries
     begun = process_seconds()
+    n_busy = busy_cores() if config.threads is None else 0
     plan = plan_run(scans, config, folder, mask)
     if plan.seconds is not None:
         plan = replace(plan, seconds=plan.seconds + begun)
@@ -44,6 +46,8 @@ def explain(
         return
     for line in sentences(plan):
         typer.echo(line)
+    if n_busy:
+        typer.echo(advice_on_threads(n_busy, os.cpu_count() or 1))
 
 
 def sentences(plan: "Plan") -> list[str]:
@@ -70,6 +74,15 @@ def sentences(plan: "Plan") -> list[str]:
     for path in plan.outputs:
         lines.append(f"writes:  {path}{'  (exists: needs --force)' if path.exists() else ''}")
     return [*lines, "Nothing was written. Leave out --explain to run it."]
+
+
+def advice_on_threads(n_busy: int, n_cores: int) -> str:
+    """Return what to do where others use the cores: threads that wait for one wait for all."""
+    n = max(n_cores - n_busy, 1)
+    return (
+        f"{n_busy} of {n_cores} cores are busy with other work: while that lasts, --threads {n} "
+        "is several times as fast"
+    )
 
 
 def duration(seconds: float) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
-from inversesr.machine import available_memory_bytes, gibibytes
+from inversesr.machine import available_memory_bytes, busy_cores, gibibytes
 from inversesr.priors.catalogue import list_priors
 
 PACKAGES = (
@@ -98,9 +98,21 @@ def _device() -> list[Check]:
     has_bfloat16 = has_fast_bfloat16(torch.device("cuda" if has_cuda else "cpu"))
     return [
         Check("device", device),
-        Check("threads", f"{torch.get_num_threads()} of {os.cpu_count()} cores"),
+        _threads(),
         Check("bfloat16 units", "yes" if has_bfloat16 else "no: float32 is used"),
     ]
+
+
+def _threads() -> Check:
+    import torch
+
+    n_cores, n_busy = os.cpu_count() or 1, busy_cores()
+    found = f"{torch.get_num_threads()} of {n_cores} cores"
+    if not n_busy:
+        return Check("threads", found)
+    n = max(n_cores - n_busy, 1)
+    advice = f"while that lasts, `inversesr run --threads {n}` is faster"
+    return Check("threads", f"{found}; {n_busy} busy with other work", advice=advice)
 
 
 def _memory() -> Check:

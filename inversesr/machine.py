@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psutil
 
+BUSY_PERCENT = 50.0
 PROCESS_STATUS = Path("/proc/self/status")
 # folder, limit, usage, and what of the usage is files that can be dropped at once
 CGROUPS = (
@@ -55,6 +56,11 @@ def peak_memory_bytes() -> int:
 def resident_memory_bytes() -> int:
     """Resident memory of this process now."""
     return int(psutil.Process().memory_info().rss)
+
+
+def busy_cores(seconds: float = 0.3) -> int:
+    """Return how many cores others are using, by watching for a moment."""
+    return sum(share > BUSY_PERCENT for share in psutil.cpu_percent(seconds, percpu=True))
 
 
 def process_seconds() -> float:

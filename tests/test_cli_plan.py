@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from inversesr.cli import app
-from inversesr.cli_plan import duration
+from inversesr.cli_plan import advice_on_threads, duration
 
 
 @pytest.fixture
@@ -81,3 +81,11 @@ def test_a_scan_that_cannot_be_used_ends_with_one_sentence(tmp_path):
 )
 def test_a_time_is_told_as_exactly_as_it_is_known(seconds, words):
     assert duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("n_busy", "n_cores", "advised"),
+    [(1, 2, "--threads 1"), (2, 2, "--threads 1"), (3, 8, "--threads 5")],
+)
+def test_busy_cores_are_left_to_others(n_busy, n_cores, advised):
+    assert advised in advice_on_threads(n_busy, n_cores)

@@ -82,3 +82,9 @@ def test_the_age_of_a_process_is_counted_from_its_start():
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     # the system knows when it was started in whole seconds
     assert 0.4 < float(found.stdout) < time.perf_counter() - before + 1.1
+
+
+@pytest.mark.parametrize(("shares", "n_busy"), [((3.0, 12.0), 0), ((99.0, 12.0, 70.0), 2)])
+def test_cores_that_others_use_are_counted(monkeypatch, shares, n_busy):
+    monkeypatch.setattr(psutil, "cpu_percent", lambda _seconds, percpu: list(shares) * percpu)
+    assert machine.busy_cores() == n_busy

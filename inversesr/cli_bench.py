@@ -3,15 +3,21 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from inversesr import cli_bench_tables as tables
+from inversesr.cli_bench_options import (
+    check_files,
+    check_modes,
+    read_only_solver,
+    read_solvers,
+    read_tasks,
+)
 from inversesr.cli_output import Json, failing_in_one_sentence, print_json
-from inversesr.config import AUTOMATIC, BUILTIN_PRIOR, SOLVER_CHOICES, Config, SimulateConfig
+from inversesr.config import AUTOMATIC, BUILTIN_PRIOR, Config, SimulateConfig
 from inversesr.errors import InputError
 from inversesr.solver_options import SolverOptions, with_settings
 
@@ -23,20 +29,6 @@ if TYPE_CHECKING:
 Work = tuple[Sequence[Path], Sequence[SimulateConfig]]
 # those that take a minute or two a scan
 QUICK_SOLVERS = ("spline", "tv", "warmstart")
-PLOT_SUFFIXES = (".png", ".pdf", ".svg")
-# options that each measurement takes beside --csv and --json
-_OF_SOLVERS = {"--solver", "--set", "--prior", "--seed"}
-_TAKEN = {
-    "--robustness": {
-        *("TRUTH", "--thickness", "--gap", "--profile", "--axis", "--noise", "--crop"),
-        *("--misstated", *_OF_SOLVERS),
-    },
-    "--scaling": _OF_SOLVERS,
-    "--networks": set[str](),
-    "--reconstruction": {"TRUTH", "--prior"},
-    "--default-run": {"--set"},
-    "--calibration": {"TRUTH", "--thickness", "--crop", *_OF_SOLVERS},
-}
 
 
 def bench(  # noqa: PLR0913 (one argument a flag)
@@ -153,7 +145,7 @@ def bench(  # noqa: PLR0913 (one argument a flag)
     """Compare solvers on degraded images: quality, time, passes and memory of each process."""
     needs_images = not (networks or scaling or default_run)
     with failing_in_one_sentence(), _given_or_demo_head(truths, needs_images) as images:
-        _check_modes(
+        check_modes(
             {
                 "--robustness": robustness,
                 "--scaling": scaling,
@@ -179,10 +171,7 @@ def bench(  # noqa: PLR0913 (one argument a flag)
                 "--until": until,
             },
         )
-        _check_files([file for file in (csv, plot) if file is not None])
-        if plot is not None and plot.suffix.lower() not in PLOT_SUFFIXES:
-            message = f"{plot} is to be a picture; expected a name in {' or '.join(PLOT_SUFFIXES)}"
-            raise InputError(message)
+        check_files(csv, plot)
         if networks:
             rows = _networks(as_json=as_json)
         elif default_run:
@@ -190,81 +179,21 @@ def bench(  # noqa: PLR0913 (one argument a flag)
         elif reconstruction:
             rows = _reconstruction(images, prior, as_json=as_json)
         elif calibration:
-            named = _only_solver(solver)
+            named = read_only_solver(solver)
             config = Config(named, prior=prior, settings=tuple(settings or ()), seed=seed)
             rows = _calibration((images, thickness or [4.0]), config, crop, as_json=as_json)
         else:
-            wanted = _solvers(solver)
+            wanted = read_solvers(solver)
             setup = _setup(settings, prior, seed, crop, is_traced=until)
             setup = replace(setup, misstated=misstated / 100.0)
             if scaling:
                 rows = _scaling(wanted, setup, csv, as_json=as_json)
             else:
                 lists = (thickness, profile, noise, axis)
-                tasks = _tasks(lists, (gap, seed), is_sweep=robustness)
+                tasks = read_tasks(lists, (gap, seed), is_sweep=robustness)
                 compare = _robustness if robustness else _compare
                 rows = compare((images, tasks), wanted, setup, csv, as_json=as_json)
         _write(rows, csv, plot, as_json=as_json)
-
-
-def _only_solver(names: list[str] | None) -> str:
-    """Return the one solver that was named, or "auto".
-
-    Raises:
-        InputError: several were named.
-    """
-    wanted = _solvers(names) or [AUTOMATIC]
-    if len(wanted) > 1:
-        message = f"--calibration was given {len(wanted)} solvers; expected one at a time"
-        raise InputError(message)
-    return wanted[0]
-
-
-def _check_modes(modes: dict[str, bool], given: dict[str, bool]) -> None:
-    """Refuse what cannot be had together.
-
-    Args:
-        modes: Kind of measurement -> whether it was asked for.
-        given: Option -> whether it was given.
-
-    Raises:
-        InputError: two kinds of measurement, or an option that one of them does not have.
-    """
-    chosen = [name for name, is_on in modes.items() if is_on]
-    if len(chosen) > 1:
-        message = f"{' and '.join(chosen)} were given; expected one of them at a time"
-        raise InputError(message)
-    if given["--misstated"] and "--robustness" not in chosen:
-        message = "--misstated goes with --robustness only: give both"
-        raise InputError(message)
-    for name, is_given in given.items():
-        if is_given and chosen and name not in _TAKEN[chosen[0]]:
-            message = f"{name} does not go with {chosen[0]}: leave one of them out"
-            raise InputError(message)
-
-
-def _check_files(files: Sequence[Path]) -> None:
-    """Make sure before hours of work that their result can be written."""
-    for file in files:
-        if not file.absolute().parent.is_dir():
-            message = f"{file} lies in a folder that does not exist: make it, or name another"
-            raise InputError(message)
-
-
-def _solvers(given: list[str] | None) -> list[str] | None:
-    """Return the solvers named, each once, or None.
-
-    Raises:
-        InputError: there is no such solver.
-    """
-    if not given:
-        return None
-    names = [name.strip() for text in given for name in text.split(",") if name.strip()]
-    for name in names:
-        if name not in SOLVER_CHOICES:
-            message = f"solver is {name}; expected {' or '.join(SOLVER_CHOICES)}"
-            raise InputError(message)
-    return list(dict.fromkeys(names))
 
 
 def _setup(
@@ -274,26 +203,6 @@ def _setup(
 
     with_settings(SolverOptions(), settings or [])
     return Setup(tuple(settings or ()), prior, seed, crop, is_traced)
-
-
-def _tasks(
-    lists: tuple[list[float] | None, list[str] | None, list[float] | None, list[str] | None],
-    shared: tuple[float, int],
-    *,
-    is_sweep: bool,
-) -> list[SimulateConfig]:
-    """Return every combination of thickness, profile, noise in percent and direction."""
-    defaults: tuple[Sequence[Any], ...] = ((4.0,), ("rect",), (0.0,), ("S",))
-    if is_sweep:
-        from inversesr.benchmark_robustness import NOISE_PERCENT, PROFILES, THICKNESSES_MM
-
-        defaults = (THICKNESSES_MM, PROFILES, NOISE_PERCENT, ("S",))
-    chosen = [given or default for given, default in zip(lists, defaults, strict=True)]
-    gap, seed = shared
-    return [
-        SimulateConfig(thickness_mm=t, gap_mm=gap, profile=p, noise=n / 100.0, axis=a, seed=seed)
-        for t, p, n, a in product(*chosen)
-    ]
 
 
 def _compare(

@@ -10,7 +10,7 @@ import logging
 import struct
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,22 +23,23 @@ from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from inversesr.errors import InputError
-from inversesr.machine import available_memory_bytes, gibibytes
+from inversesr.scan_checks import (
+    SUFFIXES,
+    affine_fault,
+    check_memory,
+    check_path,
+    check_shape,
+    check_type,
+    check_voxels,
+    misnamed,
+)
 from inversesr.volume import Affine, Grid, Volume
 
-SUFFIXES = (".nii.gz", ".nii", ".mgz", ".mgh")
 # What nibabel, gzip and numpy raise on files that are cut off, empty or something else.
 UNREADABLE = (
     ImageFileError, HeaderDataError, MGHError, EOFError, OSError, ValueError, TypeError, KeyError,
     IndexError, OverflowError, AttributeError, struct.error, zlib.error, MemoryError,
 )  # fmt: skip
-GZIP_MAGIC = b"\x1f\x8b"
-LEAST_SLICES = 3
-# Voxel sizes outside this range mean that the header is broken or not in millimetres.
-SPACING_RANGE_MM = (0.02, 50.0)
-LARGEST_OFFSET_MM = 1e5
-# Reading needs the raw voxels and their float32 copy.
-READ_BYTES_PER_VOXEL = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,13 +113,13 @@ def read_scan(path: Path, volume: int | None = None, *, is_mask: bool = False) -
     Raises:
         InputError: the file is missing, unreadable or not one usable 3D image.
     """
-    _check_path(path)
+    check_path(path)
     try:
         with _quietly():
             image = nibabel.load(path)
     except UNREADABLE as error:
         message = (
-            f"{path.name} is not a readable image{_misnamed(path)}: expected NIfTI or MGH, whole "
+            f"{path.name} is not a readable image{misnamed(path)}: expected NIfTI or MGH, whole "
             "and intact"
         )
         raise InputError(message) from error
@@ -144,14 +145,14 @@ def scan_from_image(
         message = f"{label} has no usable header: repair it, or convert the scan again"
         raise InputError(message) from error
     # FreeSurfer's sizes are numpy integers, which JSON does not know
-    shape, series = _check_shape(tuple(int(n) for n in image.shape), label, volume)
-    _check_type(image, label)
-    if fault := _affine_fault(affine, shape):
+    shape, series = check_shape(tuple(int(n) for n in image.shape), label, volume)
+    check_type(image, label)
+    if fault := affine_fault(affine, shape):
         message = f"{label} {fault}"
         raise InputError(message)
-    _check_memory(image, label)
+    check_memory(image, label)
     data = _read_voxels(image, label, series)
-    _check_voxels(data, label, is_mask=is_mask)
+    check_voxels(data, label, is_mask=is_mask)
     warnings = _header_warnings(image, header, label)
     return Scan(
         Volume(data, Grid(shape, affine)),
@@ -244,45 +245,6 @@ def _quietly() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _misnamed(path: Path) -> str:
-    """Say so where a file is compressed and its name denies it, or the other way round."""
-    with suppress(OSError), path.open("rb") as file:
-        is_compressed = file.read(2) == GZIP_MAGIC
-        is_named_so = path.name.lower().endswith(("gz", "mgz"))
-        if is_compressed and not is_named_so:
-            return ", but compressed: if that is all, rename it to end in .nii.gz"
-        if is_named_so and not is_compressed:
-            return ", nor compressed as its name says: if that is all, rename it to end in .nii"
-    return ""
-
-
-def _check_path(path: Path) -> None:
-    try:
-        str(path).encode()
-    except UnicodeEncodeError as error:
-        name = str(path).encode(errors="replace").decode()
-        message = (
-            f"the name {name} has letters that this system cannot tell: rename the file, or set "
-            "LC_ALL=C.UTF-8"
-        )
-        raise InputError(message) from error
-    if path.is_dir():
-        message = (
-            f"{path} is a folder; expected one NIfTI file: "
-            f"if it holds DICOM, run `dcm2niix -z y -b y {path}` and give the .nii.gz it writes"
-        )
-        raise InputError(message)
-    if not path.is_file():
-        message = f"{path} does not exist: check the name"
-        raise InputError(message)
-    if not path.name.lower().endswith(SUFFIXES):
-        message = (
-            f"{path.name} is not one of {', '.join(SUFFIXES)}: convert it to NIfTI first "
-            "(DICOM: `dcm2niix -z y -b y FOLDER`)"
-        )
-        raise InputError(message)
-
-
 def _read_sidecar(path: Path) -> dict[str, Any]:
     sidecar = path.with_name(stem(path) + ".json")
     if not sidecar.is_file():
@@ -303,7 +265,7 @@ def _keep_header(image: Any) -> Header:  # noqa: ANN401
     if not isinstance(image, nibabel.Nifti1Image):
         return Header(0, 1, affine, affine, image.get_data_dtype(), "mm", is_nifti2=False)
     qform, qform_code = image.get_qform(coded=True)
-    if qform is not None and _affine_fault(qform, (1, 1, 1)):
+    if qform is not None and affine_fault(qform, (1, 1, 1)):
         qform, qform_code = None, 0
     sform, sform_code = image.get_sform(coded=True)
     unit = image.header.get_xyzt_units()[0]
@@ -318,81 +280,6 @@ def _keep_header(image: Any) -> Header:  # noqa: ANN401
     )
 
 
-def _check_shape(
-    shape: tuple[int, ...], label: str, volume: int | None
-) -> tuple[tuple[int, int, int], int | None]:
-    """Return the 3D shape and which volume of a series to take."""
-    while len(shape) > 3 and shape[-1] == 1:
-        shape = shape[:-1]
-    if len(shape) > 4 or len(shape) < 3:
-        message = f"{label} is {len(shape)}D {shape}; expected one 3D image"
-        raise InputError(message)
-    if len(shape) == 4 and volume is None:
-        message = (
-            f"{label} is a 4D series {shape} of {shape[3]} volumes; expected one 3D image: "
-            f"pick one with `inversesr run --volume N`, N from 0 to {shape[3] - 1}, or cut one out"
-        )
-        raise InputError(message)
-    if volume is not None and volume >= (shape[3] if len(shape) == 4 else 1):
-        message = f"{label} has no volume {volume}; its shape is {shape}: volumes count from 0"
-        raise InputError(message)
-    if min(shape[:3]) < LEAST_SLICES:
-        message = (
-            f"{label} has shape {shape[:3]}; expected at least {LEAST_SLICES} slices and as many "
-            "voxels along the other axes: one slice alone cannot be refined"
-        )
-        raise InputError(message)
-    return (shape[0], shape[1], shape[2]), volume if len(shape) == 4 else None
-
-
-def _check_type(image: Any, label: str) -> None:  # noqa: ANN401
-    dtype = image.get_data_dtype()
-    if dtype.fields is not None:
-        message = f"{label} is a colour (RGB) image; expected one intensity a voxel"
-        raise InputError(message)
-    if dtype.kind == "c":
-        message = f"{label} holds complex numbers; expected magnitudes: convert it first"
-        raise InputError(message)
-    if dtype.kind not in "iufb":
-        message = f"{label} holds {dtype}; expected numbers"
-        raise InputError(message)
-
-
-def _affine_fault(affine: Affine, shape: tuple[int, int, int]) -> str:
-    """Return what is wrong with an affine, to follow the name of the file; empty if nothing."""
-    if not np.isfinite(affine).all():
-        return "has an affine with NaN or Inf: repair the header"
-    with np.errstate(over="ignore"):
-        spacing = np.linalg.norm(affine[:3, :3], axis=0)
-    low, high = SPACING_RANGE_MM
-    if spacing.min() < low or spacing.max() > high:
-        found = " x ".join(f"{s:.4g}" for s in spacing)
-        return (
-            f"has voxels of {found} mm; expected {low} to {high} mm: "
-            "repair the affine, or convert its unit to mm"
-        )
-    if abs(np.linalg.det(affine[:3, :3] / spacing)) < 0.1:
-        return "has an affine whose axes lie in one plane: repair the header"
-    corner = np.abs(affine[:3, 3]) + np.abs(affine[:3, :3]) @ np.array(shape)
-    if corner.max() > LARGEST_OFFSET_MM:
-        return f"lies {corner.max():.3g} mm from the origin: repair the affine"
-    return ""
-
-
-def _check_memory(image: Any, label: str) -> None:  # noqa: ANN401
-    n_voxels = 1.0
-    for n in image.shape:
-        n_voxels *= n
-    needed = n_voxels * (image.get_data_dtype().itemsize + READ_BYTES_PER_VOXEL)
-    available = available_memory_bytes()
-    if needed > available:
-        message = (
-            f"{label} declares {gibibytes(needed)} of voxels, {gibibytes(available)} of memory "
-            "are free: check the header, or use a larger machine"
-        )
-        raise InputError(message)
-
-
 def _read_voxels(image: Any, label: str, volume: int | None) -> NDArray[np.float32]:  # noqa: ANN401
     try:
         with np.errstate(all="ignore"):
@@ -405,24 +292,6 @@ def _read_voxels(image: Any, label: str, volume: int | None) -> NDArray[np.float
         message = f"{label} ends before its last voxel or is damaged: copy or convert it again"
         raise InputError(message) from error
     return np.ascontiguousarray(data.reshape(data.shape[:3]))
-
-
-def _check_voxels(data: NDArray[np.float32], label: str, *, is_mask: bool) -> None:
-    n_bad = int(data.size - np.isfinite(data).sum())
-    if n_bad:
-        message = (
-            f"{label} has {n_bad} NaN or Inf voxels of {data.size}; expected finite intensities: "
-            "replace them, for example by 0"
-        )
-        raise InputError(message)
-    low, high = float(data.min()), float(data.max())
-    if low == high and not is_mask:
-        what = "only zeros" if low == 0.0 else f"the same intensity {low:g} everywhere"
-        message = f"{label} holds {what}; expected an image"
-        raise InputError(message)
-    if max(abs(low), abs(high)) > 1e30:
-        message = f"{label} has intensities up to {max(abs(low), abs(high)):.3g}: rescale it"
-        raise InputError(message)
 
 
 def _slice_axis(image: Any) -> int | None:  # noqa: ANN401

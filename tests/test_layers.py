@@ -15,7 +15,7 @@ PACKAGE = Path(inversesr.__file__).parent
 LAYERS = (
     ("errors", "config", "solver_options", "json_text"),
     ("machine", "child_process", "volume"),
-    ("protocols", "nifti", "weights"),
+    ("protocols", "scan_checks", "nifti", "weights"),
     ("operators.", "metrics", "calibration"),
     (
         "acquisition",
@@ -58,6 +58,7 @@ LAYERS = (
         "cli_prior",
         "cli_picture",
         "cli_bench_tables",
+        "cli_bench_options",
         "cli_bench",
         "cli",
     ),
@@ -70,6 +71,7 @@ COMMAND_LINE = {
     "cli_prior",
     "cli_picture",
     "cli_bench_tables",
+    "cli_bench_options",
     "cli_bench",
 }
 # Packages that only some modules may import, even inside a function.
@@ -93,6 +95,7 @@ QUICK_MODULES = (
     "cli_prior",
     "cli_picture",
     "cli_bench_tables",
+    "cli_bench_options",
     "cli_bench",
     "solver_options",
     "cli",

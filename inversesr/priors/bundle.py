@@ -310,9 +310,8 @@ def _sd_problem(card: PriorCard) -> str:
         factor = getattr(card, name)
         if factor is not None and not 0.0 < factor < np.inf:
             return f"{name} is {factor:g}; it must be finite and above 0"
-    if card.sd_over_error is not None and "error" not in card.networks:
-        return "sd_over_error needs a network error, by which deviations are measured"
-    return ""
+    is_lost = card.sd_over_error is not None and "error" not in card.networks
+    return "sd_over_error needs a network error, which measures deviations" if is_lost else ""
 
 
 def _file_problem(card: PriorCard) -> str:

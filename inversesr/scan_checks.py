@@ -1,0 +1,180 @@
+"""What an image must be to be a scan: every reason for which it cannot be one is one sentence.
+
+Nothing here reads voxels: a file is judged by its name, its header, and what was read of it.
+"""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inversesr.errors import InputError
+from inversesr.machine import available_memory_bytes, gibibytes
+from inversesr.volume import Affine
+
+SUFFIXES = (".nii.gz", ".nii", ".mgz", ".mgh")
+GZIP_MAGIC = b"\x1f\x8b"
+LEAST_SLICES = 3
+# Voxel sizes outside this range mean that the header is broken or not in millimetres.
+SPACING_RANGE_MM = (0.02, 50.0)
+LARGEST_OFFSET_MM = 1e5
+# Reading needs the raw voxels and their float32 copy.
+READ_BYTES_PER_VOXEL = 4
+
+
+def check_path(path: Path) -> None:
+    """Refuse what is no file of an image by its name.
+
+    Raises:
+        InputError: it is missing, a folder, or named otherwise.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        name = str(path).encode(errors="replace").decode()
+        message = (
+            f"the name {name} has letters that this system cannot tell: rename the file, or set "
+            "LC_ALL=C.UTF-8"
+        )
+        raise InputError(message) from error
+    if path.is_dir():
+        message = (
+            f"{path} is a folder; expected one NIfTI file: "
+            f"if it holds DICOM, run `dcm2niix -z y -b y {path}` and give the .nii.gz it writes"
+        )
+        raise InputError(message)
+    if not path.is_file():
+        message = f"{path} does not exist: check the name"
+        raise InputError(message)
+    if not path.name.lower().endswith(SUFFIXES):
+        message = (
+            f"{path.name} is not one of {', '.join(SUFFIXES)}: convert it to NIfTI first "
+            "(DICOM: `dcm2niix -z y -b y FOLDER`)"
+        )
+        raise InputError(message)
+
+
+def misnamed(path: Path) -> str:
+    """Say so where a file is compressed and its name denies it, or the other way round."""
+    with suppress(OSError), path.open("rb") as file:
+        is_compressed = file.read(2) == GZIP_MAGIC
+        is_named_so = path.name.lower().endswith(("gz", "mgz"))
+        if is_compressed and not is_named_so:
+            return ", but compressed: if that is all, rename it to end in .nii.gz"
+        if is_named_so and not is_compressed:
+            return ", nor compressed as its name says: if that is all, rename it to end in .nii"
+    return ""
+
+
+def check_shape(
+    shape: tuple[int, ...], label: str, volume: int | None
+) -> tuple[tuple[int, int, int], int | None]:
+    """Return the 3D shape and which volume of a series to take.
+
+    Raises:
+        InputError: it is no 3D image, has too few slices, or no such volume.
+    """
+    while len(shape) > 3 and shape[-1] == 1:
+        shape = shape[:-1]
+    if len(shape) > 4 or len(shape) < 3:
+        message = f"{label} is {len(shape)}D {shape}; expected one 3D image"
+        raise InputError(message)
+    if len(shape) == 4 and volume is None:
+        message = (
+            f"{label} is a 4D series {shape} of {shape[3]} volumes; expected one 3D image: "
+            f"pick one with `inversesr run --volume N`, N from 0 to {shape[3] - 1}, or cut one out"
+        )
+        raise InputError(message)
+    if volume is not None and volume >= (shape[3] if len(shape) == 4 else 1):
+        message = f"{label} has no volume {volume}; its shape is {shape}: volumes count from 0"
+        raise InputError(message)
+    if min(shape[:3]) < LEAST_SLICES:
+        message = (
+            f"{label} has shape {shape[:3]}; expected at least {LEAST_SLICES} slices and as many "
+            "voxels along the other axes: one slice alone cannot be refined"
+        )
+        raise InputError(message)
+    return (shape[0], shape[1], shape[2]), volume if len(shape) == 4 else None
+
+
+def check_type(image: Any, label: str) -> None:  # noqa: ANN401
+    """Refuse an image whose voxels are no real numbers.
+
+    Raises:
+        InputError: they are colours, complex, or something else.
+    """
+    dtype = image.get_data_dtype()
+    if dtype.fields is not None:
+        message = f"{label} is a colour (RGB) image; expected one intensity a voxel"
+        raise InputError(message)
+    if dtype.kind == "c":
+        message = f"{label} holds complex numbers; expected magnitudes: convert it first"
+        raise InputError(message)
+    if dtype.kind not in "iufb":
+        message = f"{label} holds {dtype}; expected numbers"
+        raise InputError(message)
+
+
+def affine_fault(affine: Affine, shape: tuple[int, int, int]) -> str:
+    """Return what is wrong with an affine, to follow the name of the file; empty if nothing."""
+    if not np.isfinite(affine).all():
+        return "has an affine with NaN or Inf: repair the header"
+    with np.errstate(over="ignore"):
+        spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    low, high = SPACING_RANGE_MM
+    if spacing.min() < low or spacing.max() > high:
+        found = " x ".join(f"{s:.4g}" for s in spacing)
+        return (
+            f"has voxels of {found} mm; expected {low} to {high} mm: "
+            "repair the affine, or convert its unit to mm"
+        )
+    if abs(np.linalg.det(affine[:3, :3] / spacing)) < 0.1:
+        return "has an affine whose axes lie in one plane: repair the header"
+    corner = np.abs(affine[:3, 3]) + np.abs(affine[:3, :3]) @ np.array(shape)
+    if corner.max() > LARGEST_OFFSET_MM:
+        return f"lies {corner.max():.3g} mm from the origin: repair the affine"
+    return ""
+
+
+def check_memory(image: Any, label: str) -> None:  # noqa: ANN401
+    """Refuse an image that would not fit into memory, before it is read.
+
+    Raises:
+        InputError: the header declares more voxels than there is memory for.
+    """
+    n_voxels = 1.0
+    for n in image.shape:
+        n_voxels *= n
+    needed = n_voxels * (image.get_data_dtype().itemsize + READ_BYTES_PER_VOXEL)
+    available = available_memory_bytes()
+    if needed > available:
+        message = (
+            f"{label} declares {gibibytes(needed)} of voxels, {gibibytes(available)} of memory "
+            "are free: check the header, or use a larger machine"
+        )
+        raise InputError(message)
+
+
+def check_voxels(data: NDArray[np.float32], label: str, *, is_mask: bool) -> None:
+    """Refuse voxels that show nothing.
+
+    Raises:
+        InputError: they are not finite, beyond all measure, or all the same.
+    """
+    n_bad = int(data.size - np.isfinite(data).sum())
+    if n_bad:
+        message = (
+            f"{label} has {n_bad} NaN or Inf voxels of {data.size}; expected finite intensities: "
+            "replace them, for example by 0"
+        )
+        raise InputError(message)
+    low, high = float(data.min()), float(data.max())
+    if low == high and not is_mask:
+        what = "only zeros" if low == 0.0 else f"the same intensity {low:g} everywhere"
+        message = f"{label} holds {what}; expected an image"
+        raise InputError(message)
+    if max(abs(low), abs(high)) > 1e30:
+        message = f"{label} has intensities up to {max(abs(low), abs(high)):.3g}: rescale it"
+        raise InputError(message)

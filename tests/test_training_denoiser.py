@@ -1,9 +1,8 @@
 import csv
 
-import nibabel
-import numpy as np
 import pytest
 import torch
+from training_data import write_scans
 
 from inversesr.priors.local_autoencoder import LocalAutoencoder
 from inversesr.priors.schedule import make_schedule
@@ -34,12 +33,7 @@ CONFIG = DenoiserConfig(
 
 @pytest.fixture
 def data_dir(tmp_path):
-    rng = np.random.default_rng(0)
-    for subject in ("sub-01", "sub-02"):
-        image = rng.uniform(0, 100, (16, 18, 22)).astype(np.float32)
-        path = tmp_path / f"{subject}_T1w.nii.gz"
-        nibabel.save(nibabel.Nifti1Image(image, np.eye(4)), path)
-    return tmp_path
+    return write_scans(tmp_path, (16, 18, 22))
 
 
 @pytest.fixture

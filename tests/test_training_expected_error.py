@@ -1,12 +1,11 @@
 import math
 
-import nibabel
-import numpy as np
 import pytest
 import torch
 from laws import normal
 from problems import one_thread  # noqa: F401  (a fixture)
 from test_expected_error import GEOMETRY, SMALL
+from training_data import write_scans
 
 from inversesr.priors.expected_error import FIRST_SCALE, ErrorNet
 from inversesr.priors.slice_examples import make_example
@@ -33,12 +32,7 @@ CONFIG = ErrorConfig(
 
 @pytest.fixture
 def data_dir(tmp_path):
-    rng = np.random.default_rng(0)
-    for subject in ("sub-01", "sub-02"):
-        image = rng.uniform(0, 100, (12, 12, 32)).astype(np.float32)
-        path = tmp_path / f"{subject}_T1w.nii.gz"
-        nibabel.save(nibabel.Nifti1Image(image, np.eye(4)), path)
-    return tmp_path
+    return write_scans(tmp_path, (12, 12, 32))
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
-import nibabel
-import numpy as np
 import pytest
 import torch
+from training_data import write_scans
 
 from inversesr.priors.warmstart import WarmStartNet, WarmStartShape
 from inversesr.training.degradation import degrade
@@ -27,12 +26,7 @@ CONFIG = WarmStartConfig(
 
 @pytest.fixture
 def data_dir(tmp_path):
-    rng = np.random.default_rng(0)
-    for subject in ("sub-01", "sub-02"):
-        image = rng.uniform(0, 100, (16, 16, 32)).astype(np.float32)
-        path = tmp_path / f"{subject}_T1w.nii.gz"
-        nibabel.save(nibabel.Nifti1Image(image, np.eye(4)), path)
-    return tmp_path
+    return write_scans(tmp_path, (16, 16, 32))
 
 
 def test_training_runs_from_files_to_averaged_weights(data_dir, tmp_path):

@@ -24,7 +24,8 @@ from inversesr.volume import Image, Volume
 
 # Heads move by less between the scans of one session.
 LARGEST_LIKELY_MOTION_MM = 30.0
-# Scans of one contrast correlate above 0.9 with their fusion, those of two far less.
+# With their fusion T1 and contrast-enhanced T1 of one head correlate by 0.91, T1 and T2 by 0.74,
+# stacks of a fetus by 0.81 to 0.83, and by 0.73 where it moved most.
 LEAST_LIKENESS = 0.8
 
 
@@ -331,8 +332,8 @@ def _doubts_of_stack(stack: Stack, seen_and_measured: torch.Tensor) -> list[str]
     likeness = float(torch.corrcoef(seen_and_measured.double())[0, 1])
     if not likeness >= LEAST_LIKENESS:
         found.append(
-            f"{stack.scan.name} contradicts the other scans (correlation with what they agree on "
-            f"{likeness:.2f}, expected above {LEAST_LIKENESS}): fuse scans of one subject and one "
-            "contrast only"
+            f"{stack.scan.name} fits the other scans poorly (correlation {likeness:.2f}, expected "
+            f"above {LEAST_LIKENESS}): the head moved in it, or it shows another contrast or "
+            "another head: see the report, or leave it out"
         )
     return found

@@ -173,5 +173,5 @@ def test_scans_of_two_contrasts_are_warned_of(scans, monkeypatch):
     data = scans[1].volume.data
     other = Scan.made_here(scans[1].volume.with_data(data.max() - data))
     fitting, contradicting = (restore([scans[0], s], Config()) for s in (scans[1], other))
-    assert not [w for w in fitting.warnings if "contradicts" in w]
-    assert [w for w in contradicting.warnings if "contradicts the other scans" in w]
+    assert not [w for w in fitting.warnings if "fits the other" in w]
+    assert [w for w in contradicting.warnings if "fits the other scans poorly" in w]

@@ -46,7 +46,8 @@ def restore(
         InputError: a scan cannot be used.
     """
     config = _changed(config or Config(), choices)
-    refuse_ignored(config)
+    # settings are often shared by a comparison, of which some solvers need none
+    refuse_ignored(replace(config, settings=()))
     set_threads(config.threads)
     several = list(scans) if isinstance(scans, list | tuple) else [scans]
     if not several:

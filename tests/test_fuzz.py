@@ -111,7 +111,7 @@ def damage(blob, flips, length):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("nifti", "acquisition"):
+        for module in ("scan_checks", "acquisition"):
             patch.setattr(f"inversesr.{module}.available_memory_bytes", lambda: MEMORY_BYTES)
         yield tmp_path_factory.mktemp("fuzz")
 

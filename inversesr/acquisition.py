@@ -23,9 +23,9 @@ AGREEMENT_MM = 0.02
 # No length in a scan is longer; JSON may hold integers that no float can.
 LONGEST_MM = 1e4
 # Beyond this overlap the slices hold next to nothing of their own.
+LARGEST_OVERLAP = 5.0
 # Slices thinner than this share of their distance are rare; a decimal point lost is not.
 LEAST_LIKELY_SHARE = 0.5
-LARGEST_OVERLAP = 5.0
 # Peak of the whole process on the fine grid, measured with `tv` (see docs/benchmarks.md).
 WORKING_BYTES_PER_VOXEL = 160
 

@@ -1,5 +1,6 @@
 """What all commands share: options, progress, warnings, and failing in one sentence."""
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,12 +28,13 @@ def failing_in_one_sentence() -> Iterator[None]:
         raise typer.Exit(1) from error
     except (MemoryError, RuntimeError) as error:
         # torch has no error of its own for this on the processor
-        if not isinstance(error, MemoryError) and "memory" not in str(error):
+        is_known = re.search("(allocate|out of|enough) memory", str(error), re.IGNORECASE)
+        if not isinstance(error, MemoryError) and not is_known:
             raise
         typer.echo("inversesr: out of memory: give a coarser --spacing", err=True)
         raise typer.Exit(1) from error
     except KeyboardInterrupt as error:
-        typer.echo("inversesr: interrupted: nothing was written", err=True)
+        typer.echo("inversesr: interrupted", err=True)
         raise typer.Exit(130) from error
     except BrokenPipeError:
         raise  # the reader went away: `cli.main` ends quietly

@@ -81,7 +81,7 @@ def advice_on_threads(n_busy: int, n_cores: int) -> str:
     n = max(n_cores - n_busy, 1)
     return (
         f"{n_busy} of {n_cores} cores are busy with other work: while that lasts, --threads {n} "
-        "is several times as fast"
+        "is faster"
     )
 
 

@@ -24,7 +24,8 @@ def ssim(x: Image, truth: Image, mask: Mask, data_range: float) -> float:
 
     The images are cropped to the mask and a margin of one window first: the result is the same.
     """
-    margin = 8
+    # wider than the window reaches, so that a thin mask at the border leaves room for one
+    margin = SSIM_VOXELS
     box = tuple(
         slice(max(0, int(indices.min()) - margin), int(indices.max()) + margin + 1)
         for indices in np.nonzero(mask)

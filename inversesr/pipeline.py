@@ -146,7 +146,7 @@ def solver_of_fusion(n_scans: int, config: Config) -> str:
     """Return the solver that fuses several scans.
 
     Raises:
-        InputError: another one was named, or samples or a lock were asked for.
+        InputError: another one was named, or samples, a lock or protection were asked for.
     """
     if config.solver not in (AUTOMATIC, "tv"):
         message = (
@@ -156,6 +156,9 @@ def solver_of_fusion(n_scans: int, config: Config) -> str:
         raise InputError(message)
     if config.samples is not None:
         message = f"{n_scans} scans are fused by tv, which draws no samples: leave out --samples"
+        raise InputError(message)
+    if config.protect is not None:
+        message = f"{n_scans} scans are fused by tv, which has no prior: leave out --protect"
         raise InputError(message)
     if config.lock in ("exact", "noise"):
         message = (

@@ -21,6 +21,7 @@ from inversesr.priors.catalogue import (
 )
 from inversesr.priors.conversion import import_prior
 from inversesr.priors.networks import build_network
+from inversesr.weights import PUBLIC_PRIORS
 
 
 @pytest.fixture(autouse=True)
@@ -187,3 +188,7 @@ def test_an_unknown_name_cannot_be_fetched():
     with pytest.raises(InputError, match="cannot be fetched; expected one of brain-ldm"):
         fetch_prior("unicorn")
     assert catalogue.SOURCES["brain-ldm"].files
+
+
+def test_what_is_said_to_be_public_can_be_fetched():
+    assert set(PUBLIC_PRIORS) == set(catalogue.SOURCES)

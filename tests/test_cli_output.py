@@ -130,3 +130,16 @@ def test_an_object_is_one_line_on_standard_output(capsys):
     (line,) = out.splitlines()
     assert json.loads(line) == {"a": [1.5, None], "b": "two\nlines"}
     assert err == ""
+
+
+def test_a_fault_that_speaks_of_memory_is_not_taken_for_too_little_of_it():
+    fault = RuntimeError("unsupported memory format option")
+    with pytest.raises(RuntimeError, match="memory format"), failing_in_one_sentence():
+        raise fault
+
+
+def test_an_interrupt_is_told_in_one_line(capsys):
+    with pytest.raises(typer.Exit) as found, failing_in_one_sentence():
+        raise KeyboardInterrupt
+    assert found.value.exit_code == 130
+    assert capsys.readouterr().err == "inversesr: interrupted\n"

@@ -113,3 +113,12 @@ def test_a_constant_image_is_all_foreground():
     constant = np.full(SHAPE, 7.0, dtype=np.float32)
     assert foreground(constant).all()
     assert intensity_range(constant) == 0.0
+
+
+@pytest.mark.parametrize("where", [slice(0, 1), slice(-1, None), slice(4, 6)])
+def test_a_thin_mask_has_an_ssim_wherever_it_lies(where):
+    truth = np.random.default_rng(0).uniform(1, 2, (24, 22, 20)).astype(np.float32)
+    mask = np.zeros(truth.shape, bool)
+    mask[where] = True
+    assert ssim(truth, truth, mask, 1.0) == pytest.approx(1.0)
+    assert ssim(truth[::-1], truth, mask, 1.0) < 0.9

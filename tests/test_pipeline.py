@@ -13,7 +13,7 @@ from inversesr.config import Config, SimulateConfig
 from inversesr.errors import InputError
 from inversesr.metrics import psnr
 from inversesr.nifti import Scan
-from inversesr.pipeline import choose_device, restore
+from inversesr.pipeline import choose_device, restore, solver_of_fusion
 from inversesr.protocols import Solution
 from inversesr.simulation import simulate
 from inversesr.solvers import by_name, tv
@@ -262,3 +262,18 @@ def test_what_a_mask_protects_from_the_warm_start_is_the_interpolated_scan(monke
     np.testing.assert_allclose(result.volume.data[7:], task.x0.numpy()[7:] + 50.0, atol=1e-2)
     np.testing.assert_allclose(result.unprotected.data, task.x0.numpy() + 50.0, atol=1e-2)
     assert float(result.prior_mask.data[:6].max()) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("choices", "words"),
+    [
+        ({"protect": "mask.nii.gz"}, "leave out --protect"),
+        ({"lock": "exact"}, "leave out --lock"),
+        ({"samples": 3}, "leave out --samples"),
+        ({"solver": "warmstart"}, "only tv fuses several"),
+    ],
+)
+def test_what_a_fusion_would_not_heed_is_refused(choices, words):
+    assert solver_of_fusion(2, Config()) == "tv"
+    with pytest.raises(InputError, match=words):
+        solver_of_fusion(2, Config(**choices))

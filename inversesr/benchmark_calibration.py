@@ -14,7 +14,16 @@ import numpy as np
 import torch
 
 from inversesr.acquisition import Acquisition
-from inversesr.calibration import LEVELS, Judged, coverage, fit_factor, judge
+from inversesr.calibration import (
+    FITTED_LEVEL,
+    LEVELS,
+    Judged,
+    coverage,
+    crps,
+    fit_factor,
+    judge,
+    width,
+)
 from inversesr.config import AUTOMATIC, SAMPLING_SOLVER, Config, SimulateConfig
 from inversesr.consistency import lock
 from inversesr.errors import InputError
@@ -29,7 +38,7 @@ from inversesr.volume import Volume
 
 # Crops are about this wide: samples of a whole head take many minutes.
 CROP_VOXELS = 48
-N_SAMPLES = 6
+N_SAMPLES = 8
 # solver that says something of its errors -> what scales that, in its facts and the prior's card
 FACTORS = {SAMPLING_SOLVER: "sd_factor", "warmstart": "error_factor"}
 
@@ -46,6 +55,8 @@ class Coverage:
         needed_factor: Factor, on top of the card's, at which 90 % intervals hold 90 %.
         rms_error: Root mean square error of the image, in its own intensities.
         rms_sd: Root mean square of the deviation that the solver states.
+        mean_width: Mean width of the 90 % interval, likewise.
+        crps: Mean continuous ranked probability score, likewise.
         n_voxels: Voxels judged.
     """
 
@@ -56,6 +67,8 @@ class Coverage:
     needed_factor: float
     rms_error: float
     rms_sd: float
+    mean_width: float
+    crps: float
     n_voxels: int
 
 
@@ -158,6 +171,8 @@ def _measure(
         needed_factor=fit_factor([judged]),
         rms_error=float(np.sqrt(np.mean(np.square(judged.error, dtype=np.float64)))),
         rms_sd=float(np.sqrt(np.mean(np.square(judged.sd, dtype=np.float64)))),
+        mean_width=2.0 * width(FITTED_LEVEL, n_samples) * float(judged.sd.mean(dtype=np.float64)),
+        crps=crps(judged),
         n_voxels=judged.error.size,
     )
     return row, judged
@@ -187,5 +202,7 @@ def _mean(rows: Sequence[Coverage], needed_factor: float) -> Coverage:
         needed_factor=needed_factor,
         rms_error=mean(r.rms_error for r in rows),
         rms_sd=mean(r.rms_sd for r in rows),
+        mean_width=mean(r.mean_width for r in rows),
+        crps=mean(r.crps for r in rows),
         n_voxels=sum(r.n_voxels for r in rows),
     )

@@ -17,9 +17,10 @@ from inversesr.benchmark_rows import PASSES, Row
 from inversesr.child_process import new_process
 from inversesr.config import Config
 from inversesr.errors import InverseSRError
-from inversesr.evaluation import evaluate
+from inversesr.evaluation import evaluate, onto
 from inversesr.job import run_job
 from inversesr.machine import peak_memory_bytes
+from inversesr.metrics import foreground, spectral_error
 from inversesr.nifti import Scan, read_scan
 from inversesr.null_space import NullSpaceScore, null_space_score
 from inversesr.pipeline import Result, Source
@@ -168,4 +169,13 @@ def _scored(row: Row, result: Result, truth: Volume) -> Row:
     A = forward_operator(source.scan.volume.grid, fine, source.acquisition)
     scores = evaluate(result.volume, truth)
     unseen = null_space_score(A, fine, truth)(torch.from_numpy(result.volume.data))
-    return replace(row, psnr_db=scores.psnr_db, ssim=scores.ssim, null_space_psnr_db=unseen)
+    x, _, _ = onto(result.volume, truth.grid)
+    axis = source.acquisition.slice_axis
+    return replace(
+        row,
+        psnr_db=scores.psnr_db,
+        ssim=scores.ssim,
+        nmse=scores.nmse,
+        spectral_error_db=spectral_error(x, truth.data, foreground(truth.data), axis),
+        null_space_psnr_db=unseen,
+    )

@@ -26,6 +26,9 @@ class Row:
         n_voxels: Voxels of the result.
         psnr_db: Against the truth, inside its foreground.
         ssim: Likewise.
+        nmse: Squared error over squared truth, likewise.
+        spectral_error_db: Root mean square difference of the power spectra of image and truth
+            across the slices, in dB.
         null_space_psnr_db: PSNR of the part of the error that no slice has measured.
         before_lock_largest: Largest |A x - y| before the lock as a share of the scan's range.
         before_lock_rms: Root mean square of A x - y before the lock, likewise.
@@ -57,6 +60,8 @@ class Row:
     n_voxels: int | None = None
     psnr_db: float | None = None
     ssim: float | None = None
+    nmse: float | None = None
+    spectral_error_db: float | None = None
     null_space_psnr_db: float | None = None
     before_lock_largest: float | None = None
     before_lock_rms: float | None = None
@@ -80,12 +85,15 @@ class Row:
     @property
     def task(self) -> str:
         """Image and degradation in words."""
-        if self.thickness_mm is None:
-            return self.image
+        return self.image if self.thickness_mm is None else f"{self.image}, {self.degradation}"
+
+    @property
+    def degradation(self) -> str:
+        """How thick slices were made, in words."""
         noise = f", {self.noise_percent:g} % noise" if self.noise_percent else ""
         axis = f" along {self.axis}" if self.axis not in (None, "S") else ""
         size = f"{self.thickness_mm:g}|{self.gap_mm:g} mm"
-        return f"{self.image}, {size} {self.profile}{axis}{noise}"
+        return f"{size} {self.profile}{axis}{noise}"
 
 
 def with_time_to_quality(rows: Sequence[Row]) -> list[Row]:

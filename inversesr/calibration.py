@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm
 from scipy.stats import t as student
 
 from inversesr.volume import Image
@@ -71,6 +72,22 @@ def coverage(judged: Judged, level: float, factor: float = 1.0) -> float:
         factor: By which every deviation is multiplied first.
     """
     return float(np.mean(judged.ratio <= factor * width(level, judged.n_samples)))
+
+
+def crps(judged: Judged) -> float:
+    """Return the mean continuous ranked probability score, in the scan's intensities.
+
+        sd (w (2 Phi(w) - 1) + 2 phi(w) - pi^(-1/2)),      w = error / sd
+
+    of a Gaussian about each voxel: small where it is narrow and right. Without any deviation it is
+    the mean absolute error.
+
+    Source: Gneiting and Raftery (2007), doi:10.1198/016214506000001437.
+    """
+    error, sd = judged.error.astype(np.float64), judged.sd.astype(np.float64)
+    w = np.divide(error, sd, out=np.zeros_like(error), where=sd > 0.0)
+    score = sd * (w * (2.0 * norm.cdf(w) - 1.0) + 2.0 * norm.pdf(w) - 1.0 / np.sqrt(np.pi))
+    return float(np.mean(np.where(sd > 0.0, score, np.abs(error))))
 
 
 def fit_factor(cases: list[Judged], level: float = FITTED_LEVEL) -> float:

@@ -97,6 +97,14 @@ def bench(  # noqa: PLR0913 (one argument a flag)
             help="Find when each solver has the final null-space PSNR of inversesr-dec.",
         ),
     ] = False,
+    all_tasks: Annotated[
+        bool,
+        typer.Option(
+            "--all-tasks",
+            help="The standard set of tasks instead: gaps, profiles, directions, noise, thin "
+            "slices far apart; one table.",
+        ),
+    ] = False,
     robustness: Annotated[
         bool, typer.Option("--robustness", help="Mean and worst gain over spline instead.")
     ] = False,
@@ -147,6 +155,7 @@ def bench(  # noqa: PLR0913 (one argument a flag)
     with failing_in_one_sentence(), _given_or_demo_head(truths, needs_images) as images:
         check_modes(
             {
+                "--all-tasks": all_tasks,
                 "--robustness": robustness,
                 "--scaling": scaling,
                 "--networks": networks,
@@ -188,6 +197,8 @@ def bench(  # noqa: PLR0913 (one argument a flag)
             setup = replace(setup, misstated=misstated / 100.0)
             if scaling:
                 rows = _scaling(wanted, setup, csv, as_json=as_json)
+            elif all_tasks:
+                rows = _all_tasks(images, wanted, setup, csv, as_json=as_json)
             else:
                 lists = (thickness, profile, noise, axis)
                 tasks = read_tasks(lists, (gap, seed), is_sweep=robustness)
@@ -223,6 +234,25 @@ def _compare(
     rows = compare_solvers(*work, names, _keeping(csv, tables.tell_row), setup)
     if not as_json:
         tables.print_comparison(rows)
+    return rows
+
+
+def _all_tasks(
+    images: Sequence[Path],
+    solvers: list[str] | None,
+    setup: "Setup",
+    csv: Path | None,
+    *,
+    as_json: bool,
+) -> list[Any]:
+    from inversesr.benchmark import compare_solvers, runnable_solvers
+    from inversesr.benchmark_tasks import means_by_task, standard_tasks
+
+    names = solvers or runnable_solvers(setup.prior)
+    tasks = standard_tasks(setup.seed)
+    rows = compare_solvers(images, tasks, names, _keeping(csv, tables.tell_row), setup)
+    if not as_json:
+        tables.print_means(means_by_task(rows))
     return rows
 
 

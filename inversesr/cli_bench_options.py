@@ -16,6 +16,7 @@ _TAKEN = {
         *("TRUTH", "--thickness", "--gap", "--profile", "--axis", "--noise", "--crop"),
         *("--misstated", *_OF_SOLVERS),
     },
+    "--all-tasks": {"TRUTH", "--crop", *_OF_SOLVERS},
     "--scaling": _OF_SOLVERS,
     "--networks": set[str](),
     "--reconstruction": {"TRUTH", "--prior"},

@@ -14,13 +14,15 @@ if TYPE_CHECKING:
     from inversesr.benchmark_prior import Reconstruction
     from inversesr.benchmark_robustness import Cell, Gain
     from inversesr.benchmark_rows import Row
+    from inversesr.benchmark_tasks import TaskMean
 
 # Figures that are cut off at the width of a pipe or a small window would be of no use.
 ENDLESS_WIDTH = 400
 COLUMNS = (
-    "solver", "PSNR", "SSIM", "null-space\nPSNR", "residual, largest\nbefore, after lock",
-    "residual, rms\nbefore, after lock", "solver\ns", "process\ns", "encoder\n+ backward",
-    "decoder\n+ backward", "denoiser\n+ backward", "peak\nGiB", "M voxels",
+    "solver", "PSNR", "SSIM", "NMSE", "null-space\nPSNR", "spectral\nerror, dB",
+    "residual, largest\nbefore, after lock", "residual, rms\nbefore, after lock",
+    "solver\ns", "process\ns", "encoder\n+ backward", "decoder\n+ backward",
+    "denoiser\n+ backward", "peak\nGiB", "M voxels",
 )  # fmt: skip
 UNTIL = "s until\ninversesr-dec"
 
@@ -55,6 +57,7 @@ def print_coverage(rows: "Sequence[Coverage]") -> None:
         typer.echo(
             f"{row.image:32s} {row.thickness_mm:4.2f} mm  {shares}  sd x {row.factor:.3g}, "
             f"fitted x {row.needed_factor:.3g}  rms error {row.rms_error:.4g}, sd {row.rms_sd:.4g}"
+            f"  90% width {row.mean_width:.4g}  CRPS {row.crps:.4g}"
         )
 
 
@@ -77,6 +80,23 @@ def print_comparison(rows: "Sequence[Row]") -> None:
             if row.failure or row.note:
                 kind = "failed" if row.failure else "note"
                 typer.echo(f"{row.solver} {kind}: {row.failure or row.note}")
+
+
+def print_means(means: "Sequence[TaskMean]") -> None:
+    """Print PSNR of every solver on every task, mean over the images, and spectral errors."""
+    from rich.table import Table
+
+    for title, name in (
+        ("PSNR in dB", "psnr_db"),
+        ("spectral error across the slices in dB", "spectral_error_db"),
+    ):
+        table = Table(title=f"{title}, mean over images", title_justify="left")
+        for column in ("task", *means[0].psnr_db, "images"):
+            table.add_column(column, justify="left" if column == "task" else "right", no_wrap=True)
+        for mean in means:
+            cells = [_text(value, ".2f") for value in getattr(mean, name).values()]
+            table.add_row(mean.task, *cells, str(mean.n_images))
+        _console().print(table)
 
 
 def print_gains(cells: "Sequence[Cell]") -> None:
@@ -133,7 +153,9 @@ def _cells(row: "Row") -> tuple[str, ...]:
         row.solver,
         _text(row.psnr_db, ".2f"),
         _text(row.ssim, ".4f"),
+        _text(row.nmse, ".4f"),
         _text(row.null_space_psnr_db, ".2f"),
+        _text(row.spectral_error_db, ".2f"),
         _pair(row.before_lock_largest, row.after_lock_largest, ".1e"),
         _pair(row.before_lock_rms, row.after_lock_rms, ".1e"),
         _text(row.solver_seconds, ".2f"),

@@ -1,7 +1,9 @@
+import math
+
 import numpy as np
 import pytest
 
-from inversesr.calibration import LEVELS, Judged, coverage, fit_factor, judge, width
+from inversesr.calibration import LEVELS, Judged, coverage, crps, fit_factor, judge, width
 
 N_VOXELS = 40_000
 
@@ -51,3 +53,36 @@ def test_samples_that_do_not_differ_hold_nothing_but_their_own_value():
     inside = np.array([True, True, False])
     found = judge(np.zeros(3), np.zeros(3), np.array([0.0, 1.0, 1.0]), inside, 4)
     assert coverage(found, 0.95) == 0.5
+
+
+def gaussian_case(stated_sd, n=200_000):
+    """Errors of deviation 1 of which another deviation is stated."""
+    error = np.random.default_rng(0).standard_normal(n)
+    return Judged(error, np.full(n, stated_sd), math.inf)
+
+
+def test_the_score_is_its_definition_by_samples():
+    # E|X - y| - E|X - X'| / 2 for X, X' of the stated law (Gneiting and Raftery 2007, eq. 21)
+    rng = np.random.default_rng(1)
+    error, sd = np.array([0.3, -2.0, 0.0]), np.array([0.5, 1.0, 2.0])
+    one, other = sd * rng.standard_normal((2, 400_000, 3))
+    expected = np.abs(one - error).mean() - np.abs(one - other).mean() / 2.0
+    assert crps(Judged(error, sd, math.inf)) == pytest.approx(expected, abs=3e-3)
+
+
+def test_the_score_is_least_where_the_stated_deviation_is_right():
+    scores = {sd: crps(gaussian_case(sd)) for sd in (0.5, 0.8, 1.0, 1.25, 2.0)}
+    assert min(scores, key=scores.get) == 1.0
+    assert scores[1.0] == pytest.approx(1.0 / math.sqrt(math.pi), rel=0.01)
+
+
+def test_without_a_deviation_the_score_is_the_mean_absolute_error():
+    judged = Judged(np.array([1.0, -3.0]), np.zeros(2), 4)
+    assert crps(judged) == 2.0
+
+
+@pytest.mark.parametrize("factor", [0.1, 7.0])
+def test_the_score_has_the_unit_of_the_image(factor):
+    judged = gaussian_case(0.7, 1000)
+    scaled = Judged(factor * judged.error, factor * judged.sd, math.inf)
+    assert crps(scaled) == pytest.approx(factor * crps(judged), rel=1e-9)

@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from inversesr import benchmark_case, benchmark_robustness, job
+from inversesr.benchmark_tasks import standard_tasks
 from inversesr.cli import app
 from inversesr.nifti import Scan, write_volume
 from inversesr.volume import Grid, Volume
@@ -66,6 +67,17 @@ def test_a_sweep_prints_every_cell_and_all_of_them():
 
 
 @pytest.mark.usefixtures("desk")
+def test_all_tasks_are_one_table_with_a_row_each(monkeypatch):
+    tasks = standard_tasks()[:3]
+    monkeypatch.setattr("inversesr.benchmark_tasks.standard_tasks", lambda _seed: tasks)
+    result = call("head.nii.gz", "--all-tasks", "--solver", "spline,tv")
+    assert result.exit_code == 0, result.output
+    for words in ("4|0 mm rect", "3|0 mm rect", "4|1 mm rect", "PSNR in dB", "spectral error"):
+        assert words in result.stdout
+    assert result.stdout.count("spline") == 2
+
+
+@pytest.mark.usefixtures("desk")
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -82,6 +94,7 @@ def test_a_sweep_prints_every_cell_and_all_of_them():
         (["--networks", "--solver", "tv"], "TRUTH does not go with --networks"),
         (["--misstated", "20"], "--misstated goes with --robustness only"),
         (["--robustness", "--misstated", "-100"], "misstated is -100 percent"),
+        (["--all-tasks", "--noise", "2"], "--noise does not go with --all-tasks"),
         (["--axis", "X"], "axis is X"),
         (["--csv", "nowhere/rows.csv"], "lies in a folder that does not exist"),
     ],

@@ -45,6 +45,7 @@ LAYERS = (
         "benchmark_case",
         "benchmark_robustness",
         "benchmark_rows",
+        "benchmark_tasks",
         "benchmark_default_run",
         "benchmark_calibration",
         "benchmark_networks",

@@ -3,7 +3,7 @@ import pytest
 from scipy.ndimage import binary_dilation, binary_erosion, gaussian_filter
 from skimage.metrics import normalized_root_mse, peak_signal_noise_ratio, structural_similarity
 
-from inversesr.metrics import foreground, intensity_range, nmse, psnr, ssim
+from inversesr.metrics import foreground, intensity_range, nmse, psnr, spectral_error, ssim
 
 SHAPE = (30, 28, 26)
 
@@ -20,6 +20,12 @@ def truth():
 def image(truth):
     noise = np.random.default_rng(0).normal(0.0, 5.0, SHAPE)
     return (truth + noise).astype(np.float32)
+
+
+@pytest.fixture
+def axis_mask(truth):
+    """All but the border, where smoothing would repeat voxels."""
+    return binary_dilation(foreground(truth), iterations=3)
 
 
 @pytest.fixture
@@ -122,3 +128,23 @@ def test_a_thin_mask_has_an_ssim_wherever_it_lies(where):
     mask[where] = True
     assert ssim(truth, truth, mask, 1.0) == pytest.approx(1.0)
     assert ssim(truth[::-1], truth, mask, 1.0) < 0.9
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_equal_spectra_are_no_error_wherever_the_image_lies(truth, everywhere, axis):
+    assert spectral_error(truth, truth, everywhere, axis) == 0.0
+    moved = np.roll(truth, 5, axis)
+    assert spectral_error(moved, truth, everywhere, axis) == pytest.approx(0.0, abs=1e-3)
+
+
+@pytest.mark.parametrize("factor", [0.5, 3.0])
+def test_a_brighter_image_is_wrong_by_as_many_decibels(truth, axis_mask, factor):
+    found = spectral_error(factor * truth, truth, axis_mask, 2)
+    assert found == pytest.approx(abs(20.0 * np.log10(factor)), rel=1e-4)
+
+
+def test_smoothing_is_an_error_along_its_axis_and_grows_with_it(truth, axis_mask):
+    sharp, soft = (gaussian_filter(truth, (0.0, 0.0, s)) for s in (0.5, 1.0))
+    first, second = (spectral_error(x, truth, axis_mask, 2) for x in (sharp, soft))
+    assert 0.0 < first < second
+    assert spectral_error(soft, truth, axis_mask, 0) < second / 2.0

@@ -14,6 +14,7 @@ from inversesr.pipeline import restore
 from inversesr.plot import Panel, intensity_window, mosaic, write_figure
 from inversesr.prior_pictures import beside_midline_mm
 from inversesr.simulation import simulate, slice_axis_towards
+from inversesr.solver_options import SolverOptions, with_settings
 from inversesr.volume import Volume
 
 CORONAL, SAGITTAL = 1, 0
@@ -27,6 +28,7 @@ def picture_solvers(
     task: SimulateConfig,
     solvers: Sequence[str],
     file: Path,
+    settings: Sequence[str] = (),
     progress: Callable[[str, float], None] = lambda _solver, _psnr_db: None,
 ) -> None:
     """Degrade an image, restore it with each solver, and draw coronal and sagittal planes.
@@ -36,15 +38,18 @@ def picture_solvers(
         task: How it is degraded.
         solvers: Names of solvers.
         file: PNG to write.
+        settings: Options of the solvers with a prior, such as "solver.n_steps=20".
         progress: Called with each solver and its PSNR in dB.
 
     Raises:
-        InputError: the file is no PNG by its name, or its folder does not exist.
+        InputError: the file is no PNG by its name, its folder does not exist, or there is no such
+            option.
     """
     if file.suffix.lower() != ".png" or not file.parent.is_dir():
         message = f"{file} cannot be written; expected a name ending in .png in an existing folder"
         raise InputError(message)
     check_output([file], force=True)
+    with_settings(SolverOptions(), settings)
     thin = read_scan(truth).volume
     thick = Scan.made_here(simulate(thin, task))
     spacing_mm = thin.grid.spacing_mm[slice_axis_towards(thin.grid, task.axis)]
@@ -55,6 +60,7 @@ def picture_solvers(
             spacing_mm=spacing_mm,
             thickness_mm=task.thickness_mm,
             profile=task.profile,
+            settings=tuple(settings),
         )
         volume = restore([thick], config).volume
         psnr_db = evaluate(volume, thin).psnr_db

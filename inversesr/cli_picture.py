@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from inversesr.cli_bench_options import read_solvers
 from inversesr.cli_output import failing_in_one_sentence
 from inversesr.config import SimulateConfig
 
@@ -21,7 +22,18 @@ def picture(
     output: Annotated[Path, typer.Option("-o", "--output", metavar="PNG", help="File to write.")],
     solver: Annotated[
         list[str] | None,
-        typer.Option(help="Solver; may be repeated [default: spline, tv, warmstart]."),
+        typer.Option(
+            help="Solver; may be repeated, or several with commas [default: spline, tv, "
+            "warmstart]."
+        ),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="solver.NAME=VALUE",
+            help="Option of the solvers with a prior; may be repeated.",
+        ),
     ] = None,
     thickness: Annotated[float, typer.Option(metavar="MM", help="Slice thickness.")] = 4.0,
 ) -> None:
@@ -35,8 +47,9 @@ def picture(
             picture_solvers(
                 path,
                 task,
-                solver or SOLVERS,
+                read_solvers(solver) or SOLVERS,
                 output,
-                lambda name, psnr_db: typer.echo(f"{name:9s} PSNR {psnr_db:6.2f} dB"),
+                settings or [],
+                lambda name, psnr_db: typer.echo(f"{name:14s} PSNR {psnr_db:6.2f} dB"),
             )
         typer.echo(f"picture: {output}")

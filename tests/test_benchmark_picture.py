@@ -22,7 +22,7 @@ def truth(tmp_path):
 def test_one_png_shows_every_solver_and_its_score(truth, tmp_path):
     told, file = {}, tmp_path / "solvers.png"
     task = SimulateConfig(thickness_mm=3.0)
-    picture_solvers(truth, task, ["spline", "tv"], file, told.__setitem__)
+    picture_solvers(truth, task, ["spline", "tv"], file, progress=told.__setitem__)
     assert file.read_bytes().startswith(b"\x89PNG")
     assert list(told) == ["spline", "tv"]
     assert all(20.0 < psnr_db < 80.0 for psnr_db in told.values())
@@ -46,3 +46,25 @@ def test_errors_stand_below_the_images_and_the_truth_has_none():
 def test_a_file_that_cannot_be_written_is_refused_before_any_work(truth, tmp_path, name):
     with pytest.raises(InputError, match=r"expected a name ending in \.png"):
         picture_solvers(truth, SimulateConfig(), ["spline"], tmp_path / name)
+
+
+def test_an_unknown_option_is_refused_before_any_work(truth, tmp_path):
+    with pytest.raises(InputError, match=r"expected solver\.NAME=VALUE"):
+        picture_solvers(
+            truth, SimulateConfig(), ["spline"], tmp_path / "a.png", ["solver.magic=1"]
+        )
+
+
+def test_options_reach_the_solvers(truth, tmp_path, monkeypatch):
+    seen = []
+
+    def remember(_scans, config):
+        seen.append(config.settings)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("inversesr.benchmark_picture.restore", remember)
+    with pytest.raises(KeyboardInterrupt):
+        picture_solvers(
+            truth, SimulateConfig(), ["tv"], tmp_path / "a.png", ["solver.adapt_steps=0"]
+        )
+    assert seen == [("solver.adapt_steps=0",)]

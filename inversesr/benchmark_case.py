@@ -2,21 +2,17 @@
 
 import tempfile
 from collections.abc import Callable
-from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter, time
-from typing import Any
 
 from torch import Tensor
 
 from inversesr.acquisition import describe_acquisition, fine_grid, forward_operator
 from inversesr.benchmark_rows import PASSES, Row
-from inversesr.child_process import new_process
+from inversesr.child_process import failure_of, new_process
 from inversesr.config import Config
-from inversesr.errors import InverseSRError
 from inversesr.evaluation import evaluate, onto
 from inversesr.job import run_job
 from inversesr.machine import peak_memory_bytes
@@ -78,18 +74,6 @@ def run_alone(case: Case) -> Row:
         future = process.submit(measure, case, time())
         failure = failure_of(future)
     return replace(case.row, failure=failure) if failure else future.result()
-
-
-def failure_of(future: Future[Any]) -> str:
-    """Wait, and return what went wrong in a sentence, or nothing."""
-    error = future.exception()
-    if error is None:
-        return ""
-    if isinstance(error, BrokenProcessPool):
-        return "the process was killed, as happens where memory runs out"
-    if isinstance(error, InverseSRError):
-        return str(error)
-    return f"{type(error).__name__}: {error}".partition("\n")[0]
 
 
 def measure(case: Case, started: float) -> Row:

@@ -11,8 +11,7 @@ from itertools import product
 from pathlib import Path
 
 from inversesr.benchmark import Setup, read_truth
-from inversesr.benchmark_case import failure_of
-from inversesr.child_process import new_process
+from inversesr.child_process import failure_of, new_process
 from inversesr.config import SimulateConfig
 from inversesr.evaluation import evaluate
 from inversesr.nifti import Scan, stem

@@ -1,10 +1,7 @@
-"""Rows of a comparison of solvers, the time that each needed to a given quality, and CSV files."""
+"""Rows of a comparison of solvers, and the time that each needed to a given quality."""
 
-import csv
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, replace
 
 # The published method: what the others are measured by.
 REFERENCE_SOLVER = "inversesr-dec"
@@ -119,15 +116,3 @@ def _first_time(row: Row, wanted_db: float | None) -> float | None:
         return None
     times = [seconds for seconds, found_db in row.trace if found_db >= wanted_db]
     return min(times, default=None)
-
-
-def write_csv(path: Path, rows: Sequence[Any]) -> None:
-    """Write rows, dataclasses of one kind; what has many values in itself is left out."""
-    if not rows:
-        return
-    names = [f.name for f in fields(rows[0]) if f.name != "trace"]
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(names)
-        # csv writes None as nothing and floats with all their digits
-        writer.writerows([getattr(row, name) for name in names] for row in rows)

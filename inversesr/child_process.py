@@ -1,9 +1,13 @@
-"""Processes of their own for measurements, which end with the process that asked for them."""
+"""Processes of their own, which end with the process that asked for them."""
 
 import os
 import threading
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context, parent_process
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import active_children, get_context, parent_process
+from typing import Any
+
+from inversesr.errors import InverseSRError
 
 
 def new_process() -> ProcessPoolExecutor:
@@ -22,3 +26,21 @@ def follow_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=wait, daemon=True).start()
+
+
+def end_children() -> None:
+    """Kill every process that `new_process` gave."""
+    for child in active_children():
+        child.kill()
+
+
+def failure_of(future: Future[Any]) -> str:
+    """Wait, and return what went wrong in a sentence, or nothing."""
+    error = future.exception()
+    if error is None:
+        return ""
+    if isinstance(error, BrokenProcessPool):
+        return "the process was killed, as happens where memory runs out"
+    if isinstance(error, InverseSRError):
+        return str(error)
+    return f"{type(error).__name__}: {error}".partition("\n")[0]

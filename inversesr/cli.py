@@ -1,18 +1,18 @@
 """The command line; `cli` and its parts are the only modules that parse arguments or print."""
 
-import inspect
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import Field, asdict, fields
-from enum import Enum
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from inversesr import cli_plan, cli_prior
+from inversesr.cli_batch import batch
 from inversesr.cli_bench import bench
+from inversesr.cli_options import with_options
 from inversesr.cli_output import (
     Force,
     Json,
@@ -40,46 +40,9 @@ app = typer.Typer(
 )
 
 app.add_typer(cli_prior.app, name="prior")
+app.command()(batch)
 app.command()(bench)
 app.command()(picture)
-
-
-def with_options(config: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command one option for each field of a config class, and pass it their values."""
-
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        own = inspect.signature(command, eval_str=True).parameters.values()
-        kept = [p for p in own if p.name != "config"]
-        names = [f.name for f in fields(config)]
-
-        def run(**values: Any) -> None:  # noqa: ANN401 (typer calls it by name)
-            chosen = {n: values.pop(n) for n in names if n in values}
-            plain = {n: v.value if isinstance(v, Enum) else v for n, v in chosen.items()}
-            command(**values, config=lambda **more: config(**plain, **more))
-
-        options = [_parameter(f) for f in fields(config)]
-        run.__signature__ = inspect.Signature([*kept, *options])  # type: ignore[attr-defined]
-        run.__doc__, run.__name__ = command.__doc__, command.__name__
-        return run
-
-    return decorate
-
-
-def _parameter(choice: Field[Any]) -> inspect.Parameter:
-    facts = choice.metadata
-    flag = facts.get("flag", "--" + choice.name.replace("_", "-"))
-    kind = _enumeration(facts["choices"]) if "choices" in facts else facts.get("kind", choice.type)
-    option = typer.Option(flag, help=facts["help"], metavar=facts.get("unit"))
-    return inspect.Parameter(
-        choice.name,
-        inspect.Parameter.KEYWORD_ONLY,
-        default=choice.default,
-        annotation=Annotated[kind, option],
-    )
-
-
-def _enumeration(choices: tuple[str, ...]) -> Any:  # noqa: ANN401 (a class made here)
-    return Enum("Choice", {choice: choice for choice in choices}, type=str)
 
 
 @app.command()

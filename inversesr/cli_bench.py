@@ -329,7 +329,7 @@ def _calibration(
 
 def _keeping(csv: Path | None, tell: Callable[[Any], None]) -> Callable[[Any], None]:
     """Have the CSV file renewed after each run: hours of work may be interrupted."""
-    from inversesr.benchmark_rows import write_csv
+    from inversesr.csv_table import write_csv
 
     rows: list[Any] = []
 
@@ -344,7 +344,7 @@ def _keeping(csv: Path | None, tell: Callable[[Any], None]) -> Callable[[Any], N
 
 def _write(rows: Sequence[Any], csv: Path | None, plot: Path | None, *, as_json: bool) -> None:
     """Write what was asked for."""
-    from inversesr.benchmark_rows import write_csv
+    from inversesr.csv_table import write_csv
 
     if csv is not None:
         write_csv(csv, rows)

@@ -31,7 +31,7 @@ def explain(
     as_json: bool,
 ) -> None:
     """Print what a run would do; write nothing."""
-    from inversesr.machine import busy_cores, process_seconds
+    from inversesr.machine import busy_cores, cores_left, process_seconds, usable_cores
     from inversesr.plan import plan_run
 
     # a run, too, starts Python and loads its libraries
@@ -46,8 +46,8 @@ def explain(
         return
     for line in sentences(plan):
         typer.echo(line)
-    if n_busy:
-        typer.echo(advice_on_threads(n_busy, os.cpu_count() or 1))
+    if cores_left(n_busy) < usable_cores():
+        typer.echo(advice_on_threads(n_busy))
 
 
 def sentences(plan: "Plan") -> list[str]:
@@ -76,12 +76,13 @@ def sentences(plan: "Plan") -> list[str]:
     return [*lines, "Nothing was written. Leave out --explain to run it."]
 
 
-def advice_on_threads(n_busy: int, n_cores: int) -> str:
+def advice_on_threads(n_busy: int) -> str:
     """Return what to do where others use the cores: threads that wait for one wait for all."""
-    n = max(n_cores - n_busy, 1)
+    from inversesr.machine import cores_left
+
     return (
-        f"{n_busy} of {n_cores} cores are busy with other work: while that lasts, --threads {n} "
-        "is faster"
+        f"{n_busy} of {os.cpu_count()} cores are busy with other work: while that lasts, "
+        f"--threads {cores_left(n_busy)} is faster"
     )
 
 

@@ -1,13 +1,18 @@
 """What this installation can do, and in words what is missing and what mends it."""
 
-import os
 import platform
 import tempfile
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
-from inversesr.machine import available_memory_bytes, busy_cores, gibibytes
+from inversesr.machine import (
+    available_memory_bytes,
+    busy_cores,
+    cores_left,
+    gibibytes,
+    usable_cores,
+)
 from inversesr.priors.catalogue import list_priors
 
 PACKAGES = (
@@ -106,11 +111,11 @@ def _device() -> list[Check]:
 def _threads() -> Check:
     import torch
 
-    n_cores, n_busy = os.cpu_count() or 1, busy_cores()
-    found = f"{torch.get_num_threads()} of {n_cores} cores"
-    if not n_busy:
+    n_cores, n_busy = usable_cores(), busy_cores()
+    found = f"{min(torch.get_num_threads(), n_cores)} of {n_cores} cores"
+    n = cores_left(n_busy)
+    if n == n_cores:
         return Check("threads", found)
-    n = max(n_cores - n_busy, 1)
     advice = f"while that lasts, `inversesr run --threads {n}` is faster"
     return Check("threads", f"{found}; {n_busy} busy with other work", advice=advice)
 

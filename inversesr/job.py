@@ -23,7 +23,7 @@ import numpy as np
 from inversesr.config import SOLVERS_WITHOUT_PRIOR, Config
 from inversesr.errors import InputError
 from inversesr.json_text import json_text
-from inversesr.machine import peak_memory_bytes
+from inversesr.machine import peak_memory_bytes, usable_cores
 from inversesr.nifti import Scan, read_mask, read_scan, stem, write_volume
 from inversesr.pipeline import Result, Source, restore
 from inversesr.prior_words import prior_sentences
@@ -150,6 +150,7 @@ def run_job(
     reading = perf_counter() - start
     result = restore(read, config, regions[0], progress, regions[1])
     record = provenance(result, inputs)
+    record["requested_solver"] = config.solver
     record["masks"] = mask_facts
     record["seconds"] = {"read": reading, **record["seconds"]}
     written = outputs_of(outputs, result)
@@ -294,11 +295,10 @@ def _is_locked_now(descriptor: int) -> bool:
 
 
 def set_threads(n: int | None) -> None:
-    """Limit the threads of this process; None leaves them as they are."""
-    if n is not None:
-        import torch
+    """Set the threads of this process; None leaves them, but for more than it may use at once."""
+    import torch
 
-        torch.set_num_threads(n)
+    torch.set_num_threads(n or min(torch.get_num_threads(), usable_cores()))
 
 
 def file_facts(path: Path) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What this machine has: memory, threads, and what the process has used of them."""
 
+import os
 import resource
 import sys
 import time
@@ -17,6 +18,14 @@ CGROUPS = (
         "memory.limit_in_bytes",
         "memory.usage_in_bytes",
         "total_inactive_file",
+    ),
+)
+# quota and period of processor time, in one file or in two
+CPU_QUOTAS = (
+    (Path("/sys/fs/cgroup/cpu.max"),),
+    (
+        Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"),
+        Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us"),
     ),
 )
 
@@ -42,6 +51,23 @@ def _cgroup_fact(folder: Path, name: str) -> int:
         return 0
 
 
+def usable_cores() -> int:
+    """Cores that this process may use: its own or, where it is less, the container's time.
+
+    More threads than that wait for each other and are many times slower than few.
+    """
+    has_affinity = hasattr(os, "sched_getaffinity")
+    cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    for files in CPU_QUOTAS:
+        try:
+            quota, period = (int(n) for file in files for n in file.read_text().split())
+        except (OSError, ValueError):
+            continue
+        if quota > 0 and period > 0:
+            cores = min(cores, max(1, quota // period))
+    return cores
+
+
 def peak_memory_bytes() -> int:
     """Largest resident memory of this process so far."""
     if PROCESS_STATUS.is_file():
@@ -61,6 +87,11 @@ def resident_memory_bytes() -> int:
 def busy_cores(seconds: float = 0.3) -> int:
     """Return how many cores others are using, by watching for a moment."""
     return sum(share > BUSY_PERCENT for share in psutil.cpu_percent(seconds, percpu=True))
+
+
+def cores_left(n_busy: int) -> int:
+    """Return how many cores others leave to this process, at least 1."""
+    return max(min(usable_cores(), (os.cpu_count() or 1) - n_busy), 1)
 
 
 def process_seconds() -> float:

@@ -1,4 +1,3 @@
-from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from time import sleep, time
@@ -10,10 +9,9 @@ from test_latent_diffusion import local_card
 from thin_slices import SHAPE, stay_in_this_process, write_head
 
 from inversesr import benchmark_case
-from inversesr.benchmark_case import Case, Trace, failure_of, measure, run_alone, score_against
+from inversesr.benchmark_case import Case, Trace, measure, run_alone, score_against
 from inversesr.benchmark_rows import Row
 from inversesr.config import Config, SimulateConfig
-from inversesr.errors import InputError
 from inversesr.files import simulate_file
 from inversesr.job import run_job
 from inversesr.nifti import read_scan
@@ -161,26 +159,6 @@ def test_a_killed_process_is_a_row_that_says_so(truth, prior, monkeypatch):
     monkeypatch.setattr(benchmark_case, "measure", die)
     row = run_alone(case_of(truth, prior, "spline"))
     assert "the process was killed" in row.failure
-
-
-def test_where_nothing_went_wrong_there_is_no_sentence():
-    future = Future()
-    future.set_result(7)
-    assert failure_of(future) == ""
-
-
-@pytest.mark.parametrize(
-    ("error", "sentence"),
-    [
-        (InputError("no such prior"), "no such prior"),
-        (ValueError("a bug\nwith details"), "ValueError: a bug"),
-        (BrokenProcessPool(), "the process was killed, as happens where memory runs out"),
-    ],
-)
-def test_what_went_wrong_becomes_one_sentence(error, sentence):
-    future = Future()
-    future.set_exception(error)
-    assert failure_of(future) == sentence
 
 
 @pytest.mark.slow

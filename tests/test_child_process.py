@@ -5,8 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 
 import pytest
+
+from inversesr.child_process import failure_of
+from inversesr.errors import InputError
 
 PARENT = """
 import os, time
@@ -42,3 +47,23 @@ def is_running(pid):
         ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
     return found.stdout.strip()[:1] not in ("", "Z")
+
+
+def test_where_nothing_went_wrong_there_is_no_sentence():
+    future = Future()
+    future.set_result(7)
+    assert failure_of(future) == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (InputError("no such prior"), "no such prior"),
+        (ValueError("a bug\nwith details"), "ValueError: a bug"),
+        (BrokenProcessPool(), "the process was killed, as happens where memory runs out"),
+    ],
+)
+def test_what_went_wrong_becomes_one_sentence(error, sentence):
+    future = Future()
+    future.set_exception(error)
+    assert failure_of(future) == sentence

@@ -14,7 +14,7 @@ PACKAGE = Path(inversesr.__file__).parent
 # another, but not in a circle.
 LAYERS = (
     ("errors", "config", "solver_options", "json_text"),
-    ("machine", "child_process", "volume"),
+    ("machine", "child_process", "csv_table", "volume"),
     ("protocols", "scan_checks", "nifti", "weights"),
     ("operators.", "metrics", "calibration"),
     (
@@ -36,6 +36,7 @@ LAYERS = (
     ("report", "prior_pictures"),
     ("job",),
     (
+        "batch",
         "files",
         "notebook",
         "plan",
@@ -55,9 +56,11 @@ LAYERS = (
     (
         "",
         "cli_output",
+        "cli_options",
         "cli_plan",
         "cli_prior",
         "cli_picture",
+        "cli_batch",
         "cli_bench_tables",
         "cli_bench_options",
         "cli_bench",
@@ -68,9 +71,11 @@ LAYERS = (
 COMMAND_LINE = {
     "cli",
     "cli_output",
+    "cli_options",
     "cli_plan",
     "cli_prior",
     "cli_picture",
+    "cli_batch",
     "cli_bench_tables",
     "cli_bench_options",
     "cli_bench",
@@ -92,9 +97,11 @@ QUICK_MODULES = (
     "errors",
     "config",
     "cli_output",
+    "cli_options",
     "cli_plan",
     "cli_prior",
     "cli_picture",
+    "cli_batch",
     "cli_bench_tables",
     "cli_bench_options",
     "cli_bench",

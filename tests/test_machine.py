@@ -47,6 +47,50 @@ def test_a_container_over_its_limit_has_nothing_left(container):
     assert machine.available_memory_bytes() == 0
 
 
+@pytest.fixture
+def quota(tmp_path, monkeypatch):
+    """A made-up limit of processor time, in one file or in two; 8 cores are there."""
+    one, two = (tmp_path / "max",), (tmp_path / "quota", tmp_path / "period")
+    monkeypatch.setattr(machine, "CPU_QUOTAS", (one, two))
+    monkeypatch.setattr(machine.os, "sched_getaffinity", lambda _pid: set(range(8)), raising=False)
+
+    def write(*texts):
+        for path, text in zip(one if len(texts) == 1 else two, texts, strict=True):
+            path.write_text(text)
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("texts", "n"),
+    [
+        (["200000 100000\n"], 2),
+        (["250000 100000\n"], 2),
+        (["50000 100000\n"], 1),
+        (["max 100000\n"], 8),
+        (["9900000 100000\n"], 8),
+        (["400000\n", "100000\n"], 4),
+        (["-1\n", "100000\n"], 8),
+        (["what\n", "0\n"], 8),
+    ],
+)
+def test_a_container_with_less_time_than_cores_decides(quota, texts, n):
+    quota(*texts)
+    assert machine.usable_cores() == n
+
+
+@pytest.mark.usefixtures("quota")
+def test_without_a_quota_the_cores_of_the_process_count():
+    assert machine.usable_cores() == 8
+
+
+@pytest.mark.parametrize(("n_busy", "n"), [(0, 4), (10, 4), (14, 2), (16, 1), (99, 1)])
+def test_a_share_of_a_large_machine_is_left_while_others_leave_it(monkeypatch, n_busy, n):
+    monkeypatch.setattr(machine.os, "cpu_count", lambda: 16)
+    monkeypatch.setattr(machine, "usable_cores", lambda: 4)
+    assert machine.cores_left(n_busy) == n
+
+
 def test_the_peak_is_in_bytes_and_never_falls():
     before = machine.peak_memory_bytes()
     assert before > 10 * 2**20

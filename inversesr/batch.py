@@ -1,0 +1,312 @@
+"""A folder of scans, each restored in a process of its own; what is done is not done again.
+
+A scan that fails becomes a row and the others go on. An interrupted batch goes on where it
+stopped when it is called again.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from inversesr.child_process import end_children, failure_of, new_process
+from inversesr.config import Config
+from inversesr.csv_table import write_csv
+from inversesr.errors import InputError
+from inversesr.job import Outputs, check_output, file_facts, output_names, run_job
+from inversesr.json_text import json_text
+from inversesr.machine import usable_cores
+from inversesr.nifti import stem
+from inversesr.scan_checks import SUFFIXES
+
+TABLE_NAME = "batch.csv"
+DESCRIPTION_NAME = "dataset_description.json"
+DONE, KEPT, REFUSED, FAILED = "done", "kept", "refused", "failed"
+STATUSES = (DONE, KEPT, REFUSED, FAILED)
+# what lies beside scans in the folder `anat` of a BIDS dataset and is none
+NO_SCANS = ("mask", "dseg", "probseg", "defacemask", "surprise")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What became of one scan.
+
+    Attributes:
+        scan: Its file, from the folder of scans on.
+        status: "done", "kept" (done before by the same options), "refused" (unusable), "failed".
+        reason: Why there is no image, in a sentence.
+        image: The restored image, from the folder of results on.
+        report: Its report, likewise.
+        solver: Solver that was used.
+        seconds: Wall clock of the work, start of the process not included.
+        peak_gib: Peak resident memory of the process.
+        largest_share: Largest difference from the measured slices, as a share of their range.
+        n_warnings: How many warnings there are.
+        warnings: The warnings.
+    """
+
+    scan: str
+    status: str = DONE
+    reason: str = ""
+    image: str = ""
+    report: str = ""
+    solver: str = ""
+    seconds: float | None = None
+    peak_gib: float | None = None
+    largest_share: float | None = None
+    n_warnings: int | None = None
+    warnings: str = ""
+
+
+def find_scans(
+    folder: Path, patterns: Sequence[str] = (), without: Path | None = None
+) -> list[Path]:
+    """Return the images below a folder, sorted.
+
+    In a BIDS dataset these are the scans in its `anat` folders, derivatives left out; elsewhere
+    all images but hidden ones and results of `inversesr`.
+
+    Args:
+        folder: Where to look.
+        patterns: How names end, such as "*_T2w.nii.gz" or "sub-01/*/*.nii"; none for all.
+        without: Folder of results, which is left out where it is one of those below.
+
+    Raises:
+        InputError: there is no such folder, or no image in it.
+    """
+    if not folder.is_dir():
+        message = f"{folder} is not a folder: give one that holds scans"
+        raise InputError(message)
+    is_bids = (folder / DESCRIPTION_NAME).is_file()
+    images = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.name.lower().endswith(SUFFIXES)
+        and path.is_file()
+        and _may_be_scan(path.relative_to(folder), is_bids=is_bids)
+    ]
+    results = {file for image in images for file in vars(output_names(image, None)).values()}
+    found = [
+        path
+        for path in images
+        if path not in results
+        and not (without is not None and _is_inside(path, without) and _is_inside(without, folder))
+        and (not patterns or any(path.relative_to(folder).match(p) for p in patterns))
+    ]
+    if not found:
+        where = "in the anat folders of the BIDS dataset" if is_bids else "below"
+        like = f" like {' or '.join(patterns)}" if patterns else ""
+        message = f"no image{like} {where} {folder}; expected {', '.join(SUFFIXES)}"
+        raise InputError(message)
+    return found
+
+
+def _may_be_scan(path: Path, *, is_bids: bool) -> bool:
+    """Whether a file, named from the folder on, lies where scans lie and is called like one."""
+    if any(part.startswith(".") for part in path.parts):
+        return False
+    if not is_bids:
+        return True
+    is_derived = path.parts[0] in ("derivatives", "sourcedata", "code")
+    return path.parent.name == "anat" and not is_derived and not stem(path).endswith(NO_SCANS)
+
+
+def _is_inside(path: Path, folder: Path) -> bool:
+    """Whether a path lies somewhere below a folder."""
+    return folder.resolve() in path.resolve().parents
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A folder of scans and what is to become of them.
+
+    Attributes:
+        folder: Where the scans are.
+        output: Where results go, into the same folders as the scans, with a table of all.
+        config: Choices of every run.
+        patterns: Which scans; see `find_scans`.
+        n_jobs: Scans at a time; each takes an equal part of the processor's cores.
+        force: Whether results that are there are made anew.
+
+    Raises:
+        InputError: a choice is meant for one scan only, or there are no jobs.
+    """
+
+    folder: Path
+    output: Path
+    config: Config
+    patterns: Sequence[str] = ()
+    n_jobs: int = 1
+    force: bool = False
+
+    def __post_init__(self) -> None:
+        if self.n_jobs < 1:
+            message = f"jobs is {self.n_jobs}; expected at least 1"
+            raise InputError(message)
+        if self.config.protect is not None:
+            message = "--protect is the mask of one scan: leave it out, or run that scan by itself"
+            raise InputError(message)
+
+    def outputs_of(self, scan: Path) -> Outputs:
+        """Return where the results of one of the scans go."""
+        return output_names(scan, self.output / scan.relative_to(self.folder).parent)
+
+
+def run_batch(
+    batch: Batch, progress: Callable[[Entry, int, int], None] = lambda _entry, _done, _total: None
+) -> list[Entry]:
+    """Restore all scans of a folder.
+
+    Args:
+        batch: The folder, and how.
+        progress: Called with each entry as it is done, their number so far and the total.
+
+    Raises:
+        InputError: there are no scans, or the results cannot be written.
+    """
+    scans = find_scans(batch.folder, batch.patterns, batch.output)
+    table = batch.output / TABLE_NAME
+    check_output([table], force=True)
+    batch.output.mkdir(parents=True, exist_ok=True)
+    _describe_dataset(batch.folder, batch.output)
+    if batch.config.threads is None:
+        share = max(1, usable_cores() // batch.n_jobs)
+        batch = replace(batch, config=replace(batch.config, threads=share))
+    entries: dict[Path, Entry] = {}
+    for scan, entry in _restored(batch, scans):
+        entries[scan] = entry
+        # after each: hours of work may be interrupted
+        write_csv(table, [entries[s] for s in scans if s in entries])
+        progress(entry, len(entries), len(scans))
+    return [entries[scan] for scan in scans]
+
+
+def _restored(batch: Batch, scans: Sequence[Path]) -> Iterator[tuple[Path, Entry]]:
+    """Give each scan with its entry, in the order in which they are done."""
+    first_of: dict[Path, Path] = {}
+    with _pool(batch.n_jobs) as pool:
+        futures = {}
+        for scan in scans:
+            first = first_of.setdefault(batch.outputs_of(scan).image, scan)
+            entry = Entry(str(scan.relative_to(batch.folder)))
+            if first is scan:
+                futures[pool.submit(_settle, batch, scan, entry)] = scan
+            else:
+                reason = f"its results would be named like those of {first.name}: rename one"
+                yield scan, replace(entry, status=REFUSED, reason=reason)
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+
+
+@contextmanager
+def _pool(n: int) -> Iterator[ThreadPoolExecutor]:
+    """Give threads that wait for processes; an interrupt ends all of them at once."""
+    pool = ThreadPoolExecutor(n)
+    try:
+        yield pool
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        end_children()
+        raise
+    finally:
+        pool.shutdown()
+
+
+def _settle(batch: Batch, scan: Path, entry: Entry) -> Entry:
+    """Restore a scan in a new process, unless that is done; the entry tells what went wrong."""
+    outputs = batch.outputs_of(scan)
+    try:
+        if not batch.force and is_done(scan, outputs, batch.config):
+            return _told(entry, outputs, KEPT)
+    except OSError as error:
+        return replace(entry, status=FAILED, reason=f"{error.strerror or error}")
+    with new_process() as process:
+        future = process.submit(_restore, batch, scan)
+        failure = failure_of(future)
+    if failure:
+        is_unusable = isinstance(future.exception(), InputError)
+        return replace(entry, status=REFUSED if is_unusable else FAILED, reason=failure)
+    return _told(entry, outputs, DONE)
+
+
+def _restore(batch: Batch, scan: Path) -> None:
+    run_job([scan], batch.config, batch.outputs_of(scan).image.parent, force=batch.force)
+
+
+def is_done(scan: Path, outputs: Outputs, config: Config) -> bool:
+    """Whether a result was made from this very scan, by the same options and version.
+
+    Args:
+        scan: Image file.
+        outputs: Names of its results.
+        config: Choices of the run.
+    """
+    if not (outputs.image.is_file() and outputs.sidecar.is_file()):
+        return False
+    record = _read_record(outputs.sidecar)
+    wanted = json.loads(json_text(asdict(config)))
+    made_by = {**record.get("config", {}), "solver": record.get("requested_solver")}
+    return (
+        _choices(made_by) == _choices(wanted)
+        and record.get("inputs") == [file_facts(scan)]
+        and record.get("GeneratedBy", [{}])[0].get("Version") == version("inversesr")
+    )
+
+
+def _choices(config: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what does not change a result but for rounding."""
+    return {name: value for name, value in config.items() if name not in ("threads", "device")}
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    """Read the record of a run; an empty one where it is damaged."""
+    try:
+        record = json.loads(path.read_text())
+    except ValueError:
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _told(entry: Entry, outputs: Outputs, status: str) -> Entry:
+    """Fill in what the record of a run says."""
+    record = _read_record(outputs.sidecar)
+    folder = Path(entry.scan).parent
+    files = record["files"]
+    warnings = record["warnings"]
+    return replace(
+        entry,
+        status=status,
+        image=str(folder / outputs.image.name),
+        report=str(folder / files["report"]) if "report" in files else "",
+        solver=record["solver"]["name"],
+        seconds=record["seconds"]["total"],
+        peak_gib=record["peak_memory_bytes"] / 2**30,
+        largest_share=max(scan["agreement"]["largest_share"] for scan in record["scans"]),
+        n_warnings=len(warnings),
+        warnings=" ".join(warnings),
+    )
+
+
+def _describe_dataset(folder: Path, output: Path) -> None:
+    """Make the results of a BIDS dataset a derivative dataset."""
+    source, target = folder / DESCRIPTION_NAME, output / DESCRIPTION_NAME
+    if not source.is_file() or target.exists():
+        return
+    told = _read_record(source)
+    description = {
+        "Name": f"{told.get('Name', folder.name)}: thin slices by inversesr",
+        "BIDSVersion": told.get("BIDSVersion", "1.8.0"),
+        "DatasetType": "derivative",
+        "GeneratedBy": [{"Name": "inversesr", "Version": version("inversesr")}],
+    }
+    target.write_text(json_text(description, indent=2) + "\n")
+
+
+def count_by_status(entries: Iterable[Entry]) -> dict[str, int]:
+    """Return how many scans there are of each status that occurs."""
+    found = [entry.status for entry in entries]
+    return {status: found.count(status) for status in STATUSES if status in found}

@@ -1,0 +1,70 @@
+"""The command `inversesr batch`: all scans of a folder."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from inversesr.cli_options import with_options
+from inversesr.cli_output import Force, Json, failing_in_one_sentence, print_json
+from inversesr.config import Config, refuse_ignored
+
+if TYPE_CHECKING:
+    from inversesr.batch import Entry
+
+
+@with_options(Config)
+def batch(  # noqa: PLR0913 (one argument a flag)
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder or BIDS dataset.")],
+    *,
+    config: Callable[..., Config],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="DIR", help="Where results go.")
+    ],
+    pattern: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="GLOB",
+            help="Only scans whose path ends like this, such as '*_T2w.nii.gz'; may be repeated.",
+        ),
+    ] = None,
+    jobs: Annotated[
+        int, typer.Option(help="Scans at a time; each gets its share of the processor's cores.")
+    ] = 1,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Restore every scan below FOLDER by itself; what is done already is skipped."""
+    with failing_in_one_sentence():
+        choices = config()
+        refuse_ignored(choices)
+        from inversesr.batch import (
+            FAILED,
+            REFUSED,
+            TABLE_NAME,
+            Batch,
+            count_by_status,
+            run_batch,
+        )
+
+        entries = run_batch(Batch(folder, output, choices, pattern or (), jobs, force), _tell)
+        counts = count_by_status(entries)
+        table = output / TABLE_NAME
+        if as_json:
+            scans = [asdict(entry) for entry in entries]
+            print_json({"table": str(table), "counts": counts, "scans": scans})
+        else:
+            typer.echo(", ".join(f"{n} {status}" for status, n in counts.items()))
+            typer.echo(f"table: {table}")
+        if FAILED in counts or REFUSED in counts:
+            raise typer.Exit(1)
+
+
+def _tell(entry: "Entry", n_done: int, n_all: int) -> None:
+    """Say on standard error what became of a scan."""
+    told = f": {entry.reason}" if entry.reason else ""
+    if entry.n_warnings:
+        told = f" with {entry.n_warnings} warnings"
+    typer.echo(f"{n_done}/{n_all} {entry.scan}: {entry.status}{told}", err=True)

@@ -1,0 +1,24 @@
+"""Rows of figures as a CSV file."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+
+def write_csv(path: Path, rows: Sequence[Any]) -> None:
+    """Write rows, dataclasses of one kind; what has many values in itself is left out.
+
+    The file is replaced as a whole, so that whoever reads it meanwhile finds whole rows.
+    """
+    if not rows:
+        return
+    names = [f.name for f in fields(rows[0]) if f.name != "trace"]
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(names)
+        # csv writes None as nothing and floats with all their digits
+        writer.writerows([getattr(row, name) for name in names] for row in rows)
+    partial.replace(path)

@@ -1,0 +1,256 @@
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from inversesr import batch, job
+from inversesr.batch import DONE, FAILED, KEPT, REFUSED, Batch, find_scans, run_batch
+from inversesr.cli import app
+from inversesr.config import Config
+
+SPLINE = Config(solver="spline")
+
+
+def write_scan(path, seed=0, spacing=4.0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = np.random.default_rng(seed).uniform(50, 100, (12, 11, 6)).astype(np.float32)
+    nibabel.save(nibabel.Nifti1Image(data, np.diag([1.0, 1.0, spacing, 1.0])), path)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Two scans in different folders; what is meant for other processes stays in this one."""
+    monkeypatch.setattr(batch, "new_process", lambda: ThreadPoolExecutor(1))
+    monkeypatch.setattr(job, "has_report_packages", lambda: False)
+    write_scan(tmp_path / "in" / "a.nii.gz")
+    write_scan(tmp_path / "in" / "ward 3" / "b.nii", seed=1)
+    return tmp_path / "in"
+
+
+def statuses(entries):
+    return {entry.scan: entry.status for entry in entries}
+
+
+def stamps(output):
+    return {path: path.stat().st_mtime_ns for path in output.rglob("*.nii.gz")}
+
+
+@pytest.mark.parametrize("n_jobs", [1, 3])
+def test_results_lie_in_the_folders_of_their_scans(folder, tmp_path, n_jobs):
+    out = tmp_path / "out"
+    before = sorted(folder.rglob("*"))
+    entries = run_batch(Batch(folder, out, SPLINE, n_jobs=n_jobs))
+    assert statuses(entries) == {"a.nii.gz": DONE, "ward 3/b.nii": DONE}
+    for entry in entries:
+        assert nibabel.load(out / entry.image).shape == (12, 11, 24)
+    assert [entry.image for entry in entries] == [
+        "a_desc-sr.nii.gz",
+        "ward 3/b_desc-sr.nii.gz",
+    ]
+    assert sorted(folder.rglob("*")) == before
+    with (out / "batch.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["scan"] for row in rows] == ["a.nii.gz", "ward 3/b.nii"]
+    assert float(rows[0]["seconds"]) > 0.0
+
+
+def test_what_is_done_is_kept_and_what_is_new_is_done(folder, tmp_path):
+    out = tmp_path / "out"
+    run_batch(Batch(folder, out, SPLINE))
+    first = stamps(out)
+    write_scan(folder / "c.nii.gz", seed=2)
+    entries = run_batch(Batch(folder, out, SPLINE))
+    assert statuses(entries) == {"a.nii.gz": KEPT, "c.nii.gz": DONE, "ward 3/b.nii": KEPT}
+    assert {path: t for path, t in stamps(out).items() if path in first} == first
+    assert entries[0].solver == "spline"
+
+
+def test_results_of_other_options_or_of_another_scan_are_not_taken_for_done(folder, tmp_path):
+    out = tmp_path / "out"
+    run_batch(Batch(folder, out, SPLINE))
+    first = stamps(out)
+    other = run_batch(Batch(folder, out, Config(solver="spline", spacing_mm=2.0)))
+    assert set(statuses(other).values()) == {REFUSED}
+    assert "--force" in other[0].reason
+    write_scan(folder / "a.nii.gz", seed=9)
+    again = run_batch(Batch(folder, out, SPLINE))
+    assert statuses(again) == {"a.nii.gz": REFUSED, "ward 3/b.nii": KEPT}
+    assert stamps(out) == first
+    forced = run_batch(Batch(folder, out, SPLINE, force=True))
+    assert set(statuses(forced).values()) == {DONE}
+    assert all(t > first[path] for path, t in stamps(out).items())
+
+
+def test_a_solver_that_was_named_is_not_one_that_was_chosen(folder, tmp_path):
+    # these few slices are restored by tv if nothing is named
+    out = tmp_path / "out"
+    only_a = Batch(folder, out, Config(), ["a.nii.gz"])
+    (chosen,) = run_batch(only_a)
+    named = Batch(folder, out, Config(solver=chosen.solver), ["a.nii.gz"])
+    assert statuses(run_batch(only_a)) == {"a.nii.gz": KEPT}
+    assert statuses(run_batch(named)) == {"a.nii.gz": REFUSED}
+
+
+def test_threads_are_no_reason_to_do_it_again(folder, tmp_path):
+    out = tmp_path / "out"
+    run_batch(Batch(folder, out, Config(solver="spline", threads=1)))
+    entries = run_batch(Batch(folder, out, Config(solver="spline", threads=2)))
+    assert set(statuses(entries).values()) == {KEPT}
+
+
+@pytest.mark.parametrize("left", ["", "{", "[]", "{}"])
+def test_a_damaged_record_is_not_taken_for_a_result(folder, tmp_path, left):
+    out = tmp_path / "out"
+    run_batch(Batch(folder, out, SPLINE))
+    (out / "a_desc-sr.json").write_text(left)
+    assert statuses(run_batch(Batch(folder, out, SPLINE)))["a.nii.gz"] == REFUSED
+
+
+def test_bad_scans_are_rows_with_a_reason_and_the_others_go_on(folder, tmp_path):
+    (folder / "0.nii.gz").write_bytes(b"no image")
+    write_scan(folder / "thin.nii.gz", spacing=1.0)
+    entries = run_batch(Batch(folder, tmp_path / "out", SPLINE))
+    found = {entry.scan: entry for entry in entries}
+    assert [e.status for e in entries] == [REFUSED, DONE, REFUSED, DONE]
+    assert "isotropic" in found["thin.nii.gz"].reason
+    assert found["0.nii.gz"].reason
+    assert found["0.nii.gz"].image == ""
+
+
+def test_a_killed_process_or_a_bug_is_a_failure_and_the_others_go_on(
+    folder, tmp_path, monkeypatch
+):
+    errors = iter([BrokenProcessPool(), ValueError("a bug")])
+
+    def die(_batch, _scan):
+        raise next(errors)
+
+    monkeypatch.setattr(batch, "_restore", die)
+    entries = run_batch(Batch(folder, tmp_path / "out", SPLINE))
+    assert [entry.status for entry in entries] == [FAILED, FAILED]
+    assert entries[0].reason.startswith("the process was killed")
+    assert entries[1].reason == "ValueError: a bug"
+
+
+def test_two_scans_whose_results_would_have_one_name_are_not_mixed_up(folder, tmp_path):
+    write_scan(folder / "a.nii", seed=3)
+    entries = run_batch(Batch(folder, tmp_path / "out", SPLINE))
+    assert [e.status for e in entries] == [DONE, REFUSED, DONE]
+    assert "rename one" in entries[1].reason
+
+
+def test_results_among_the_scans_are_not_taken_for_scans(folder):
+    inside = folder / "results"
+    first = run_batch(Batch(folder, inside, SPLINE))
+    second = run_batch(Batch(folder, inside, SPLINE))
+    assert statuses(second) == dict.fromkeys(statuses(first), KEPT)
+    beside = run_batch(Batch(folder, folder, SPLINE, ["a.nii.gz"]))
+    assert statuses(beside) == {"a.nii.gz": DONE}
+    assert [p.name for p in find_scans(folder, without=inside)] == ["a.nii.gz", "b.nii"]
+
+
+def test_results_may_go_into_a_folder_above_that_of_the_scans(folder):
+    entries = run_batch(Batch(folder / "ward 3", folder, SPLINE))
+    assert statuses(entries) == {"b.nii": DONE}
+
+
+def test_of_a_bids_dataset_the_anatomical_scans_are_taken(folder, tmp_path):
+    root = tmp_path / "bids"
+    told = {"Name": "Ward", "BIDSVersion": "1.9.0"}
+    for name in (
+        "sub-01/anat/sub-01_T1w.nii.gz",
+        "sub-01/ses-1/anat/sub-01_ses-1_T2w.nii.gz",
+        "sub-01/anat/sub-01_desc-brain_mask.nii.gz",
+        "sub-01/func/sub-01_task-rest_bold.nii.gz",
+        "derivatives/x/sub-01/anat/sub-01_T1w.nii.gz",
+        "sub-01/anat/.hidden_T1w.nii.gz",
+    ):
+        write_scan(root / name)
+    (root / "dataset_description.json").write_text(json.dumps(told))
+    found = [str(path.relative_to(root)) for path in find_scans(root)]
+    assert found == ["sub-01/anat/sub-01_T1w.nii.gz", "sub-01/ses-1/anat/sub-01_ses-1_T2w.nii.gz"]
+    out = root / "derivatives" / "inversesr"
+    (entry,) = run_batch(Batch(root, out, SPLINE, ["*_T1w.nii.gz"]))
+    assert entry.image == "sub-01/anat/sub-01_desc-sr_T1w.nii.gz"
+    made = json.loads((out / "dataset_description.json").read_text())
+    assert (made["DatasetType"], made["BIDSVersion"]) == ("derivative", "1.9.0")
+    assert made["GeneratedBy"][0]["Name"] == "inversesr"
+    run_batch(Batch(folder, tmp_path / "plain", SPLINE))
+    assert not (tmp_path / "plain" / "dataset_description.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("patterns", "n"), [([], 2), (["*.nii"], 1), (["ward */*"], 1), (["a*", "b*"], 2)]
+)
+def test_patterns_say_how_paths_end(folder, patterns, n):
+    assert len(find_scans(folder, patterns)) == n
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["nowhere"], "nowhere is not a folder"),
+        (["in", "--pattern", "*.mgz"], "no image like *.mgz below in"),
+        (["in", "--jobs", "0"], "jobs is 0"),
+        (["in", "--protect", "mask.nii.gz"], "--protect is the mask of one scan"),
+        (["in", "--solver", "spline", "--set", "solver.n_steps=1"], "no effect on it"),
+    ],
+)
+def test_bad_input_is_one_sentence_before_any_work(folder, monkeypatch, words, sentence):
+    monkeypatch.chdir(folder.parent)
+    result = CliRunner().invoke(app, ["batch", *words, "-o", "out"])
+    assert result.exit_code == 2
+    assert sentence in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not (folder.parent / "out").exists()
+
+
+def test_the_command_counts_and_its_status_tells_of_trouble(folder, tmp_path):
+    words = ["batch", str(folder), "-o", str(tmp_path / "out"), "--solver", "spline"]
+    first = CliRunner().invoke(app, words)
+    assert (first.exit_code, first.stdout.splitlines()[0]) == (0, "2 done")
+    assert "2/2 ward 3/b.nii: done" in first.stderr
+    (folder / "0.nii.gz").write_bytes(b"no image")
+    second = CliRunner().invoke(app, [*words, "--json"])
+    assert second.exit_code == 1
+    told = json.loads(second.stdout)
+    assert told["counts"] == {"kept": 2, "refused": 1}
+    assert [scan["status"] for scan in told["scans"]] == ["refused", "kept", "kept"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="sends a POSIX signal")
+def test_an_interrupt_ends_all_processes_and_the_batch_can_go_on(tmp_path):
+    for n in range(8):
+        write_scan(tmp_path / "in" / f"{n}.nii.gz", n)
+    command = [sys.executable, "-m", "inversesr", "batch", "in", "-o", "out", "--solver", "tv"]
+    with subprocess.Popen(
+        [*command, "--jobs", "2"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    ) as running:
+        running.stderr.readline()  # the first is done
+        start = time.monotonic()
+        running.send_signal(signal.SIGINT)
+        told = running.stderr.read()
+        assert running.wait() == 130
+    assert time.monotonic() - start < 10.0
+    assert told.splitlines()[-1] == "inversesr: interrupted"
+    assert "Traceback" not in told
+    done = stamps(tmp_path / "out")
+    assert 1 <= len(done) < 8
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    after = stamps(tmp_path / "out")
+    assert len(after) == 8
+    assert {path: after[path] for path in done} == done
+    assert not list(Path(tmp_path / "out").glob(".inversesr-partial-*"))

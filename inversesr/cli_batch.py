@@ -66,5 +66,5 @@ def _tell(entry: "Entry", n_done: int, n_all: int) -> None:
     """Say on standard error what became of a scan."""
     told = f": {entry.reason}" if entry.reason else ""
     if entry.n_warnings:
-        told = f" with {entry.n_warnings} warnings"
+        told = f" with {entry.n_warnings} warning{'s' if entry.n_warnings > 1 else ''}"
     typer.echo(f"{n_done}/{n_all} {entry.scan}: {entry.status}{told}", err=True)

@@ -45,6 +45,8 @@ def desk(tmp_path, monkeypatch):
         shape, spacing = [28, 28, 28], [1.0, 1.0, 1.0]
         shape[axis], spacing[axis] = 7, 4.0
         nibabel.save(phantom(shape, spacing), tmp_path / f"{name}.nii.gz")
+    (tmp_path / "scans").mkdir()
+    nibabel.save(phantom([28, 28, 7], [1.0, 1.0, 4.0]), tmp_path / "scans" / "head.nii.gz")
     nibabel.save(phantom([28, 28, 30], [1.0, 1.0, 1.0]), tmp_path / "thin.nii.gz")
     monkeypatch.chdir(tmp_path)
     return tmp_path

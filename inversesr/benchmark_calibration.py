@@ -50,6 +50,7 @@ class Coverage:
     Attributes:
         image: Name of the image, or "mean".
         thickness_mm: Slice thickness.
+        gap_mm: Gap between slices.
         factor: Factor of the deviation that the samples came with, from the prior's card.
         covered: Level -> share of the truth inside, 0 to 1.
         needed_factor: Factor, on top of the card's, at which 90 % intervals hold 90 %.
@@ -62,6 +63,7 @@ class Coverage:
 
     image: str
     thickness_mm: float
+    gap_mm: float
     factor: float
     covered: dict[str, float]
     needed_factor: float
@@ -74,7 +76,7 @@ class Coverage:
 
 def measure_calibration(
     images: Iterable[Path],
-    thicknesses: Sequence[float],
+    slices_mm: Sequence[tuple[float, float]],
     config: Config,
     progress: Callable[[Coverage], None] = lambda _row: None,
     crop: int = CROP_VOXELS,
@@ -83,7 +85,7 @@ def measure_calibration(
 
     Args:
         images: Thin-slice images.
-        thicknesses: Slice thicknesses in mm, each rounded to whole voxels.
+        slices_mm: (thickness, gap) of slices, each rounded to whole voxels.
         config: Solver (`split-gibbs` unless another is named), prior, settings, seed, samples.
         progress: Called with each row as it is done.
         crop: Voxels along each side of a crop at the most.
@@ -110,10 +112,9 @@ def measure_calibration(
     cases: list[Judged] = []
     for path in images:
         whole = read_scan(path).volume
-        for wanted in thicknesses:
-            row, judged = _measure(
-                stem(path), crop_for_slices(whole, wanted, crop), wanted, config
-            )
+        for wanted in slices_mm:
+            truth = crop_for_slices(whole, sum(wanted), crop)
+            row, judged = _measure(stem(path), truth, wanted, config)
             rows.append(row)
             cases.append(judged)
             progress(row)
@@ -127,7 +128,7 @@ def crop_for_slices(whole: Volume, wanted_mm: float, n: int = CROP_VOXELS) -> Vo
 
     Args:
         whole: Image.
-        wanted_mm: Slice thickness.
+        wanted_mm: Distance between slices.
         n: Voxels along each side at the most; fewer where the image ends.
     """
     axis, group = _slices(whole, wanted_mm)
@@ -143,19 +144,21 @@ def crop_for_slices(whole: Volume, wanted_mm: float, n: int = CROP_VOXELS) -> Vo
 
 
 def _slices(truth: Volume, wanted_mm: float) -> tuple[int, int]:
-    """Return the sharpest axis, and how many of its voxels make a slice."""
+    """Return the sharpest axis, and how many of its voxels lie from slice to slice."""
     axis = int(np.argmin(truth.grid.spacing_mm))
     return axis, max(2, round(wanted_mm / truth.grid.spacing_mm[axis]))
 
 
 def _measure(
-    name: str, truth: Volume, wanted_mm: float, config: Config
+    name: str, truth: Volume, wanted_mm: tuple[float, float], config: Config
 ) -> tuple[Coverage, Judged]:
-    axis, group = _slices(truth, wanted_mm)
-    thickness = group * truth.grid.spacing_mm[axis]
+    axis, group = _slices(truth, sum(wanted_mm))
+    unit = truth.grid.spacing_mm[axis]
+    distance, thickness = group * unit, unit * min(max(1, round(wanted_mm[0] / unit)), group)
     direction = next(d for d in WORLD_AXES if slice_axis_towards(truth.grid, d) == axis)
-    thick = simulate(truth, SimulateConfig(thickness_mm=thickness, axis=direction))
-    acquisition = Acquisition(axis, thickness, thickness, "rect", truth.grid.spacing_mm)
+    task_of = SimulateConfig(thickness_mm=thickness, gap_mm=distance - thickness, axis=direction)
+    thick = simulate(truth, task_of)
+    acquisition = Acquisition(axis, distance, thickness, "rect", truth.grid.spacing_mm)
     y = torch.from_numpy(thick.data)
     task = Task(y, thick.grid, acquisition, estimate_noise(thick, axis))
     solution = solve(task, config, lambda _phase, _done, _total: None)
@@ -166,6 +169,7 @@ def _measure(
     row = Coverage(
         image=name,
         thickness_mm=thickness,
+        gap_mm=distance - thickness,
         factor=float(solution.facts.get(FACTORS[config.solver], 1.0)),
         covered={f"{level:.0%}": coverage(judged, level) for level in LEVELS},
         needed_factor=fit_factor([judged]),
@@ -197,6 +201,7 @@ def _mean(rows: Sequence[Coverage], needed_factor: float) -> Coverage:
     return Coverage(
         image="mean",
         thickness_mm=mean(r.thickness_mm for r in rows),
+        gap_mm=mean(r.gap_mm for r in rows),
         factor=mean(r.factor for r in rows),
         covered={level: mean(r.covered[level] for r in rows) for level in rows[0].covered},
         needed_factor=needed_factor,

@@ -190,7 +190,8 @@ def bench(  # noqa: PLR0913 (one argument a flag)
         elif calibration:
             named = read_only_solver(solver)
             config = Config(named, prior=prior, settings=tuple(settings or ()), seed=seed)
-            rows = _calibration((images, thickness or [4.0]), config, crop, as_json=as_json)
+            slices_mm = [(mm, gap) for mm in thickness or [4.0]]
+            rows = _calibration((images, slices_mm), config, crop, as_json=as_json)
         else:
             wanted = read_solvers(solver)
             setup = _setup(settings, prior, seed, crop, is_traced=until)
@@ -308,7 +309,7 @@ def _reconstruction(images: Sequence[Path], prior: str, *, as_json: bool) -> lis
 
 
 def _calibration(
-    work: tuple[Sequence[Path], Sequence[float]],
+    work: tuple[Sequence[Path], Sequence[tuple[float, float]]],
     config: Config,
     crop: int | None,
     *,

@@ -21,7 +21,7 @@ _TAKEN = {
     "--networks": set[str](),
     "--reconstruction": {"TRUTH", "--prior"},
     "--default-run": {"--set"},
-    "--calibration": {"TRUTH", "--thickness", "--crop", *_OF_SOLVERS},
+    "--calibration": {"TRUTH", "--thickness", "--gap", "--crop", *_OF_SOLVERS},
 }
 
 

@@ -55,8 +55,9 @@ def print_coverage(rows: "Sequence[Coverage]") -> None:
     for row in rows:
         shares = "  ".join(f"{level} {share:.1%}" for level, share in row.covered.items())
         typer.echo(
-            f"{row.image:32s} {row.thickness_mm:4.2f} mm  {shares}  sd x {row.factor:.3g}, "
-            f"fitted x {row.needed_factor:.3g}  rms error {row.rms_error:.4g}, sd {row.rms_sd:.4g}"
+            f"{row.image:32s} {row.thickness_mm:4.2f}|{row.gap_mm:.3g} mm  {shares}"
+            f"  sd x {row.factor:.3g}, fitted x {row.needed_factor:.3g}"
+            f"  rms error {row.rms_error:.4g}, sd {row.rms_sd:.4g}"
             f"  90% width {row.mean_width:.4g}  CRPS {row.crps:.4g}"
         )
 

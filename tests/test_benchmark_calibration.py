@@ -33,7 +33,7 @@ def test_a_wider_spread_in_the_card_covers_more_and_needs_that_much_less(image, 
     for factor in (1.0, 4.0):
         prior = prior_of(tmp_path / f"by{factor:g}", sd_factor=factor)
         config = Config(prior=prior, settings=FAST, samples=3)
-        found.append(measure_calibration([image], [3.6], config, crop=16))
+        found.append(measure_calibration([image], [(3.6, 0.0)], config, crop=16))
     (narrow, mean), (wide, _) = found
     assert mean.covered == narrow.covered
     assert mean.needed_factor == narrow.needed_factor
@@ -42,6 +42,16 @@ def test_a_wider_spread_in_the_card_covers_more_and_needs_that_much_less(image, 
     assert wide.needed_factor == pytest.approx(narrow.needed_factor / 4.0, rel=1e-3)
     assert wide.rms_error == pytest.approx(narrow.rms_error, rel=1e-5)
     assert list(narrow.covered.values()) == sorted(narrow.covered.values())
+
+
+def test_slices_with_a_gap_are_rounded_to_whole_voxels(image, tmp_path):
+    config = Config(prior=prior_of(tmp_path / "tiny"), settings=FAST, samples=2)
+    row, _ = measure_calibration([image], [(1.0, 2.5)], config, crop=16)
+    # the sharpest axis has voxels of 0.9 mm: one in four is seen
+    assert row.thickness_mm == pytest.approx(0.9)
+    assert row.thickness_mm + row.gap_mm == pytest.approx(3.6)
+    assert row.mean_width > 0.0
+    assert 0.0 < row.crps < row.rms_error
 
 
 def test_a_crop_holds_whole_slices_and_lies_where_it_did():
@@ -55,9 +65,9 @@ def test_a_crop_holds_whole_slices_and_lies_where_it_did():
 
 def test_a_solver_that_says_nothing_of_its_errors_is_refused(image):
     with pytest.raises(InputError, match="tv says nothing of its errors; expected one of split-"):
-        measure_calibration([image], [4.0], Config("tv"))
+        measure_calibration([image], [(4.0, 0.0)], Config("tv"))
 
 
 def test_one_sample_is_refused_before_any_work(image):
     with pytest.raises(InputError, match="at least 2"):
-        measure_calibration([image], [4.0], Config(samples=1))
+        measure_calibration([image], [(4.0, 0.0)], Config(samples=1))

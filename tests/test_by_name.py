@@ -92,17 +92,27 @@ def test_a_card_that_does_not_fit_its_weights_is_refused(task, tmp_path):
         solve(task, Config(solver="warmstart", prior=str(folder)), silent)
 
 
-def thick_task(thickness_mm, spacing_mm=1.0):
-    grid = Grid((20, 20, 8), np.diag([1.0, 1.0, thickness_mm, 1.0]))
+def thick_task(thickness_mm, spacing_mm=1.0, gap_mm=0.0):
+    grid = Grid((20, 20, 8), np.diag([1.0, 1.0, thickness_mm + gap_mm, 1.0]))
     data = np.random.default_rng(0).uniform(20, 90, grid.shape).astype(np.float32)
     scan = Scan.made_here(Volume(data, grid))
-    acquisition = describe_acquisition(scan, Config(spacing_mm=spacing_mm))
-    return Task(torch.from_numpy(data), grid, acquisition, 1.0)
+    config = Config(spacing_mm=spacing_mm, gap_mm=gap_mm)
+    return Task(torch.from_numpy(data), grid, describe_acquisition(scan, config), 1.0)
 
 
 @pytest.mark.parametrize("thickness_mm", [2.0, 5.0, 9.0])
 def test_slices_like_those_of_the_training_get_the_warm_start(thickness_mm):
     assert choose_solver(thick_task(thickness_mm), "auto") == ("warmstart", ())
+
+
+@pytest.mark.parametrize(("thickness_mm", "gap_mm"), [(1.0, 3.0), (1.2, 1.8), (4.0, 4.0)])
+def test_thin_slices_far_apart_and_wide_gaps_get_the_warm_start(thickness_mm, gap_mm):
+    assert choose_solver(thick_task(thickness_mm, gap_mm=gap_mm), "auto") == ("warmstart", ())
+
+
+@pytest.mark.parametrize("gap_mm", [0.5, 1.2, 11.0])
+def test_thin_slices_close_together_or_too_far_apart_do_not(gap_mm):
+    assert choose_solver(thick_task(1.2, gap_mm=gap_mm), "auto")[0] == "tv"
 
 
 @pytest.mark.parametrize(("thickness_mm", "spacing_mm"), [(1.2, 1.0), (12.0, 1.0), (5.0, 0.4)])

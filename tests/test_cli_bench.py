@@ -90,7 +90,7 @@ def test_all_tasks_are_one_table_with_a_row_each(monkeypatch):
         (["--until", "--solver", "spline"], "name it among the solvers"),
         (["--until", "--robustness"], "--until does not go with --robustness"),
         (["--scaling"], "TRUTH does not go with --scaling"),
-        (["--calibration", "--gap", "1"], "--gap does not go with --calibration"),
+        (["--calibration", "--noise", "1"], "--noise does not go with --calibration"),
         (["--networks", "--solver", "tv"], "TRUTH does not go with --networks"),
         (["--misstated", "20"], "--misstated goes with --robustness only"),
         (["--robustness", "--misstated", "-100"], "misstated is -100 percent"),

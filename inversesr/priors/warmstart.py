@@ -23,8 +23,11 @@ from inversesr.priors import haar
 from inversesr.priors.blocks import apply_blocks, modulated_blocks, scale_bands, zero_weights
 from inversesr.priors.networks import load_part
 
-# Slices that the network can thin, in fine voxels: a little beyond those of its training.
-TRAINED_THICKNESS = (1.5, 10.0)
+# Slices that the network can thin, in fine voxels: those of its training and a little beyond, and
+# thinner ones that lie as far apart (docs/benchmarks.md has what it gains on them).
+KNOWN_THICKNESS = (1.5, 10.0)
+KNOWN_DISTANCE = (3.0, 10.0)
+THINNEST = 1.0
 # name of the network in prior.json
 ROLE = "warmstart"
 # cosine and sine of the slice phase, at the two voxels that share one Haar coefficient
@@ -51,6 +54,14 @@ class SliceGeometry:
     thickness: float
     spacing: float
     first_centre: float
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the network thins such slices better than it would do nothing at all."""
+        if KNOWN_THICKNESS[0] <= self.thickness <= KNOWN_THICKNESS[1]:
+            return True
+        is_far_apart = KNOWN_DISTANCE[0] <= self.spacing <= KNOWN_DISTANCE[1]
+        return THINNEST <= self.thickness < KNOWN_THICKNESS[0] and is_far_apart
 
     def as_tensor(self) -> torch.Tensor:
         """Return the row of numbers that the network reads, shape (3,)."""

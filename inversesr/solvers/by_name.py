@@ -9,7 +9,7 @@ from inversesr.config import AUTOMATIC, SAMPLING_SOLVER, Config
 from inversesr.priors.bundle import PriorCard, read_card
 from inversesr.priors.counted import CountedPrior
 from inversesr.priors.expected_error import ErrorNet, load_error_net
-from inversesr.priors.warmstart import ROLE, TRAINED_THICKNESS, load_warmstart
+from inversesr.priors.warmstart import ROLE, SliceGeometry, load_warmstart
 from inversesr.protocols import Progress, Solution
 from inversesr.solver_options import SolverOptions, with_settings
 from inversesr.solvers.few_step_noise import few_step_noise
@@ -88,7 +88,7 @@ def _with_prior(name: str, method: Method, *, is_published: bool = False) -> Sol
         options = with_settings(SolverOptions(), config.settings)
         options = replace(options, n_samples=config.samples or options.n_samples)
         prior = load_for_task(config.prior, task, options)
-        has_warm = not is_published and ROLE in prior.card.networks and is_known_thickness(task)
+        has_warm = not is_published and ROLE in prior.card.networks and has_known_slices(task)
         warm = None
         if has_warm:
             # protection comes at the end, and once
@@ -125,7 +125,7 @@ def _sd_factor(task: Task, config: Config, card: PriorCard, solution: Solution) 
     if samples is None or len(samples) < LEAST_SAMPLES or share is None:
         return card.sd_factor
     judge = load_error_net(config.prior, task.y.device)
-    if judge is None or not is_known_thickness(task):
+    if judge is None or not has_known_slices(task):
         return card.sd_factor
     expected = deviation_to_expect(judge, task, solution.x)
     return factor_of_expected(samples, expected, share) or card.sd_factor
@@ -152,15 +152,14 @@ SOLVERS: dict[str, Solver] = {
 }
 
 
-def is_known_thickness(task: Task) -> bool:
-    """Whether the warm start was trained for slices as thick as those of a scan."""
-    low, high = TRAINED_THICKNESS
-    return low <= _relative_thickness(task) <= high
+def has_known_slices(task: Task) -> bool:
+    """Whether the warm start knows slices like those of a scan."""
+    return _geometry(task).is_known
 
 
-def _relative_thickness(task: Task) -> float:
-    """Return slice thickness in voxels of the fine grid."""
-    return describe_slices(task.scan_grid, task.fine, task.acquisition).geometry.thickness
+def _geometry(task: Task) -> SliceGeometry:
+    """Return how thick slices are and how far apart they lie, in voxels of the fine grid."""
+    return describe_slices(task.scan_grid, task.fine, task.acquisition).geometry
 
 
 def choose_solver(
@@ -177,13 +176,13 @@ def choose_solver(
         return SAMPLING_SOLVER, ()
     if wanted != AUTOMATIC:
         return wanted, ()
-    if is_known_thickness(task):
+    if has_known_slices(task):
         return "warmstart", ()
-    low, high = TRAINED_THICKNESS
-    found = _relative_thickness(task)
+    found = _geometry(task)
     return "tv", (
-        f"slices are {found:.3g} times as thick as the thin ones; the warm start knows {low:g} to "
-        f"{high:g} times: tv is used, which invents nothing",
+        f"slices are {found.thickness:.3g} times as thick as the thin ones and lie "
+        f"{found.spacing:.3g} of them apart, unlike those that the warm start knows: tv is used, "
+        "which invents nothing",
     )
 
 

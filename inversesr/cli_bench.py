@@ -225,14 +225,7 @@ def _compare(
     *,
     as_json: bool,
 ) -> list[Any]:
-    from inversesr.benchmark import compare_solvers, runnable_solvers
-    from inversesr.benchmark_rows import REFERENCE_SOLVER
-
-    names = solvers or runnable_solvers(setup.prior)
-    if setup.is_traced and REFERENCE_SOLVER not in names:
-        message = f"--until compares with {REFERENCE_SOLVER}: name it among the solvers"
-        raise InputError(message)
-    rows = compare_solvers(*work, names, _keeping(csv, tables.tell_row), setup)
+    rows = _compared(work, solvers, setup, csv)
     if not as_json:
         tables.print_comparison(rows)
     return rows
@@ -246,15 +239,25 @@ def _all_tasks(
     *,
     as_json: bool,
 ) -> list[Any]:
-    from inversesr.benchmark import compare_solvers, runnable_solvers
     from inversesr.benchmark_tasks import means_by_task, standard_tasks
 
-    names = solvers or runnable_solvers(setup.prior)
-    tasks = standard_tasks(setup.seed)
-    rows = compare_solvers(images, tasks, names, _keeping(csv, tables.tell_row), setup)
+    rows = _compared((images, standard_tasks(setup.seed)), solvers, setup, csv)
     if not as_json:
         tables.print_means(means_by_task(rows))
     return rows
+
+
+def _compared(
+    work: Work, solvers: list[str] | None, setup: "Setup", csv: Path | None
+) -> list["Row"]:
+    from inversesr.benchmark import compare_solvers, runnable_solvers
+    from inversesr.benchmark_rows import REFERENCE_SOLVER
+
+    names = solvers or runnable_solvers(setup.prior)
+    if setup.is_traced and REFERENCE_SOLVER not in names:
+        message = f"--until compares with {REFERENCE_SOLVER}: name it among the solvers"
+        raise InputError(message)
+    return compare_solvers(*work, names, _keeping(csv, tables.tell_row), setup)
 
 
 def _robustness(

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from math import isfinite
+from numbers import Integral, Real
 from typing import Any
 
 from inversesr.errors import InputError
@@ -111,6 +112,7 @@ class Config:
     def __post_init__(self) -> None:
         # the command line and JSON give lists
         object.__setattr__(self, "settings", tuple(self.settings))
+        _make_plain(self)
         for name, choices in _CHOICES.items():
             _require(
                 getattr(self, name) in choices, name, getattr(self, name), " or ".join(choices)
@@ -185,6 +187,7 @@ class SimulateConfig:
     seed: int = option(0, "Seed of the noise.")
 
     def __post_init__(self) -> None:
+        _make_plain(self)
         _require(
             self.profile in PROFILE_NAMES, "profile", self.profile, " or ".join(PROFILE_NAMES)
         )
@@ -197,6 +200,14 @@ class SimulateConfig:
         _require(spacing > 0.0, "thickness + gap", spacing, "a distance above 0 mm")
         inside = isfinite(self.noise) and 0.0 <= self.noise < 1.0
         _require(inside, "noise", self.noise, "a share from 0 to 1, such as 0.02 for 2 %")
+
+
+def _make_plain(config: object) -> None:
+    """Turn numbers of numpy, which JSON does not know, into those of Python."""
+    for name, value in vars(config).items():
+        if isinstance(value, Real) and type(value).__module__ == "numpy":
+            plain = int(value) if isinstance(value, Integral) else float(value)
+            object.__setattr__(config, name, plain)
 
 
 def _require_number(name: str, value: object, least: float | None, unit: str = "") -> None:

@@ -1,5 +1,7 @@
-from dataclasses import FrozenInstanceError, fields
+import json
+from dataclasses import FrozenInstanceError, asdict, fields
 
+import numpy as np
 import pytest
 
 from inversesr.config import (
@@ -120,3 +122,14 @@ def test_what_only_priors_heed_is_refused_without_one(solver, choices, option):
         refuse_ignored(Config(solver=solver, **choices))
     refuse_ignored(Config(solver="warmstart", **choices))
     refuse_ignored(Config(**choices))
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_numbers_of_numpy_are_numbers(kind):
+    config = Config(noise=kind(2.5), spacing_mm=kind(1.5), seed=np.int64(3))
+    assert config == Config(noise=2.5, spacing_mm=1.5, seed=3)
+    assert {type(v) for v in (config.noise, config.spacing_mm, config.seed)} == {float, int}
+    json.dumps(asdict(config))
+    assert type(SimulateConfig(thickness_mm=kind(4.0)).thickness_mm) is float
+    with pytest.raises(InputError, match="noise is nan"):
+        Config(noise=kind("nan"))

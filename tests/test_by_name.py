@@ -1,4 +1,5 @@
 import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import problems
@@ -20,7 +21,7 @@ from inversesr.priors.bundle import (
 )
 from inversesr.priors.warmstart import WarmStartNet, WarmStartShape
 from inversesr.simulation import simulate
-from inversesr.solvers.by_name import SOLVERS, choose_solver, solve
+from inversesr.solvers.by_name import SOLVERS, _met, choose_solver, solve
 from inversesr.solvers.task import Task
 from inversesr.volume import Grid, Volume
 from inversesr.weights import digest, save_tensors
@@ -110,16 +111,29 @@ def test_thin_slices_far_apart_and_wide_gaps_get_the_warm_start(thickness_mm, ga
     assert choose_solver(thick_task(thickness_mm, gap_mm=gap_mm), "auto") == ("warmstart", ())
 
 
-@pytest.mark.parametrize("gap_mm", [0.5, 1.2, 11.0])
+@pytest.mark.parametrize("gap_mm", [0.5, 1.2, 12.0])
 def test_thin_slices_close_together_or_too_far_apart_do_not(gap_mm):
     assert choose_solver(thick_task(1.2, gap_mm=gap_mm), "auto")[0] == "tv"
 
 
-@pytest.mark.parametrize(("thickness_mm", "spacing_mm"), [(1.2, 1.0), (12.0, 1.0), (5.0, 0.4)])
+@pytest.mark.parametrize(("thickness_mm", "spacing_mm"), [(1.2, 1.0), (13.0, 1.0), (5.0, 0.4)])
 def test_other_slices_get_total_variation_and_a_sentence(thickness_mm, spacing_mm):
     solver, notes = choose_solver(thick_task(thickness_mm, spacing_mm), "auto")
     assert solver == "tv"
     assert "tv is used" in notes[0]
+
+
+def test_a_thickness_in_single_precision_is_known_to_the_last_digit():
+    spacing = float(np.float32(0.8)) - 1e-7
+    assert choose_solver(thick_task(12.0 * 0.8, spacing), "auto") == ("warmstart", ())
+
+
+@pytest.mark.parametrize(("sigma", "expected_rms"), [(0.5, 0.0), (9.0, 9.0)])
+def test_latent_solvers_begin_as_near_to_the_scan_as_its_noise_lets_them(sigma, expected_rms):
+    task = replace(thick_task(4.0), sigma=sigma)
+    warm = torch.zeros(task.A.in_shape)
+    rms = float((task.A(_met(task, warm)) - task.y).square().mean().sqrt())
+    assert rms == pytest.approx(expected_rms, abs=1e-3)
 
 
 @pytest.mark.parametrize("thickness_mm", [4.0, 12.0])

@@ -25,8 +25,8 @@ from inversesr.priors.networks import load_part
 
 # Slices that the network can thin, in fine voxels: those of its training and a little beyond, and
 # thinner ones that lie as far apart (docs/benchmarks.md has what it gains on them).
-KNOWN_THICKNESS = (1.5, 10.0)
-KNOWN_DISTANCE = (3.0, 10.0)
+KNOWN_THICKNESS = (1.5, 12.0)
+KNOWN_DISTANCE = (3.0, 12.0)
 THINNEST = 1.0
 # name of the network in prior.json
 ROLE = "warmstart"
@@ -58,10 +58,12 @@ class SliceGeometry:
     @property
     def is_known(self) -> bool:
         """Whether the network thins such slices better than it would do nothing at all."""
-        if KNOWN_THICKNESS[0] <= self.thickness <= KNOWN_THICKNESS[1]:
+        # lengths in headers are single precision
+        thickness, spacing = round(self.thickness, 3), round(self.spacing, 3)
+        if KNOWN_THICKNESS[0] <= thickness <= KNOWN_THICKNESS[1]:
             return True
-        is_far_apart = KNOWN_DISTANCE[0] <= self.spacing <= KNOWN_DISTANCE[1]
-        return THINNEST <= self.thickness < KNOWN_THICKNESS[0] and is_far_apart
+        is_far_apart = KNOWN_DISTANCE[0] <= spacing <= KNOWN_DISTANCE[1]
+        return THINNEST <= thickness < KNOWN_THICKNESS[0] and is_far_apart
 
     def as_tensor(self) -> torch.Tensor:
         """Return the row of numbers that the network reads, shape (3,)."""

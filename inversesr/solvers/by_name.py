@@ -6,6 +6,7 @@ from dataclasses import replace
 import torch
 
 from inversesr.config import AUTOMATIC, SAMPLING_SOLVER, Config
+from inversesr.consistency import choose_lock, lock
 from inversesr.priors.bundle import PriorCard, read_card
 from inversesr.priors.counted import CountedPrior
 from inversesr.priors.expected_error import ErrorNet, load_error_net
@@ -88,12 +89,12 @@ def _with_prior(name: str, method: Method, *, is_published: bool = False) -> Sol
         options = with_settings(SolverOptions(), config.settings)
         options = replace(options, n_samples=config.samples or options.n_samples)
         prior = load_for_task(config.prior, task, options)
-        has_warm = not is_published and ROLE in prior.card.networks and has_known_slices(task)
+        has_warm = not is_published and ROLE in prior.card.networks
         warm = None
         if has_warm:
             # protection comes at the end, and once
             warm = _thinned(replace(task, protect=None), config, progress).x
-            warm = task.A.project(warm, task.y)
+            warm = _met(task, warm)
         prepared = prepare(task, prior, warm, config.seed)
         if isinstance(prepared, PriorRefused):
             instead = _tv(task, config, progress)
@@ -117,6 +118,12 @@ def _with_prior(name: str, method: Method, *, is_published: bool = False) -> Sol
         )
 
     return run
+
+
+def _met(task: Task, warm: torch.Tensor) -> torch.Tensor:
+    """Return a warm start that agrees with the scan as closely as its noise lets it."""
+    how, _ = choose_lock(task.y, task.sigma)
+    return lock(task.A, warm, task.y, 0.0 if how == "exact" else task.sigma)
 
 
 def _sd_factor(task: Task, config: Config, card: PriorCard, solution: Solution) -> float:

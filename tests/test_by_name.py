@@ -1,4 +1,3 @@
-import dataclasses
 from dataclasses import replace
 
 import numpy as np
@@ -20,8 +19,10 @@ from inversesr.priors.bundle import (
     dump_card,
 )
 from inversesr.priors.warmstart import WarmStartNet, WarmStartShape
+from inversesr.protocols import Solution
 from inversesr.simulation import simulate
-from inversesr.solvers.by_name import SOLVERS, _met, choose_solver, solve
+from inversesr.solvers import by_name
+from inversesr.solvers.by_name import SHARE_OF_NOISE, SOLVERS, choose_solver, solve
 from inversesr.solvers.task import Task
 from inversesr.volume import Grid, Volume
 from inversesr.weights import digest, save_tensors
@@ -128,11 +129,41 @@ def test_a_thickness_in_single_precision_is_known_to_the_last_digit():
     assert choose_solver(thick_task(12.0 * 0.8, spacing), "auto") == ("warmstart", ())
 
 
-@pytest.mark.parametrize(("sigma", "expected_rms"), [(0.5, 0.0), (9.0, 9.0)])
-def test_latent_solvers_begin_as_near_to_the_scan_as_its_noise_lets_them(sigma, expected_rms):
+@pytest.mark.parametrize(
+    ("lock", "share"), [("exact", 1.0), ("noise", SHARE_OF_NOISE), ("off", SHARE_OF_NOISE)]
+)
+def test_total_variation_stays_nearer_to_a_scan_that_is_not_met_exactly(lock, share):
+    task = replace(thick_task(4.0), sigma=9.0)
+    x = solve(task, Config(solver="tv", lock=lock), silent).x
+    rms = float((task.A(x) - task.y).square().mean().sqrt())
+    assert rms == pytest.approx(share * task.sigma, rel=1e-3)
+
+
+@pytest.mark.parametrize(("sigma", "share"), [(0.5, 1.0), (9.0, SHARE_OF_NOISE)])
+def test_how_near_is_decided_by_the_noise_if_nothing_is_said(sigma, share):
     task = replace(thick_task(4.0), sigma=sigma)
-    warm = torch.zeros(task.A.in_shape)
-    rms = float((task.A(_met(task, warm)) - task.y).square().mean().sqrt())
+    x = solve(task, Config(solver="tv"), silent).x
+    rms = float((task.A(x) - task.y).square().mean().sqrt())
+    assert rms == pytest.approx(share * sigma, rel=1e-3)
+
+
+@pytest.mark.parametrize(("sigma", "expected_rms"), [(0.5, 0.0), (9.0, 9.0)])
+def test_latent_solvers_begin_as_near_to_the_scan_as_its_noise_lets_them(
+    monkeypatch, sigma, expected_rms
+):
+    # slices that the warm start does not know, and an image that is far from them
+    task, seen = replace(thick_task(13.0), sigma=sigma), []
+    nothing = Solution(torch.zeros(task.A.in_shape), "", 0)
+    monkeypatch.setattr(by_name, "_thinned", lambda *_: nothing)
+
+    def remember(_task, _prior, warm, _seed):
+        seen.append(warm)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(by_name, "prepare", remember)
+    with pytest.raises(KeyboardInterrupt):
+        solve(task, Config(solver="latent-pnp"), silent)
+    rms = float((task.A(seen[0]) - task.y).square().mean().sqrt())
     assert rms == pytest.approx(expected_rms, abs=1e-3)
 
 
@@ -179,7 +210,7 @@ def test_what_is_protected_is_the_interpolated_scan(task, diffusion):
     region = torch.zeros(task.y.shape)
     region[:8] = 1.0
     config = Config(solver="latent-pnp", prior=str(diffusion), settings=FAST)
-    found = solve(dataclasses.replace(task, protect=region), config, silent)
+    found = solve(replace(task, protect=region), config, silent)
     assert float(found.prior_mask[:7].max()) < 1e-6
     assert found.facts["protected_share"] == pytest.approx(0.5, abs=0.1)
     torch.testing.assert_close(found.x[:7], task.x0[:7], rtol=1e-4, atol=1e-2)

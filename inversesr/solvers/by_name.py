@@ -35,6 +35,10 @@ from inversesr.solvers.warmstart import (
 )
 from inversesr.weights import find_prior
 
+# An image of least variation is as far from the scan as it may be, which smooths too much where
+# that is all of the noise and no exact lock follows; see docs/decisions/008.
+SHARE_OF_NOISE = 0.8
+
 Method = Callable[
     [Problem, CountedPrior, SolverOptions, torch.Generator, Callable[[int, int], None]], Solution
 ]
@@ -45,9 +49,15 @@ def _spline(task: Task, _config: Config, _progress: Progress) -> Solution:
     return Solution(task.x0, "closed form", 0)
 
 
-def _tv(task: Task, _config: Config, progress: Progress) -> Solution:
+def _tv(task: Task, config: Config, progress: Progress) -> Solution:
     axis = task.acquisition.slice_axis
-    return tv(task.A, task.y, task.x0, task.sigma, axis, lambda n, of: progress("tv", n, of))
+    sigma = task.sigma * (1.0 if _lock_of(task, config) == "exact" else SHARE_OF_NOISE)
+    return tv(task.A, task.y, task.x0, sigma, axis, lambda n, of: progress("tv", n, of))
+
+
+def _lock_of(task: Task, config: Config) -> str:
+    """Return how the result will be locked."""
+    return choose_lock(task.y, task.sigma)[0] if config.lock == AUTOMATIC else config.lock
 
 
 def _warmstart(task: Task, config: Config, progress: Progress) -> Solution:
@@ -94,7 +104,8 @@ def _with_prior(name: str, method: Method, *, is_published: bool = False) -> Sol
         if has_warm:
             # protection comes at the end, and once
             warm = _thinned(replace(task, protect=None), config, progress).x
-            warm = _met(task, warm)
+            is_exact = _lock_of(task, config) == "exact"
+            warm = lock(task.A, warm, task.y, 0.0 if is_exact else task.sigma)
         prepared = prepare(task, prior, warm, config.seed)
         if isinstance(prepared, PriorRefused):
             instead = _tv(task, config, progress)
@@ -118,12 +129,6 @@ def _with_prior(name: str, method: Method, *, is_published: bool = False) -> Sol
         )
 
     return run
-
-
-def _met(task: Task, warm: torch.Tensor) -> torch.Tensor:
-    """Return a warm start that agrees with the scan as closely as its noise lets it."""
-    how, _ = choose_lock(task.y, task.sigma)
-    return lock(task.A, warm, task.y, 0.0 if how == "exact" else task.sigma)
 
 
 def _sd_factor(task: Task, config: Config, card: PriorCard, solution: Solution) -> float:

@@ -4,24 +4,39 @@ A scan that fails becomes a row and the others go on. An interrupted batch goes 
 stopped when it is called again.
 """
 
+import csv
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from inversesr.child_process import end_children, failure_of, new_process
-from inversesr.config import Config
+from inversesr.config import SOLVERS_WITHOUT_PRIOR, Config
 from inversesr.csv_table import write_csv
 from inversesr.errors import InputError
-from inversesr.job import Outputs, check_output, file_facts, output_names, run_job
+from inversesr.job import (
+    Outputs,
+    check_output,
+    file_facts,
+    output_names,
+    run_job,
+    sidecar_facts,
+)
 from inversesr.json_text import json_text
 from inversesr.machine import usable_cores
 from inversesr.nifti import stem
+from inversesr.pipeline import choose_device
+from inversesr.priors.bundle import read_card
 from inversesr.scan_checks import SUFFIXES
+from inversesr.solver_options import SolverOptions, with_settings
+from inversesr.weights import CARD_NAME, digest, find_prior
 
 TABLE_NAME = "batch.csv"
 DESCRIPTION_NAME = "dataset_description.json"
@@ -65,10 +80,11 @@ class Entry:
 def find_scans(
     folder: Path, patterns: Sequence[str] = (), without: Path | None = None
 ) -> list[Path]:
-    """Return the images below a folder, sorted.
+    """Return the images below a folder, sorted; links are followed.
 
     In a BIDS dataset these are the scans in its `anat` folders, derivatives left out; elsewhere
-    all images but hidden ones and results of `inversesr`.
+    all images but hidden ones and results of `inversesr`: those beside their scans, and whatever
+    lies below a folder with the table of a batch.
 
     Args:
         folder: Where to look.
@@ -76,7 +92,7 @@ def find_scans(
         without: Folder of results, which is left out where it is one of those below.
 
     Raises:
-        InputError: there is no such folder, or no image in it.
+        InputError: there is no such folder, no image in it, or a part of it cannot be read.
     """
     if not folder.is_dir():
         message = f"{folder} is not a folder: give one that holds scans"
@@ -84,9 +100,8 @@ def find_scans(
     is_bids = (folder / DESCRIPTION_NAME).is_file()
     images = [
         path
-        for path in sorted(folder.rglob("*"))
+        for path in sorted(_files_below(folder, without))
         if path.name.lower().endswith(SUFFIXES)
-        and path.is_file()
         and _may_be_scan(path.relative_to(folder), is_bids=is_bids)
     ]
     results = {file for image in images for file in vars(output_names(image, None)).values()}
@@ -94,7 +109,6 @@ def find_scans(
         path
         for path in images
         if path not in results
-        and not (without is not None and _is_inside(path, without) and _is_inside(without, folder))
         and (not patterns or any(path.relative_to(folder).match(p) for p in patterns))
     ]
     if not found:
@@ -115,9 +129,25 @@ def _may_be_scan(path: Path, *, is_bids: bool) -> bool:
     return path.parent.name == "anat" and not is_derived and not stem(path).endswith(NO_SCANS)
 
 
-def _is_inside(path: Path, folder: Path) -> bool:
-    """Whether a path lies somewhere below a folder."""
-    return folder.resolve() in path.resolve().parents
+def _files_below(folder: Path, without: Path | None) -> Iterator[Path]:
+    """Give the files below a folder, links followed, results of batches left out."""
+
+    def refuse(error: OSError) -> None:
+        message = (
+            f"cannot read {error.filename} ({error.strerror}): make it readable for this user"
+        )
+        raise InputError(message) from error
+
+    left_out = None if without is None else without.resolve()
+    seen: set[Path] = set()
+    for parent, names, files in os.walk(folder, onerror=refuse, followlinks=True):
+        here = Path(parent).resolve()
+        is_results = here != folder.resolve() and (here == left_out or TABLE_NAME in files)
+        if is_results or here in seen:
+            names.clear()
+            continue
+        seen.add(here)
+        yield from (Path(parent) / name for name in files)
 
 
 @dataclass(frozen=True)
@@ -133,7 +163,7 @@ class Batch:
         force: Whether results that are there are made anew.
 
     Raises:
-        InputError: a choice is meant for one scan only, or there are no jobs.
+        InputError: a choice is meant for one scan only, there are no jobs, or a pattern is none.
     """
 
     folder: Path
@@ -146,6 +176,9 @@ class Batch:
     def __post_init__(self) -> None:
         if self.n_jobs < 1:
             message = f"jobs is {self.n_jobs}; expected at least 1"
+            raise InputError(message)
+        if any(not pattern or "**" in pattern for pattern in self.patterns):
+            message = "a pattern is empty or has ** in it; expected how names end, as *_T2w.nii.gz"
             raise InputError(message)
         if self.config.protect is not None:
             message = "--protect is the mask of one scan: leave it out, or run that scan by itself"
@@ -168,21 +201,46 @@ def run_batch(
     Raises:
         InputError: there are no scans, or the results cannot be written.
     """
+    _check_choices(batch.config)
     scans = find_scans(batch.folder, batch.patterns, batch.output)
     table = batch.output / TABLE_NAME
     check_output([table], force=True)
+    entries = _entries_of(table)
     batch.output.mkdir(parents=True, exist_ok=True)
     _describe_dataset(batch.folder, batch.output)
-    if batch.config.threads is None:
-        share = max(1, usable_cores() // batch.n_jobs)
-        batch = replace(batch, config=replace(batch.config, threads=share))
-    entries: dict[Path, Entry] = {}
+    share = max(1, usable_cores() // batch.n_jobs)
+    threads = batch.config.threads or min(torch.get_num_threads(), share)
+    batch = replace(batch, config=replace(batch.config, threads=threads))
+    done: dict[Path, Entry] = {}
     for scan, entry in _restored(batch, scans):
-        entries[scan] = entry
+        done[scan] = entries[entry.scan] = entry
         # after each: hours of work may be interrupted
-        write_csv(table, [entries[s] for s in scans if s in entries])
-        progress(entry, len(entries), len(scans))
-    return [entries[scan] for scan in scans]
+        write_csv(table, [entries[name] for name in sorted(entries)])
+        progress(entry, len(done), len(scans))
+    return [done[scan] for scan in scans]
+
+
+def _check_choices(config: Config) -> None:
+    """Refuse what every scan would be refused for."""
+    with_settings(SolverOptions(), config.settings)
+    choose_device(config.device)
+    if config.solver not in SOLVERS_WITHOUT_PRIOR:
+        read_card(find_prior(config.prior))
+
+
+def _entries_of(table: Path) -> dict[str, Entry]:
+    """Read the table of an earlier batch into the same folder: scan -> its row."""
+    if not table.is_file():
+        return {}
+    names = [f.name for f in fields(Entry)]
+    with table.open(newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file)
+        if rows.fieldnames != names:
+            message = f"{table} is no table of a batch: move it away, or give another -o"
+            raise InputError(message)
+        # figures stay the text that they are: they are only written again
+        found: list[dict[str, Any]] = list(rows)
+    return {row["scan"]: Entry(**row) for row in found}
 
 
 def _restored(batch: Batch, scans: Sequence[Path]) -> Iterator[tuple[Path, Entry]]:
@@ -219,18 +277,28 @@ def _pool(n: int) -> Iterator[ThreadPoolExecutor]:
 def _settle(batch: Batch, scan: Path, entry: Entry) -> Entry:
     """Restore a scan in a new process, unless that is done; the entry tells what went wrong."""
     outputs = batch.outputs_of(scan)
+    kept = None if batch.force else _kept(entry, scan, outputs, batch.config)
+    if kept is not None:
+        return kept
     try:
-        if not batch.force and is_done(scan, outputs, batch.config):
-            return _told(entry, outputs, KEPT)
+        with new_process() as process:
+            future = process.submit(_restore, batch, scan)
+            failure = failure_of(future)
     except OSError as error:
-        return replace(entry, status=FAILED, reason=f"{error.strerror or error}")
-    with new_process() as process:
-        future = process.submit(_restore, batch, scan)
-        failure = failure_of(future)
+        return replace(entry, status=FAILED, reason=f"no process could be started: {error}")
     if failure:
         is_unusable = isinstance(future.exception(), InputError)
         return replace(entry, status=REFUSED if is_unusable else FAILED, reason=failure)
     return _told(entry, outputs, DONE)
+
+
+def _kept(entry: Entry, scan: Path, outputs: Outputs, config: Config) -> Entry | None:
+    """Return the entry of a scan that is done, else nothing."""
+    try:
+        return _told(entry, outputs, KEPT) if is_done(scan, outputs, config) else None
+    except (OSError, InputError, KeyError, TypeError, IndexError, AttributeError):
+        # a record that is damaged or not ours: the run itself says what is in the way
+        return None
 
 
 def _restore(batch: Batch, scan: Path) -> None:
@@ -245,16 +313,25 @@ def is_done(scan: Path, outputs: Outputs, config: Config) -> bool:
         outputs: Names of its results.
         config: Choices of the run.
     """
-    if not (outputs.image.is_file() and outputs.sidecar.is_file()):
+    if not outputs.sidecar.is_file():
         return False
     record = _read_record(outputs.sidecar)
+    made_by = {**record["config"], "solver": record["requested_solver"]}
     wanted = json.loads(json_text(asdict(config)))
-    made_by = {**record.get("config", {}), "solver": record.get("requested_solver")}
     return (
         _choices(made_by) == _choices(wanted)
-        and record.get("inputs") == [file_facts(scan)]
-        and record.get("GeneratedBy", [{}])[0].get("Version") == version("inversesr")
+        and record["inputs"] == [file_facts(scan)]
+        and record["sidecars"] == sidecar_facts([scan])
+        and record["GeneratedBy"][0]["Version"] == version("inversesr")
+        and _has_same_prior(record, config)
+        and all((outputs.image.parent / name).is_file() for name in record["files"].values())
     )
+
+
+def _has_same_prior(record: dict[str, Any], config: Config) -> bool:
+    """Whether the prior that a result was made with is still the one of its name."""
+    used = record["prior_card"]
+    return used is None or bool(used["sha256"] == digest(find_prior(config.prior) / CARD_NAME))
 
 
 def _choices(config: dict[str, Any]) -> dict[str, Any]:

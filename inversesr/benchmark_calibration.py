@@ -101,6 +101,9 @@ def measure_calibration(
     if solver not in FACTORS:
         message = f"{solver} says nothing of its errors; expected one of {', '.join(FACTORS)}"
         raise InputError(message)
+    if any(gap_mm < 0.0 for _, gap_mm in slices_mm):
+        message = "the gap is negative; calibration needs slices that do not overlap"
+        raise InputError(message)
     n_samples = config.samples or N_SAMPLES
     if n_samples < 2:
         message = "--samples is 1; intervals need at least 2: give more"

@@ -7,7 +7,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import active_children, get_context, parent_process
 from typing import Any
 
-from inversesr.errors import InverseSRError
+from inversesr.errors import OUT_OF_MEMORY, InverseSRError, is_out_of_memory
 
 
 def new_process() -> ProcessPoolExecutor:
@@ -29,7 +29,7 @@ def follow_parent() -> None:
 
 
 def end_children() -> None:
-    """Kill every process that `new_process` gave."""
+    """Kill every child of this process: those that `new_process` gave, and others."""
     for child in active_children():
         child.kill()
 
@@ -43,4 +43,6 @@ def failure_of(future: Future[Any]) -> str:
         return "the process was killed, as happens where memory runs out"
     if isinstance(error, InverseSRError):
         return str(error)
+    if is_out_of_memory(error):
+        return OUT_OF_MEMORY
     return f"{type(error).__name__}: {error}".partition("\n")[0]

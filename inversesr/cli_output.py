@@ -1,6 +1,5 @@
 """What all commands share: options, progress, warnings, and failing in one sentence."""
 
-import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from inversesr.errors import InputError, InverseSRError
+from inversesr.errors import OUT_OF_MEMORY, InputError, InverseSRError, is_out_of_memory
 from inversesr.json_text import json_text
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
@@ -27,11 +26,9 @@ def failing_in_one_sentence() -> Iterator[None]:
         typer.echo(f"inversesr: {error}", err=True)
         raise typer.Exit(1) from error
     except (MemoryError, RuntimeError) as error:
-        # torch has no error of its own for this on the processor
-        is_known = re.search("(allocate|out of|enough) memory", str(error), re.IGNORECASE)
-        if not isinstance(error, MemoryError) and not is_known:
+        if not is_out_of_memory(error):
             raise
-        typer.echo("inversesr: out of memory: give a coarser --spacing", err=True)
+        typer.echo(f"inversesr: {OUT_OF_MEMORY}", err=True)
         raise typer.Exit(1) from error
     except KeyboardInterrupt as error:
         typer.echo("inversesr: interrupted", err=True)

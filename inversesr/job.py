@@ -24,7 +24,7 @@ from inversesr.config import SOLVERS_WITHOUT_PRIOR, Config
 from inversesr.errors import InputError
 from inversesr.json_text import json_text
 from inversesr.machine import peak_memory_bytes, usable_cores
-from inversesr.nifti import Scan, read_mask, read_scan, stem, write_volume
+from inversesr.nifti import Scan, read_mask, read_scan, sidecar_of, stem, write_volume
 from inversesr.pipeline import Result, Source, restore
 from inversesr.prior_words import prior_sentences
 from inversesr.priors.bundle import read_card
@@ -145,11 +145,13 @@ def run_job(
     regions = [_read_region(file, read[0]) for file in (mask, protect)]
     # before the work: what is hashed is what was read
     inputs = [file_facts(path) for path in scans]
+    sidecars = sidecar_facts(scans)
     masks = {"mask": mask, "protect": protect}
     mask_facts = {role: file_facts(file) for role, file in masks.items() if file is not None}
     reading = perf_counter() - start
     result = restore(read, config, regions[0], progress, regions[1])
     record = provenance(result, inputs)
+    record["sidecars"] = sidecars
     record["requested_solver"] = config.solver
     record["masks"] = mask_facts
     record["seconds"] = {"read": reading, **record["seconds"]}
@@ -306,6 +308,12 @@ def file_facts(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {"name": path.name, "bytes": path.stat().st_size, "sha256": digest}
+
+
+def sidecar_facts(scans: Sequence[Path]) -> list[dict[str, Any] | None]:
+    """Facts of the BIDS sidecar of each scan; None where it has none."""
+    paths = [sidecar_of(scan) for scan in scans]
+    return [file_facts(path) if path.is_file() else None for path in paths]
 
 
 def provenance(result: Result, inputs: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -245,8 +245,13 @@ def _quietly() -> Iterator[None]:
         logger.setLevel(level)
 
 
+def sidecar_of(path: Path) -> Path:
+    """Return where the BIDS sidecar of an image would be."""
+    return path.with_name(stem(path) + ".json")
+
+
 def _read_sidecar(path: Path) -> dict[str, Any]:
-    sidecar = path.with_name(stem(path) + ".json")
+    sidecar = sidecar_of(path)
     if not sidecar.is_file():
         return {}
     try:

@@ -18,6 +18,7 @@ from inversesr import batch, job
 from inversesr.batch import DONE, FAILED, KEPT, REFUSED, Batch, find_scans, run_batch
 from inversesr.cli import app
 from inversesr.config import Config
+from inversesr.errors import InputError
 
 SPLINE = Config(solver="spline")
 
@@ -110,7 +111,95 @@ def test_threads_are_no_reason_to_do_it_again(folder, tmp_path):
     assert set(statuses(entries).values()) == {KEPT}
 
 
-@pytest.mark.parametrize("left", ["", "{", "[]", "{}"])
+def test_a_sidecar_that_came_later_is_a_reason_to_do_it_again(folder, tmp_path):
+    out = tmp_path / "out"
+    run_batch(Batch(folder, out, SPLINE))
+    (folder / "a.json").write_text('{"SliceThickness": 3.0}')
+    assert statuses(run_batch(Batch(folder, out, SPLINE)))["a.nii.gz"] == REFUSED
+    run_batch(Batch(folder, out, SPLINE, force=True))
+    assert statuses(run_batch(Batch(folder, out, SPLINE)))["a.nii.gz"] == KEPT
+
+
+def test_another_prior_of_the_same_name_is_a_reason_to_do_it_again(folder, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    config = Config(solver="warmstart", settings=("solver.adapt_steps=0",))
+    only_a = Batch(folder, out, config, ["a.nii.gz"])
+    run_batch(only_a)
+    assert statuses(run_batch(only_a)) == {"a.nii.gz": KEPT}
+    monkeypatch.setattr(batch, "digest", lambda _path: "another")
+    assert statuses(run_batch(only_a)) == {"a.nii.gz": REFUSED}
+
+
+@pytest.mark.parametrize("name", ["a_desc-sr.nii.gz"])
+def test_a_result_that_is_not_whole_is_not_kept(folder, tmp_path, name):
+    out = tmp_path / "out"
+    run_batch(Batch(folder, out, SPLINE))
+    (out / name).unlink()
+    assert statuses(run_batch(Batch(folder, out, SPLINE)))["a.nii.gz"] == REFUSED
+
+
+def test_rows_of_earlier_batches_stay_in_the_table(folder, tmp_path):
+    out = tmp_path / "out"
+    run_batch(Batch(folder, out, SPLINE, ["a.nii.gz"]))
+    entries = run_batch(Batch(folder, out, SPLINE, ["b.nii"]))
+    assert statuses(entries) == {"ward 3/b.nii": DONE}
+    with (out / "batch.csv").open(newline="") as file:
+        rows = {row["scan"]: row for row in csv.DictReader(file)}
+    assert list(rows) == ["a.nii.gz", "ward 3/b.nii"]
+    assert float(rows["a.nii.gz"]["seconds"]) > 0.0
+
+
+def test_a_table_of_something_else_is_not_replaced(folder, tmp_path):
+    (tmp_path / "out").mkdir()
+    table = tmp_path / "out" / "batch.csv"
+    table.write_text("mine\n1\n")
+    with pytest.raises(InputError, match="no table of a batch"):
+        run_batch(Batch(folder, tmp_path / "out", SPLINE))
+    assert table.read_text() == "mine\n1\n"
+
+
+def test_results_of_another_batch_among_the_scans_are_not_scans(folder):
+    run_batch(Batch(folder, folder / "coarse", Config(solver="spline", spacing_mm=2.0)))
+    entries = run_batch(Batch(folder, folder / "fine", SPLINE))
+    assert statuses(entries) == {"a.nii.gz": DONE, "ward 3/b.nii": DONE}
+
+
+def test_links_are_followed_once_and_a_dead_one_is_told(folder, tmp_path):
+    (folder / "again").symlink_to(folder / "ward 3")
+    (folder / "loop").symlink_to(folder)
+    (folder / "dead.nii.gz").symlink_to(folder / "nowhere.nii.gz")
+    entries = run_batch(Batch(folder, tmp_path / "out", SPLINE))
+    found = {entry.scan: entry for entry in entries}
+    assert [e.status for e in entries if Path(e.scan).name.startswith("b")] == [DONE]
+    assert found["dead.nii.gz"].status == REFUSED
+    assert "does not exist" in found["dead.nii.gz"].reason
+
+
+def test_a_name_that_is_no_text_is_a_row(folder, tmp_path):
+    name = os.fsdecode(b"M\xfcller.nii.gz")
+    try:
+        (folder / name).write_bytes(b"no image")
+    except OSError:
+        pytest.skip("names of files are text here")
+    entries = run_batch(Batch(folder, tmp_path / "out", SPLINE))
+    assert [e.status for e in entries].count(REFUSED) == 1
+    assert "M\\udcfcller" in (tmp_path / "out" / "batch.csv").read_text()
+
+
+@pytest.mark.parametrize(("n_jobs", "n_threads"), [(1, 4), (2, 2), (9, 1)])
+def test_each_scan_gets_its_share_of_the_cores(folder, tmp_path, monkeypatch, n_jobs, n_threads):
+    monkeypatch.setattr(batch, "usable_cores", lambda: 4)
+    monkeypatch.setattr(batch.torch, "get_num_threads", lambda: 4)
+    out = tmp_path / "out"
+    (entry,) = run_batch(Batch(folder, out, SPLINE, ["a.nii.gz"], n_jobs))
+    record = json.loads((out / entry.image.replace(".nii.gz", ".json")).read_text())
+    assert record["config"]["threads"] == n_threads
+
+
+@pytest.mark.parametrize(
+    "left",
+    ["", "{", "[]", "{}", '{"config": null, "requested_solver": 1}', '{"GeneratedBy": []}'],
+)
 def test_a_damaged_record_is_not_taken_for_a_result(folder, tmp_path, left):
     out = tmp_path / "out"
     run_batch(Batch(folder, out, SPLINE))
@@ -204,6 +293,10 @@ def test_patterns_say_how_paths_end(folder, patterns, n):
         (["nowhere"], "nowhere is not a folder"),
         (["in", "--pattern", "*.mgz"], "no image like *.mgz below in"),
         (["in", "--jobs", "0"], "jobs is 0"),
+        (["in", "--pattern", ""], "a pattern is empty"),
+        (["in", "--pattern", "sub-*/**/*.nii"], "has ** in it"),
+        (["in", "--prior", "nowhere"], "prior 'nowhere' is not installed"),
+        (["in", "--set", "solver.magic=1"], "expected solver.NAME=VALUE"),
         (["in", "--protect", "mask.nii.gz"], "--protect is the mask of one scan"),
         (["in", "--solver", "spline", "--set", "solver.n_steps=1"], "no effect on it"),
     ],

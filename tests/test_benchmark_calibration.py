@@ -71,3 +71,8 @@ def test_a_solver_that_says_nothing_of_its_errors_is_refused(image):
 def test_one_sample_is_refused_before_any_work(image):
     with pytest.raises(InputError, match="at least 2"):
         measure_calibration([image], [(4.0, 0.0)], Config(samples=1))
+
+
+def test_slices_that_overlap_are_refused(image):
+    with pytest.raises(InputError, match="the gap is negative"):
+        measure_calibration([image], [(4.0, -1.0)], Config())

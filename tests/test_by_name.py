@@ -112,9 +112,11 @@ def test_thin_slices_far_apart_and_wide_gaps_get_the_warm_start(thickness_mm, ga
     assert choose_solver(thick_task(thickness_mm, gap_mm=gap_mm), "auto") == ("warmstart", ())
 
 
-@pytest.mark.parametrize("gap_mm", [0.5, 1.2, 12.0])
-def test_thin_slices_close_together_or_too_far_apart_do_not(gap_mm):
-    assert choose_solver(thick_task(1.2, gap_mm=gap_mm), "auto")[0] == "tv"
+@pytest.mark.parametrize(
+    ("thickness_mm", "gap_mm"), [(1.2, 0.5), (1.2, 1.2), (1.2, 12.0), (5.0, 15.0)]
+)
+def test_thin_slices_close_together_and_those_too_far_apart_do_not(thickness_mm, gap_mm):
+    assert choose_solver(thick_task(thickness_mm, gap_mm=gap_mm), "auto")[0] == "tv"
 
 
 @pytest.mark.parametrize(("thickness_mm", "spacing_mm"), [(1.2, 1.0), (13.0, 1.0), (5.0, 0.4)])

@@ -11,7 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 import pytest
 
 from inversesr.child_process import failure_of
-from inversesr.errors import InputError
+from inversesr.errors import OUT_OF_MEMORY, InputError
 
 PARENT = """
 import os, time
@@ -60,6 +60,8 @@ def test_where_nothing_went_wrong_there_is_no_sentence():
     [
         (InputError("no such prior"), "no such prior"),
         (ValueError("a bug\nwith details"), "ValueError: a bug"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), OUT_OF_MEMORY),
+        (MemoryError(), OUT_OF_MEMORY),
         (BrokenProcessPool(), "the process was killed, as happens where memory runs out"),
     ],
 )

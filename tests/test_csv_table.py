@@ -1,5 +1,7 @@
 import csv
+import os
 from dataclasses import fields
+from pathlib import Path
 
 from inversesr.benchmark_rows import Row
 from inversesr.csv_table import write_csv
@@ -29,3 +31,12 @@ def test_nothing_but_the_table_is_left_and_an_older_one_is_replaced(tmp_path):
         write_csv(tmp_path / "rows.csv", [FULL] * n)
         assert [p.name for p in tmp_path.iterdir()] == ["rows.csv"]
         assert len((tmp_path / "rows.csv").read_text().splitlines()) == 1 + n
+
+
+def test_a_link_stays_one_and_what_is_no_file_is_written_to(tmp_path):
+    (tmp_path / "link.csv").symlink_to(tmp_path / "rows.csv")
+    write_csv(tmp_path / "link.csv", [FULL])
+    assert (tmp_path / "link.csv").is_symlink()
+    assert (tmp_path / "rows.csv").is_file()
+    write_csv(Path(os.devnull), [FULL])
+    assert not Path(os.devnull).is_file()

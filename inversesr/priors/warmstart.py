@@ -60,10 +60,10 @@ class SliceGeometry:
         """Whether the network thins such slices better than it would do nothing at all."""
         # lengths in headers are single precision
         thickness, spacing = round(self.thickness, 3), round(self.spacing, 3)
-        if KNOWN_THICKNESS[0] <= thickness <= KNOWN_THICKNESS[1]:
-            return True
-        is_far_apart = KNOWN_DISTANCE[0] <= spacing <= KNOWN_DISTANCE[1]
-        return THINNEST <= thickness < KNOWN_THICKNESS[0] and is_far_apart
+        if spacing > KNOWN_DISTANCE[1]:
+            return False
+        is_thick = KNOWN_THICKNESS[0] <= thickness <= KNOWN_THICKNESS[1]
+        return is_thick or (thickness >= THINNEST and spacing >= KNOWN_DISTANCE[0])
 
     def as_tensor(self) -> torch.Tensor:
         """Return the row of numbers that the network reads, shape (3,)."""

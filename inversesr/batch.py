@@ -306,7 +306,7 @@ def _restore(batch: Batch, scan: Path) -> None:
 
 
 def is_done(scan: Path, outputs: Outputs, config: Config) -> bool:
-    """Whether a result was made from this very scan, by the same options and version.
+    """Whether a result is whole, and of this very scan, sidecar, options, prior and version.
 
     Args:
         scan: Image file.

@@ -16,7 +16,7 @@ from inversesr.cli_bench_options import (
     read_solvers,
     read_tasks,
 )
-from inversesr.cli_output import Json, failing_in_one_sentence, print_json
+from inversesr.cli_output import Json, Settings, failing_in_one_sentence, print_json
 from inversesr.config import AUTOMATIC, BUILTIN_PRIOR, Config, SimulateConfig
 from inversesr.errors import InputError
 from inversesr.solver_options import SolverOptions, with_settings
@@ -44,14 +44,7 @@ def bench(  # noqa: PLR0913 (one argument a flag)
             "spline, tv, warmstart for --scaling; auto for --robustness]."
         ),
     ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="solver.NAME=VALUE",
-            help="Option of the solvers with a prior; may be repeated.",
-        ),
-    ] = None,
+    settings: Settings = None,
     prior: Annotated[
         str, typer.Option(metavar="NAME|DIR", help="Prior of the solvers that need one.")
     ] = BUILTIN_PRIOR,

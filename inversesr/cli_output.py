@@ -12,6 +12,14 @@ from inversesr.json_text import json_text
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace existing results.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="solver.NAME=VALUE",
+        help="Option of the solvers with a prior; may be repeated.",
+    ),
+]
 
 
 @contextmanager

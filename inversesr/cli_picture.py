@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from inversesr.cli_bench_options import read_solvers
-from inversesr.cli_output import failing_in_one_sentence
+from inversesr.cli_output import Settings, failing_in_one_sentence
 from inversesr.config import SimulateConfig
 
 SOLVERS = ["spline", "tv", "warmstart"]
@@ -27,14 +27,7 @@ def picture(
             "warmstart]."
         ),
     ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="solver.NAME=VALUE",
-            help="Option of the solvers with a prior; may be repeated.",
-        ),
-    ] = None,
+    settings: Settings = None,
     thickness: Annotated[float, typer.Option(metavar="MM", help="Slice thickness.")] = 4.0,
 ) -> None:
     """Draw TRUTH, what solvers restore from thick slices of it, and their errors, as one PNG."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from inversesr.config import AUTOMATIC
 from inversesr.operators.separable import SeparableOperator
 
 BRIGHT_QUANTILE = 0.999
@@ -32,8 +33,10 @@ class Agreement:
     rms_by_slice: tuple[float, ...]
 
 
-def choose_lock(y: torch.Tensor, sigma: float) -> tuple[str, tuple[str, ...]]:
-    """Return "exact" or "noise": whether a scan is worth being met exactly.
+def choose_lock(
+    y: torch.Tensor, sigma: float, wanted: str = AUTOMATIC
+) -> tuple[str, tuple[str, ...]]:
+    """Return the lock that was asked for, or, for "auto", whether a scan is worth an exact one.
 
     An exact lock copies the noise of the slices into the image. Above a few percent of the
     intensities that costs more than the lock gains.
@@ -41,10 +44,14 @@ def choose_lock(y: torch.Tensor, sigma: float) -> tuple[str, tuple[str, ...]]:
     Args:
         y: Scan.
         sigma: Standard deviation of its noise.
+        wanted: "auto", "exact", "noise" or "off".
 
     Returns:
-        The lock, and what a reader should know of the choice, in sentences.
+        The lock, "exact" or "noise" for "auto", and what a reader should know of the choice, in
+        sentences.
     """
+    if wanted != AUTOMATIC:
+        return wanted, ()
     bright = torch.kthvalue(y.flatten(), max(1, round(BRIGHT_QUANTILE * y.numel()))).values
     share = sigma / max(float(bright), 1e-30)
     if share <= LARGEST_LOCKED_NOISE:

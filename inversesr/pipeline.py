@@ -236,9 +236,7 @@ def _locking(task: Task, config: Config) -> tuple[str, tuple[str, ...]]:
     # plain interpolation is the baseline: what people get today, without the lock
     if config.solver == "spline":
         return "off", ()
-    if config.lock == AUTOMATIC:
-        return choose_lock(task.y, task.sigma)
-    return config.lock, ()
+    return choose_lock(task.y, task.sigma, config.lock)
 
 
 def _locked(task: Task, x: torch.Tensor, locking: str) -> torch.Tensor:

@@ -60,6 +60,8 @@ def test_agreement_is_the_plain_statistics_of_the_difference(y, slice_axis):
 def test_a_noisy_scan_is_met_to_within_its_noise_and_another_one_exactly(y):
     bright = float(y.max())
     assert choose_lock(y, 0.02 * bright) == ("exact", ())
+    assert choose_lock(y, 0.03 * bright, "exact") == ("exact", ())
+    assert choose_lock(y, 0.02 * bright, "noise") == ("noise", ())
     locking, (sentence,) = choose_lock(y, 0.03 * bright)
     assert locking == "noise"
     assert "--lock exact" in sentence

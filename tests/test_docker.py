@@ -1,11 +1,7 @@
 """What can be checked of the image without building it."""
 
 import re
-import shutil
-import subprocess
 from pathlib import Path
-
-import pytest
 
 TOP = Path(__file__).parent.parent
 DOCKERFILE = TOP / "docker" / "Dockerfile"
@@ -47,11 +43,3 @@ def test_it_runs_the_command_line_as_no_root_and_ends_at_an_interrupt():
     assert told["ENTRYPOINT"] == '["inversesr"]'
     assert told["USER"] not in ("root", "0")
     assert told["STOPSIGNAL"] == "SIGINT"
-
-
-def test_a_linter_finds_nothing():
-    linter = shutil.which("hadolint")
-    if linter is None:
-        pytest.skip("hadolint is not installed")
-    found = subprocess.run([linter, str(DOCKERFILE)], capture_output=True, text=True, check=False)
-    assert found.returncode == 0, found.stdout

@@ -51,13 +51,9 @@ def _spline(task: Task, _config: Config, _progress: Progress) -> Solution:
 
 def _tv(task: Task, config: Config, progress: Progress) -> Solution:
     axis = task.acquisition.slice_axis
-    sigma = task.sigma * (1.0 if _lock_of(task, config) == "exact" else SHARE_OF_NOISE)
+    how, _ = choose_lock(task.y, task.sigma, config.lock)
+    sigma = task.sigma * (1.0 if how == "exact" else SHARE_OF_NOISE)
     return tv(task.A, task.y, task.x0, sigma, axis, lambda n, of: progress("tv", n, of))
-
-
-def _lock_of(task: Task, config: Config) -> str:
-    """Return how the result will be locked."""
-    return choose_lock(task.y, task.sigma)[0] if config.lock == AUTOMATIC else config.lock
 
 
 def _warmstart(task: Task, config: Config, progress: Progress) -> Solution:
@@ -104,8 +100,8 @@ def _with_prior(name: str, method: Method, *, is_published: bool = False) -> Sol
         if has_warm:
             # protection comes at the end, and once
             warm = _thinned(replace(task, protect=None), config, progress).x
-            is_exact = _lock_of(task, config) == "exact"
-            warm = lock(task.A, warm, task.y, 0.0 if is_exact else task.sigma)
+            how, _ = choose_lock(task.y, task.sigma, config.lock)
+            warm = lock(task.A, warm, task.y, 0.0 if how == "exact" else task.sigma)
         prepared = prepare(task, prior, warm, config.seed)
         if isinstance(prepared, PriorRefused):
             instead = _tv(task, config, progress)

@@ -48,7 +48,8 @@ class Config:
     solver: str = option(
         AUTOMATIC,
         "Method that fills in the thin slices; auto takes warmstart for one scan whose slices "
-        "are 1.5 to 12 times as thick as the thin ones or 3 to 12 of them apart, tv for all others.",
+        "are 1.5 to 12 times as thick as the thin ones or 3 to 12 of them apart, tv for all "
+        "others.",
         choices=SOLVER_CHOICES,
     )
     prior: str = option(

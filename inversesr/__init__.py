@@ -14,8 +14,8 @@ from inversesr.config import Config, SimulateConfig
 from inversesr.errors import InputError, InverseSRError
 
 if TYPE_CHECKING:
-    from inversesr import plot
-    from inversesr.notebook import evaluate, restore, simulate
+    from inversesr.api import evaluate, restore, simulate
+    from inversesr.report import figures as plot
 
 __all__ = [
     "Config",
@@ -31,10 +31,10 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 (PEP 562)
     if name in ("evaluate", "restore", "simulate"):
-        from inversesr import notebook
+        from inversesr import api as notebook
 
         return getattr(notebook, name)
     if name == "plot":
-        return import_module("inversesr.plot")
+        return import_module("inversesr.report.figures")
     message = f"module 'inversesr' has no attribute {name!r}"
     raise AttributeError(message)

@@ -1,5 +1,5 @@
 """`python -m inversesr` is the command line."""
 
-from inversesr.cli import main
+from inversesr.cli.app import main
 
 main()

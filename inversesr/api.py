@@ -9,16 +9,16 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from inversesr import pipeline
+from inversesr.acquisition.simulation import simulate as simulate_volume
 from inversesr.config import Config, SimulateConfig, refuse_ignored
 from inversesr.errors import InputError
-from inversesr.evaluation import Scores
-from inversesr.evaluation import evaluate as evaluate_volumes
-from inversesr.job import set_threads
-from inversesr.nifti import Scan, read_mask, read_scan, scan_from_image, to_image
-from inversesr.pipeline import Result
-from inversesr.simulation import simulate as simulate_volume
+from inversesr.evaluation.scores import Scores
+from inversesr.evaluation.scores import evaluate as evaluate_volumes
+from inversesr.io.nifti import Scan, read_mask, read_scan, scan_from_image, to_image
+from inversesr.result import Result
 from inversesr.volume import Grid
+from inversesr.workflows import restore as pipeline
+from inversesr.workflows.run import set_threads
 
 ConfigT = TypeVar("ConfigT", Config, SimulateConfig)
 Image = Any  # a path or a nibabel image; nibabel has no types

@@ -111,3 +111,8 @@ class Volume:
     def with_data(self, data: Image) -> "Volume":
         """Return other intensities on the same grid."""
         return replace(self, data=np.asarray(data, dtype=np.float32))
+
+
+def voxel_centres(n: int, spacing_mm: float) -> Affine:
+    """Positions of n voxels about their common centre, in mm."""
+    return (np.arange(n, dtype=np.float64) - (n - 1) / 2.0) * spacing_mm

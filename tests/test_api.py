@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import inversesr
-from inversesr import notebook
+from inversesr import api as notebook
 from inversesr.errors import InputError
 
 AFFINE = np.array([[0, -1.0, 0, 9], [1.0, 0, 0, -4], [0, 0.0, 4.0, 30], [0, 0, 0, 1]])

@@ -6,7 +6,7 @@ import numpy as np
 import psutil
 import pytest
 
-from inversesr import machine
+from inversesr import resources as machine
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def test_sizes_are_told_in_gibibytes():
 
 
 def test_the_age_of_a_process_is_counted_from_its_start():
-    code = "import time, inversesr.machine as m; time.sleep(1.5); print(m.process_seconds())"
+    code = "import time, inversesr.resources as m; time.sleep(1.5); print(m.process_seconds())"
     before = time.perf_counter()
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     # the system knows when it was started in whole seconds

@@ -10,11 +10,11 @@ import numpy as np
 
 from inversesr.config import DEFAULT_SPACING_MM, Config
 from inversesr.errors import InputError
-from inversesr.machine import available_memory_bytes, gibibytes
-from inversesr.nifti import Scan
+from inversesr.io.nifti import Scan
 from inversesr.operators.separable import SeparableOperator
 from inversesr.operators.slice_profile import Array, slice_matrix
-from inversesr.volume import Grid
+from inversesr.resources import available_memory_bytes, gibibytes
+from inversesr.volume import Grid, voxel_centres
 
 # Spacings that differ by less than this are the same: headers are rounded.
 SAME_SPACING = 0.05
@@ -124,11 +124,6 @@ def forward_operator(scan_grid: Grid, fine: Grid, acquisition: Acquisition) -> S
     axes = range(3)
     matrices = [_axis_matrix(scan_grid, fine, acquisition, axis) for axis in axes]
     return SeparableOperator(fine.shape, (matrices[0], matrices[1], matrices[2]))
-
-
-def voxel_centres(n: int, spacing_mm: float) -> Array:
-    """Positions of n voxels about their common centre, in mm."""
-    return (np.arange(n, dtype=np.float64) - (n - 1) / 2.0) * spacing_mm
 
 
 def _axis_matrix(scan_grid: Grid, fine: Grid, acquisition: Acquisition, axis: int) -> Array | None:

@@ -5,7 +5,7 @@ Nothing is refused here: who works with an unusual scan reads the warning and go
 
 import numpy as np
 
-from inversesr.nifti import Scan
+from inversesr.io.nifti import Scan
 from inversesr.volume import Image, Volume
 
 # Air has -1000 Hounsfield units and bone more than 500; magnitudes of MRI are not negative.

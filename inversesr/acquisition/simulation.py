@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import affine_transform, map_coordinates, spline_filter
 from scipy.spatial.transform import Rotation
 
+from inversesr.acquisition.foreground import BRIGHT_PERCENTILE, foreground
 from inversesr.config import SimulateConfig
 from inversesr.errors import InputError
-from inversesr.metrics import BRIGHT_PERCENTILE, foreground
 from inversesr.operators.slice_profile import PROFILES
 from inversesr.volume import Affine, Grid, Image, Volume
 

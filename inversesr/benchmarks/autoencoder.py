@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch.nn.functional import pad
 
-from inversesr.metrics import foreground, psnr
-from inversesr.nifti import read_scan, stem
+from inversesr.acquisition.foreground import foreground
+from inversesr.evaluation.metrics import psnr
+from inversesr.io.nifti import read_scan, stem
 from inversesr.priors.latent_diffusion import LatentDiffusionPrior, load_prior
 from inversesr.volume import Image
 

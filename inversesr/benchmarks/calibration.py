@@ -13,8 +13,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from inversesr.acquisition import Acquisition
-from inversesr.calibration import (
+from inversesr.acquisition.foreground import foreground
+from inversesr.acquisition.geometry import Acquisition
+from inversesr.acquisition.noise import estimate_noise
+from inversesr.acquisition.simulation import WORLD_AXES, simulate, slice_axis_towards
+from inversesr.config import AUTOMATIC, SAMPLING_SOLVER, Config, SimulateConfig
+from inversesr.errors import InputError
+from inversesr.io.nifti import read_scan, stem
+from inversesr.measurements.consistency import lock
+from inversesr.measurements.slices import Task
+from inversesr.protocols import Solution
+from inversesr.solvers.registry import solve
+from inversesr.uncertainty.coverage import (
     FITTED_LEVEL,
     LEVELS,
     Judged,
@@ -24,16 +34,6 @@ from inversesr.calibration import (
     judge,
     width,
 )
-from inversesr.config import AUTOMATIC, SAMPLING_SOLVER, Config, SimulateConfig
-from inversesr.consistency import lock
-from inversesr.errors import InputError
-from inversesr.metrics import foreground
-from inversesr.nifti import read_scan, stem
-from inversesr.noise import estimate_noise
-from inversesr.protocols import Solution
-from inversesr.simulation import WORLD_AXES, simulate, slice_axis_towards
-from inversesr.solvers.by_name import solve
-from inversesr.solvers.task import Task
 from inversesr.volume import Volume
 
 # Crops are about this wide: samples of a whole head take many minutes.

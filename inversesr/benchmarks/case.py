@@ -9,19 +9,20 @@ from time import perf_counter, time
 
 from torch import Tensor
 
-from inversesr.acquisition import describe_acquisition, fine_grid, forward_operator
-from inversesr.benchmark_rows import PASSES, Row
-from inversesr.child_process import failure_of, new_process
+from inversesr.acquisition.foreground import foreground
+from inversesr.acquisition.geometry import describe_acquisition, fine_grid, forward_operator
+from inversesr.benchmarks.rows import PASSES, Row
 from inversesr.config import Config
-from inversesr.evaluation import evaluate, onto
-from inversesr.job import run_job
-from inversesr.machine import peak_memory_bytes
-from inversesr.metrics import foreground, spectral_error
-from inversesr.nifti import Scan, read_scan
-from inversesr.null_space import NullSpaceScore, null_space_score
-from inversesr.pipeline import Result, Source
+from inversesr.evaluation.metrics import spectral_error
+from inversesr.evaluation.null_space import NullSpaceScore, null_space_score
+from inversesr.evaluation.scores import evaluate, onto
+from inversesr.io.nifti import Scan, read_scan
+from inversesr.resources import peak_memory_bytes
+from inversesr.result import Result, Source
 from inversesr.solvers.tracing import watching
 from inversesr.volume import Volume
+from inversesr.workflows.run import run_job
+from inversesr.workflows.worker import failure_of, new_process
 
 GIB = 1 << 30
 

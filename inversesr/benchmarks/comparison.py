@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from inversesr.benchmark_case import Case, run_alone
-from inversesr.benchmark_rows import Row, with_time_to_quality
+from inversesr.acquisition.simulation import slice_axis_towards
+from inversesr.benchmarks.case import Case, run_alone
+from inversesr.benchmarks.rows import Row, with_time_to_quality
 from inversesr.config import (
     BUILTIN_PRIOR,
     SOLVER_NAMES,
@@ -17,13 +18,12 @@ from inversesr.config import (
     SimulateConfig,
 )
 from inversesr.errors import InputError
-from inversesr.files import simulate_file
-from inversesr.nifti import Scan, read_scan, stem, write_volume
-from inversesr.priors.bundle import PriorCard, read_card
-from inversesr.priors.warmstart import ROLE as WARMSTART_ROLE
-from inversesr.simulation import slice_axis_towards
+from inversesr.io.nifti import Scan, read_scan, stem, write_volume
+from inversesr.priors.card import PriorCard, read_card
+from inversesr.priors.networks.unet import ROLE as WARMSTART_ROLE
+from inversesr.priors.store import find_prior
 from inversesr.volume import Grid, Volume
-from inversesr.weights import find_prior
+from inversesr.workflows.files import simulate_file
 
 # A routine clinical scan, and its halves and double: what a user's patience is measured by.
 SCALING_SHAPES = ((128, 112, 26), (256, 112, 26), (256, 224, 26), (256, 224, 52))

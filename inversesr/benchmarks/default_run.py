@@ -16,21 +16,21 @@ from typing import Any
 import torch
 from scipy.ndimage import affine_transform
 
-from inversesr.benchmark_networks import GIB, measure_networks, random_tensors
-from inversesr.child_process import new_process
+from inversesr.acquisition.simulation import simulate
+from inversesr.benchmarks.networks import GIB, measure_networks, random_tensors
 from inversesr.config import Config, SimulateConfig
-from inversesr.demo import demo_head
-from inversesr.job import run_job
-from inversesr.machine import peak_memory_bytes
-from inversesr.nifti import Scan, read_scan, write_volume
+from inversesr.io.nifti import Scan, read_scan, write_volume
 from inversesr.priors.brain_ldm import BRAIN_LDM
-from inversesr.priors.bundle import FileCard, PriorCard, dump_card, grid_of, parse_card
-from inversesr.priors.counted import count_passes
+from inversesr.priors.card import FileCard, PriorCard, dump_card, grid_of, parse_card
+from inversesr.priors.instrumented import count_passes
 from inversesr.priors.latent_diffusion import load_prior
-from inversesr.simulation import simulate
-from inversesr.solvers.preparation import mean_image, mean_recipe
+from inversesr.priors.store import CARD_NAME, digest, kept, save_tensors, write_text
+from inversesr.resources import peak_memory_bytes
+from inversesr.solvers.latent.preparation import mean_image, mean_recipe
 from inversesr.volume import Grid, Volume
-from inversesr.weights import CARD_NAME, digest, kept, save_tensors, write_text
+from inversesr.workflows.demo import demo_head
+from inversesr.workflows.run import run_job
+from inversesr.workflows.worker import new_process
 
 SOLVER = "latent-pnp"
 THICKNESS_MM = 5.0

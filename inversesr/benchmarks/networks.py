@@ -12,12 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inversesr.child_process import new_process
-from inversesr.machine import available_memory_bytes, peak_memory_bytes
 from inversesr.priors.brain_ldm import BRAIN_LDM
-from inversesr.priors.bundle import NetworkCard, PriorCard, parse_card
+from inversesr.priors.card import NetworkCard, PriorCard, parse_card
 from inversesr.priors.latent_diffusion import LatentDiffusionPrior, assemble_prior
-from inversesr.priors.networks import build_network, fast_dtype
+from inversesr.priors.networks.build import build_network, fast_dtype
+from inversesr.resources import available_memory_bytes, peak_memory_bytes
+from inversesr.workflows.worker import new_process
 
 GIB = 1 << 30
 OPERATIONS = ("decode", "encode", "decode with gradient", "denoiser step")

@@ -10,14 +10,14 @@ from functools import lru_cache
 from itertools import product
 from pathlib import Path
 
-from inversesr.benchmark import Setup, read_truth
-from inversesr.child_process import failure_of, new_process
+from inversesr.acquisition.simulation import simulate
+from inversesr.benchmarks.comparison import Setup, read_truth
 from inversesr.config import SimulateConfig
-from inversesr.evaluation import evaluate
-from inversesr.nifti import Scan, stem
-from inversesr.pipeline import restore
-from inversesr.simulation import simulate
+from inversesr.evaluation.scores import evaluate
+from inversesr.io.nifti import Scan, stem
 from inversesr.volume import Volume
+from inversesr.workflows.restore import restore
+from inversesr.workflows.worker import failure_of, new_process
 
 THICKNESSES_MM = (3.0, 4.0, 5.0, 6.0, 8.0)
 PROFILES = ("rect", "gaussian")

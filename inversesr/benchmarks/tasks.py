@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from inversesr.benchmark_rows import Row
+from inversesr.benchmarks.rows import Row
 from inversesr.config import SimulateConfig
 
 # thickness | gap in mm: touching slices, gaps as protocols have them, and single thin slices

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from inversesr import cli_plan, cli_prior
-from inversesr.cli_batch import batch
-from inversesr.cli_bench import bench
-from inversesr.cli_options import with_options
-from inversesr.cli_output import (
+from inversesr.cli import explain as cli_plan
+from inversesr.cli import prior as cli_prior
+from inversesr.cli.batch import batch
+from inversesr.cli.bench.command import bench
+from inversesr.cli.console import (
     Force,
     Json,
     failing_in_one_sentence,
@@ -21,13 +21,14 @@ from inversesr.cli_output import (
     progress_bar,
     warn,
 )
-from inversesr.cli_picture import picture
+from inversesr.cli.options import with_options
+from inversesr.cli.picture import picture
 from inversesr.config import AUTOMATIC, Config, SimulateConfig, refuse_ignored
 from inversesr.errors import InputError
 
 if TYPE_CHECKING:
-    from inversesr.job import Outputs
-    from inversesr.pipeline import Result
+    from inversesr.result import Result
+    from inversesr.workflows.run import Outputs
 
 # Images beside the restored one; fields of `job.Outputs`.
 MAP_ROLES = ("sd", "low", "high", "prior_mask", "surprise", "unprotected")
@@ -84,7 +85,7 @@ def run(  # noqa: PLR0913 (one argument a flag)
         if explain:
             cli_plan.explain(scans, choices, output, mask, as_json=as_json)
             return
-        from inversesr.job import provenance, run_job
+        from inversesr.workflows.run import provenance, run_job
 
         with progress_bar() as progress:
             result, outputs = run_job(scans, choices, output, mask, force=force, progress=progress)
@@ -110,7 +111,7 @@ def simulate(
     """Make a thick-slice scan and its sidecar JSON from a thin-slice image."""
     with failing_in_one_sentence():
         choices = config()
-        from inversesr.files import simulate_file
+        from inversesr.workflows.files import simulate_file
 
         simulate_file(thin, output, choices, force=force)
         if as_json:
@@ -132,7 +133,7 @@ def evaluate(
 ) -> None:
     """Score a restored image against the truth: PSNR, SSIM and NMSE inside a mask."""
     with failing_in_one_sentence():
-        from inversesr.files import evaluate_files
+        from inversesr.workflows.files import evaluate_files
 
         scores = evaluate_files(image, truth, mask)
         if as_json:
@@ -154,7 +155,7 @@ def demo(
 ) -> None:
     """Make thick slices from a real head, restore them, score them and write a report."""
     with failing_in_one_sentence():
-        from inversesr.demo import run_demo
+        from inversesr.workflows.demo import run_demo
 
         with progress_bar() as progress:
             made = run_demo(output, progress, force=force)
@@ -171,7 +172,7 @@ def demo(
 @app.command()
 def doctor(*, as_json: Json = False) -> None:
     """Say what this installation can do, what is missing, and what mends it."""
-    from inversesr.doctor import examine, verdict
+    from inversesr.workflows.doctor import examine, verdict
 
     checks = examine()
     if as_json:

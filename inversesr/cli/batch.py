@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from inversesr.cli_options import with_options
-from inversesr.cli_output import Force, Json, failing_in_one_sentence, print_json
+from inversesr.cli.console import Force, Json, failing_in_one_sentence, print_json
+from inversesr.cli.options import with_options
 from inversesr.config import Config, refuse_ignored
 
 if TYPE_CHECKING:
-    from inversesr.batch import Entry
+    from inversesr.workflows.batch import Entry
 
 
 @with_options(Config)
@@ -40,7 +40,7 @@ def batch(  # noqa: PLR0913 (one argument a flag)
     with failing_in_one_sentence():
         choices = config()
         refuse_ignored(choices)
-        from inversesr.batch import (
+        from inversesr.workflows.batch import (
             FAILED,
             REFUSED,
             TABLE_NAME,

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from inversesr.errors import OUT_OF_MEMORY, InputError, InverseSRError, is_out_of_memory
-from inversesr.json_text import json_text
+from inversesr.io.json_text import json_text
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace existing results.")]

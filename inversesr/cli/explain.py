@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from inversesr.cli_output import print_json, warn
+from inversesr.cli.console import print_json, warn
 from inversesr.config import Config
 
 if TYPE_CHECKING:
-    from inversesr.plan import Plan
     from inversesr.volume import Grid
+    from inversesr.workflows.estimate import Plan
 
 LOCK_WORDS = {
     "exact": "the result reproduces the measured slices exactly",
@@ -31,8 +31,8 @@ def explain(
     as_json: bool,
 ) -> None:
     """Print what a run would do; write nothing."""
-    from inversesr.machine import busy_cores, cores_left, process_seconds, usable_cores
-    from inversesr.plan import plan_run
+    from inversesr.resources import busy_cores, cores_left, process_seconds, usable_cores
+    from inversesr.workflows.estimate import plan_run
 
     # a run, too, starts Python and loads its libraries
     begun = process_seconds()
@@ -52,7 +52,7 @@ def explain(
 
 def sentences(plan: "Plan") -> list[str]:
     """Return a plan line by line."""
-    from inversesr.machine import gibibytes
+    from inversesr.resources import gibibytes
 
     lines = []
     for scan, acquisition in zip(plan.scans, plan.acquisitions, strict=True):
@@ -78,7 +78,7 @@ def sentences(plan: "Plan") -> list[str]:
 
 def advice_on_threads(n_busy: int) -> str:
     """Return what to do where others use the cores: threads that wait for one wait for all."""
-    from inversesr.machine import cores_left
+    from inversesr.resources import cores_left
 
     return (
         f"{n_busy} of {os.cpu_count()} cores are busy with other work: while that lasts, "

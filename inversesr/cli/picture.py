@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from inversesr.cli_bench_options import read_solvers
-from inversesr.cli_output import Settings, failing_in_one_sentence
+from inversesr.cli.bench.options import read_solvers
+from inversesr.cli.console import Settings, failing_in_one_sentence
 from inversesr.config import SimulateConfig
 
 SOLVERS = ["spline", "tv", "warmstart"]
@@ -32,8 +32,8 @@ def picture(
 ) -> None:
     """Draw TRUTH, what solvers restore from thick slices of it, and their errors, as one PNG."""
     with failing_in_one_sentence():
-        from inversesr.benchmark_picture import picture_solvers
-        from inversesr.demo import demo_head
+        from inversesr.benchmarks.picture import picture_solvers
+        from inversesr.workflows.demo import demo_head
 
         task = SimulateConfig(thickness_mm=thickness)
         with nullcontext(truth) if truth else demo_head() as path:

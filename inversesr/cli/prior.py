@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from inversesr.cli_output import (
+from inversesr.cli.console import (
     Force,
     Json,
     failing_in_one_sentence,
@@ -77,10 +77,10 @@ def show(
     with failing_in_one_sentence():
         from contextlib import nullcontext
 
-        from inversesr.demo import demo_head
-        from inversesr.job import check_output
-        from inversesr.nifti import read_scan
-        from inversesr.prior_pictures import RECONSTRUCTION_NAME, SAMPLES_NAME, show_prior
+        from inversesr.io.nifti import read_scan
+        from inversesr.report.prior_pictures import RECONSTRUCTION_NAME, SAMPLES_NAME, show_prior
+        from inversesr.workflows.demo import demo_head
+        from inversesr.workflows.run import check_output
 
         names = (RECONSTRUCTION_NAME, *([SAMPLES_NAME] if samples else []))
         check_output([output / name for name in names], force=force)
@@ -108,8 +108,8 @@ def import_command(
 ) -> None:
     """Convert foreign weights (MONAI, generative, InverseSR, mlflow) into an installed prior."""
     with failing_in_one_sentence():
-        from inversesr.priors.conversion import import_prior
-        from inversesr.weights import folder_of
+        from inversesr.priors.conversion.checkpoints import import_prior
+        from inversesr.priors.store import folder_of
 
         folder = None if name is None else folder_of(name)
         card = import_prior(source, folder, trust_pickle=trust_pickle, force=force)
@@ -163,7 +163,7 @@ def train(  # noqa: PLR0913  (one argument a flag)
         if stage == "export":
             _export(output, folders, settings)
             return
-        from inversesr.training.processes import joined, rank
+        from inversesr.training.distributed import joined, rank
         from inversesr.training.stages import Order, train_stage
 
         order = Order(stage, folders, output, settings, minutes, resume, start)

@@ -4,13 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
+from inversesr.acquisition.foreground import BRIGHT_PERCENTILE, Mask, foreground
 from inversesr.volume import Image
-
-Mask = NDArray[np.bool_]
 
 # Wang et al. (2004), Image quality assessment, doi:10.1109/TIP.2003.819861: 11 voxels, 1.5.
 SSIM_SIGMA, SSIM_VOXELS = 1.5, 11
-BRIGHT_PERCENTILE = 99.9
 
 
 def psnr(x: Image, truth: Image, mask: Mask, data_range: float) -> float:
@@ -77,17 +75,3 @@ def intensity_range(truth: Image) -> float:
     """Data range used when none is stated: 99.9th percentile of the foreground, minus minimum."""
     inside = truth[foreground(truth)]
     return float(np.percentile(inside, BRIGHT_PERCENTILE) - truth.min())
-
-
-def foreground(truth: Image) -> Mask:
-    """Return the head, or the brain where everything else has been set to zero.
-
-    Where at least a tenth of the image is exactly its minimum, all the rest is foreground;
-    otherwise Otsu's threshold decides.
-    """
-    from skimage.filters import threshold_otsu
-
-    is_floor = truth == truth.min()
-    if 0.1 <= is_floor.mean() < 1.0:
-        return np.asarray(~is_floor)
-    return np.asarray(truth > 0.5 * threshold_otsu(truth.ravel()))

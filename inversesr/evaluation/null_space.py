@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from inversesr.acquisition.foreground import foreground
 from inversesr.errors import InputError
-from inversesr.evaluation import LEAST_VOXELS, onto
-from inversesr.metrics import foreground, intensity_range
+from inversesr.evaluation.metrics import intensity_range
+from inversesr.evaluation.scores import LEAST_VOXELS, onto
 from inversesr.operators.separable import SeparableOperator
 from inversesr.volume import Grid, Volume
 

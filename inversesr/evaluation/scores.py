@@ -6,8 +6,9 @@ from typing import Literal
 import numpy as np
 from scipy.ndimage import affine_transform
 
+from inversesr.acquisition.foreground import Mask, foreground
 from inversesr.errors import InputError
-from inversesr.metrics import SSIM_VOXELS, Mask, foreground, intensity_range, nmse, psnr, ssim
+from inversesr.evaluation.metrics import SSIM_VOXELS, intensity_range, nmse, psnr, ssim
 from inversesr.volume import Grid, Image, Volume
 
 # Lattices that differ by less than this, in voxels, are the same: no interpolation is needed.

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inversesr.errors import InputError
-from inversesr.machine import available_memory_bytes, gibibytes
+from inversesr.resources import available_memory_bytes, gibibytes
 from inversesr.volume import Affine
 
 SUFFIXES = (".nii.gz", ".nii", ".mgz", ".mgh")

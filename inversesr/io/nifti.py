@@ -23,7 +23,7 @@ from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from inversesr.errors import InputError
-from inversesr.scan_checks import (
+from inversesr.io.checks import (
     SUFFIXES,
     affine_fault,
     check_memory,

@@ -5,9 +5,9 @@ from functools import cached_property
 
 import torch
 
-from inversesr.acquisition import Acquisition, fine_grid, forward_operator
+from inversesr.acquisition.geometry import Acquisition, fine_grid, forward_operator
+from inversesr.operators.interpolation import spline
 from inversesr.operators.separable import SeparableOperator
-from inversesr.solvers.spline import spline
 from inversesr.volume import Grid
 
 

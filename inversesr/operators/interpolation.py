@@ -7,9 +7,8 @@ import numpy as np
 import torch
 from scipy.interpolate import CubicSpline
 
-from inversesr.acquisition import voxel_centres
 from inversesr.operators.separable import SeparableOperator
-from inversesr.volume import Grid
+from inversesr.volume import Grid, voxel_centres
 
 
 def spline(y: torch.Tensor, scan_grid: Grid, fine: Grid) -> torch.Tensor:

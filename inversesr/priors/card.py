@@ -14,8 +14,8 @@ from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hin
 import numpy as np
 
 from inversesr.errors import InputError
+from inversesr.priors.store import CARD_NAME, read_json
 from inversesr.volume import Affine, Grid
-from inversesr.weights import CARD_NAME, read_json
 
 FORMAT = 1
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from inversesr.errors import InputError
 from inversesr.priors import brain_ldm
-from inversesr.priors.bundle import PriorCard, read_card
-from inversesr.priors.conversion import import_prior, is_encoder
-from inversesr.priors.networks import complain_about_tensors, tensor_shapes
-from inversesr.weights import (
+from inversesr.priors.card import PriorCard, read_card
+from inversesr.priors.conversion.checkpoints import import_prior, is_encoder
+from inversesr.priors.networks.build import complain_about_tensors, tensor_shapes
+from inversesr.priors.store import (
     CARD_NAME,
     check_file,
     digest,

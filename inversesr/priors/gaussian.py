@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inversesr.priors.bundle import ScheduleCard
+from inversesr.priors.card import ScheduleCard
 from inversesr.priors.schedule import Schedule, make_schedule
 from inversesr.protocols import Operator
 from inversesr.volume import Grid

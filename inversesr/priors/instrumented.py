@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from inversesr.errors import InputError
-from inversesr.priors.bundle import VariableCard
+from inversesr.priors.card import VariableCard
 from inversesr.priors.latent_diffusion import LatentDiffusionPrior
-from inversesr.priors.lean_autograd import lean_copy
-from inversesr.priors.local_autoencoder import LocalAutoencoder
+from inversesr.priors.networks.lean_autograd import lean_copy
+from inversesr.priors.networks.local_autoencoder import LocalAutoencoder
+from inversesr.priors.networks.shallow_features import features_of
 from inversesr.priors.schedule import Schedule
-from inversesr.priors.shallow_features import features_of
 from inversesr.protocols import Prior, Shape
 from inversesr.volume import Grid
 

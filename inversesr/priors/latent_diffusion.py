@@ -16,17 +16,21 @@ import torch
 from torch import Tensor, nn
 
 from inversesr.errors import InputError
-from inversesr.priors.bundle import PriorCard, grid_of, read_card
-from inversesr.priors.chunked import DEFAULT_SLAB_VOXELS, decode_in_slabs, encode_in_slabs
-from inversesr.priors.lean_autograd import lean_copy
-from inversesr.priors.local_autoencoder import LocalAutoencoder, decode_whole, encode_whole
-from inversesr.priors.networks import (
+from inversesr.priors.card import PriorCard, grid_of, read_card
+from inversesr.priors.networks.build import (
     boundary_layers,
     check_listed,
     fast_dtype,
     hold_in,
     load_network,
 )
+from inversesr.priors.networks.lean_autograd import lean_copy
+from inversesr.priors.networks.local_autoencoder import (
+    LocalAutoencoder,
+    decode_whole,
+    encode_whole,
+)
+from inversesr.priors.networks.slabs import DEFAULT_SLAB_VOXELS, decode_in_slabs, encode_in_slabs
 from inversesr.priors.schedule import (
     Schedule,
     clean_from_output,
@@ -34,8 +38,8 @@ from inversesr.priors.schedule import (
     make_schedule,
     timestep_path,
 )
+from inversesr.priors.store import find_prior, load_tensors
 from inversesr.volume import Grid
-from inversesr.weights import find_prior, load_tensors
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from inversesr.errors import InputError
-from inversesr.priors.bundle import ScheduleCard
+from inversesr.priors.card import ScheduleCard
 
 CLEAN = -1
 Denoiser = Callable[[Tensor, int], Tensor]

@@ -27,7 +27,7 @@ from inversesr.errors import InputError
 
 HOME_VARIABLE = "INVERSESR_HOME"
 CARD_NAME = "prior.json"
-SHIPPED_PRIORS = Path(__file__).parent / "priors" / "shipped"
+SHIPPED_PRIORS = Path(__file__).parent / "shipped"
 # can be downloaded; `priors.catalogue` knows from where
 PUBLIC_PRIORS = ("brain-ldm",)
 _FOLDER_NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]*"

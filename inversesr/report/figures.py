@@ -16,10 +16,10 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from inversesr.acquisition.foreground import foreground
 from inversesr.errors import InputError
-from inversesr.metrics import foreground
-from inversesr.nifti import read_scan, scan_from_image
-from inversesr.pipeline import Result, Source
+from inversesr.io.nifti import read_scan, scan_from_image
+from inversesr.result import Result, Source
 from inversesr.volume import Grid, Volume
 
 Figure = Any  # a matplotlib figure; matplotlib is imported only where something is drawn

@@ -16,10 +16,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from inversesr.acquisition import forward_operator
-from inversesr.display import WHITE, Layer, pack_layers
-from inversesr.pipeline import Result
-from inversesr.plot import (
+from inversesr.acquisition.geometry import forward_operator
+from inversesr.report.display import WHITE, Layer, pack_layers
+from inversesr.report.figures import (
     agreement,
     compare,
     intensity_range,
@@ -27,7 +26,8 @@ from inversesr.plot import (
     trace,
     write_figure,
 )
-from inversesr.prior_words import EVERYWHERE
+from inversesr.report.narrative import EVERYWHERE
+from inversesr.result import Result
 from inversesr.volume import Volume
 
 TEMPLATE = "report.html.jinja"
@@ -63,7 +63,7 @@ def write_report(path: Path, result: Result, record: dict[str, Any]) -> None:
     from markupsafe import Markup
 
     environment = Environment(
-        loader=PackageLoader("inversesr", "."), autoescape=True, trim_blocks=True
+        loader=PackageLoader("inversesr", "report"), autoescape=True, trim_blocks=True
     )
     scripts = [_viewer_file("niivue.umd.js"), _viewer_file("viewer.js")]
     packed = pack_layers(layers_of(result), MOST_VOLUME_LETTERS)
@@ -130,7 +130,7 @@ def _map_layer(name: str, volume: Volume) -> Layer:
 
 
 def _viewer_file(name: str) -> str:
-    return (files("inversesr") / "viewer" / name).read_text(encoding="utf-8")
+    return (files("inversesr") / "report" / "viewer" / name).read_text(encoding="utf-8")
 
 
 def _content_hash(script: str) -> str:

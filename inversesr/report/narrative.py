@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from inversesr.metrics import foreground
-from inversesr.pipeline import Result
+from inversesr.acquisition.foreground import foreground
+from inversesr.result import Result
 
 # Rounding in the weights of interpolation is no opinion.
 EVERYWHERE = 0.995

@@ -14,8 +14,8 @@ from torch.nn.functional import pad
 
 from inversesr.errors import InputError
 from inversesr.operators.resample import RigidResample
-from inversesr.plot import PLANES, Panel, mosaic, write_figure
 from inversesr.priors.latent_diffusion import LatentDiffusionPrior, load_prior
+from inversesr.report.figures import PLANES, Panel, mosaic, write_figure
 from inversesr.volume import Grid, Volume
 
 SAMPLES_NAME, RECONSTRUCTION_NAME = "samples.png", "reconstruction.png"

@@ -6,34 +6,34 @@ from dataclasses import replace
 import torch
 
 from inversesr.config import AUTOMATIC, SAMPLING_SOLVER, Config
-from inversesr.consistency import choose_lock, lock
-from inversesr.priors.bundle import PriorCard, read_card
-from inversesr.priors.counted import CountedPrior
-from inversesr.priors.expected_error import ErrorNet, load_error_net
-from inversesr.priors.warmstart import ROLE, SliceGeometry, load_warmstart
+from inversesr.measurements.consistency import choose_lock, lock
+from inversesr.measurements.slices import Task
+from inversesr.priors.card import PriorCard, read_card
+from inversesr.priors.instrumented import CountedPrior
+from inversesr.priors.networks.error_net import ErrorNet, load_error_net
+from inversesr.priors.networks.unet import ROLE, SliceGeometry, load_warmstart
+from inversesr.priors.store import find_prior
 from inversesr.protocols import Progress, Solution
-from inversesr.solver_options import SolverOptions, with_settings
-from inversesr.solvers.few_step_noise import few_step_noise
-from inversesr.solvers.inversesr_dec import inversesr_dec
-from inversesr.solvers.inversesr_ldm import inversesr_ldm
-from inversesr.solvers.latent_map import latent_map
-from inversesr.solvers.latent_pnp import latent_pnp
-from inversesr.solvers.pose import PriorRefused
-from inversesr.solvers.posterior import LEAST_SAMPLES, factor_of_expected, scale_spread
-from inversesr.solvers.preparation import load_for_task, prepare
-from inversesr.solvers.problem import Problem
-from inversesr.solvers.split_gibbs import split_gibbs
-from inversesr.solvers.surprise import keep_interpolation, keep_surprises
-from inversesr.solvers.task import Task
+from inversesr.solvers.latent.few_step_noise import few_step_noise
+from inversesr.solvers.latent.inversesr_dec import inversesr_dec
+from inversesr.solvers.latent.inversesr_ldm import inversesr_ldm
+from inversesr.solvers.latent.map import latent_map
+from inversesr.solvers.latent.pnp import latent_pnp
+from inversesr.solvers.latent.pose import PriorRefused
+from inversesr.solvers.latent.preparation import load_for_task, prepare
+from inversesr.solvers.latent.problem import Problem
+from inversesr.solvers.latent.residual_map import keep_interpolation, keep_surprises
+from inversesr.solvers.latent.split_gibbs import split_gibbs
+from inversesr.solvers.options import SolverOptions, with_settings
 from inversesr.solvers.tracing import show
-from inversesr.solvers.tv import tv
-from inversesr.solvers.warmstart import (
+from inversesr.solvers.tv.single import tv
+from inversesr.solvers.unet.solver import (
     Effort,
     describe_slices,
     deviation_to_expect,
     warmstart,
 )
-from inversesr.weights import find_prior
+from inversesr.uncertainty.intervals import LEAST_SAMPLES, factor_of_expected, scale_spread
 
 # An image of least variation is as far from the scan as it may be, which smooths too much where
 # that is all of the noise and no exact lock follows; see docs/decisions/008.

@@ -7,8 +7,8 @@ from typing import Any
 from torch import Tensor
 
 from inversesr.errors import InputError
+from inversesr.priors.store import load_tensors
 from inversesr.training import loop
-from inversesr.weights import load_tensors
 
 Tensors = Mapping[str, Tensor]
 

@@ -16,9 +16,9 @@ from pathlib import Path
 import torch
 from torch.nn import functional
 
-from inversesr.priors.local_autoencoder import FACTOR, LocalAutoencoder, encode_whole
+from inversesr.priors.networks.local_autoencoder import FACTOR, LocalAutoencoder, encode_whole
 from inversesr.training import loop
-from inversesr.training.first_weights import make_ready
+from inversesr.training.initialisation import make_ready
 from inversesr.training.patches import PatchConfig, draw_patch
 from inversesr.training.scans import Scan, held_back, read_scan, read_scans
 from inversesr.training.synthetic import FIRST_OUTSIDE_BRAIN, SyntheticConfig, paint

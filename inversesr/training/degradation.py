@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
+from inversesr.priors.networks.unet import SliceGeometry
 from inversesr.priors.slice_examples import Batch, make_example
-from inversesr.priors.warmstart import SliceGeometry
 from inversesr.training.random import happens, uniform
 
 # Profiles and how often each is drawn: most vendors' models of a slice are a box.

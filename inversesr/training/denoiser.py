@@ -18,18 +18,19 @@ from pathlib import Path
 import torch
 from torch.nn import functional
 
-from inversesr.priors.bundle import ScheduleCard
-from inversesr.priors.local_autoencoder import FACTOR, LocalAutoencoder, encode_whole
-from inversesr.priors.local_denoiser import LocalDenoiser
+from inversesr.priors.card import ScheduleCard
+from inversesr.priors.networks.local_autoencoder import FACTOR, LocalAutoencoder, encode_whole
+from inversesr.priors.networks.local_denoiser import LocalDenoiser
 from inversesr.priors.schedule import Schedule, make_schedule
-from inversesr.training import loop, processes
-from inversesr.training.first_weights import make_ready
+from inversesr.priors.store import write_text
+from inversesr.training import distributed as processes
+from inversesr.training import loop
 from inversesr.training.gaussian_latents import SIGMAS, StationaryGaussian, fit
+from inversesr.training.initialisation import make_ready
 from inversesr.training.patches import orient, vary_contrast
 from inversesr.training.random import integer
 from inversesr.training.scans import Scan, held_back, read_scans
 from inversesr.training.synthetic import SyntheticConfig, paint
-from inversesr.weights import write_text
 
 LATENTS_NAME = "latents.json"
 # crops that tell mean, variance and spectrum of latents, and crops of each held-out scan

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import torch
 
-from inversesr.priors.expected_error import ErrorNet, ErrorShape
+from inversesr.priors.networks.error_net import ErrorNet, ErrorShape
+from inversesr.priors.networks.unet import WarmStartNet
 from inversesr.priors.slice_examples import Batch
-from inversesr.priors.warmstart import WarmStartNet
 from inversesr.training import loop
-from inversesr.training.first_weights import make_ready
+from inversesr.training.initialisation import make_ready
 from inversesr.training.patches import PatchConfig, draw_batch
 from inversesr.training.scans import held_back, read_scans
 

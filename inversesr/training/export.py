@@ -15,8 +15,7 @@ import torch
 from torch import Tensor
 
 from inversesr.errors import InputError
-from inversesr.priors import haar
-from inversesr.priors.bundle import (
+from inversesr.priors.card import (
     FileCard,
     GridCard,
     IntensityCard,
@@ -29,13 +28,14 @@ from inversesr.priors.bundle import (
     read_value,
 )
 from inversesr.priors.latent_diffusion import LatentDiffusionPrior, assemble_prior
-from inversesr.priors.local_autoencoder import FACTOR
+from inversesr.priors.networks import haar
+from inversesr.priors.networks.local_autoencoder import FACTOR
+from inversesr.priors.store import CARD_NAME, digest, read_json, save_tensors, write_text
 from inversesr.training.architectures import arguments_of, averaged_weights
 from inversesr.training.autoencoder import whole_scan
 from inversesr.training.denoiser import LATENTS_NAME
 from inversesr.training.loop import CHECKPOINT_NAME
 from inversesr.training.scans import held_back, read_scan
-from inversesr.weights import CARD_NAME, digest, read_json, save_tensors, write_text
 
 STORED_DTYPE = torch.float16
 # every side of an image, so that the warm start and the autoencoder take it alike

@@ -22,7 +22,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from inversesr.training import processes
+from inversesr.training import distributed as processes
 
 CHECKPOINT_NAME = "checkpoint.safetensors"
 BETAS = (0.9, 0.99)

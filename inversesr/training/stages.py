@@ -8,17 +8,18 @@ from typing import Any, Protocol
 import torch
 
 from inversesr.errors import InputError
-from inversesr.priors.bundle import NetworkCard, read_card
-from inversesr.priors.networks import check_listed, fast_dtype, load_network
-from inversesr.training import loop, processes
+from inversesr.priors.card import NetworkCard, read_card
+from inversesr.priors.networks.build import check_listed, fast_dtype, load_network
+from inversesr.priors.store import find_prior, load_tensors
+from inversesr.training import distributed as processes
+from inversesr.training import loop
 from inversesr.training.architectures import arguments_of, averaged_weights
 from inversesr.training.autoencoder import AutoencoderConfig, train_autoencoder
 from inversesr.training.curves import can_draw, write_curves
 from inversesr.training.denoiser import DenoiserConfig, train_denoiser
-from inversesr.training.expected_error import ErrorConfig, train_error
+from inversesr.training.error_net import ErrorConfig, train_error
 from inversesr.training.settings import configure
-from inversesr.training.warmstart import WarmStartConfig, train_warmstart
-from inversesr.weights import find_prior, load_tensors
+from inversesr.training.unet import WarmStartConfig, train_warmstart
 
 
 class Train(Protocol):

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import torch
 
+from inversesr.priors.networks.unet import SliceGeometry, WarmStartNet, WarmStartShape, refine
 from inversesr.priors.slice_examples import Batch, charbonnier, locked_error, slice_maps
-from inversesr.priors.warmstart import SliceGeometry, WarmStartNet, WarmStartShape, refine
 from inversesr.training import loop
 from inversesr.training.degradation import DegradationConfig
-from inversesr.training.first_weights import make_ready
+from inversesr.training.initialisation import make_ready
 from inversesr.training.patches import PatchConfig, draw_batch
 from inversesr.training.scans import Scan, held_back, read_scan, read_scans
 from inversesr.training.synthetic import FIRST_OUTSIDE_BRAIN, SyntheticConfig, paint

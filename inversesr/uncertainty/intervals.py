@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from inversesr.calibration import width
-from inversesr.metrics import foreground
+from inversesr.acquisition.foreground import foreground
 from inversesr.protocols import Solution
+from inversesr.uncertainty.coverage import width
 
 # Between them lie 90 %.
 QUANTILES = (0.05, 0.95)

@@ -17,11 +17,18 @@ from typing import Any
 
 import torch
 
-from inversesr.child_process import end_children, failure_of, new_process
 from inversesr.config import SOLVERS_WITHOUT_PRIOR, Config
-from inversesr.csv_table import write_csv
 from inversesr.errors import InputError
-from inversesr.job import (
+from inversesr.io.checks import SUFFIXES
+from inversesr.io.csv_table import write_csv
+from inversesr.io.json_text import json_text
+from inversesr.io.nifti import stem
+from inversesr.priors.card import read_card
+from inversesr.priors.store import CARD_NAME, digest, find_prior
+from inversesr.resources import usable_cores
+from inversesr.solvers.options import SolverOptions, with_settings
+from inversesr.workflows.restore import choose_device
+from inversesr.workflows.run import (
     Outputs,
     check_output,
     file_facts,
@@ -29,14 +36,7 @@ from inversesr.job import (
     run_job,
     sidecar_facts,
 )
-from inversesr.json_text import json_text
-from inversesr.machine import usable_cores
-from inversesr.nifti import stem
-from inversesr.pipeline import choose_device
-from inversesr.priors.bundle import read_card
-from inversesr.scan_checks import SUFFIXES
-from inversesr.solver_options import SolverOptions, with_settings
-from inversesr.weights import CARD_NAME, digest, find_prior
+from inversesr.workflows.worker import end_children, failure_of, new_process
 
 TABLE_NAME = "batch.csv"
 DESCRIPTION_NAME = "dataset_description.json"

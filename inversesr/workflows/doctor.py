@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
-from inversesr.machine import (
+from inversesr.priors.catalogue import list_priors
+from inversesr.resources import (
     available_memory_bytes,
     busy_cores,
     cores_left,
     gibibytes,
     usable_cores,
 )
-from inversesr.priors.catalogue import list_priors
 
 PACKAGES = (
     "inversesr",
@@ -96,7 +96,7 @@ def verdict(checks: list[Check]) -> str:
 def _device() -> list[Check]:
     import torch
 
-    from inversesr.priors.networks import has_fast_bfloat16
+    from inversesr.priors.networks.build import has_fast_bfloat16
 
     has_cuda = torch.cuda.is_available()
     device = torch.cuda.get_device_name() if has_cuda else "cpu"

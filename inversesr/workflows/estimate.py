@@ -19,25 +19,25 @@ from time import perf_counter
 import numpy as np
 import torch
 
-from inversesr import pipeline
-from inversesr.acquisition import Acquisition, describe_acquisition, fine_grid
+from inversesr.acquisition.geometry import Acquisition, describe_acquisition, fine_grid
+from inversesr.acquisition.noise import estimate_noise
+from inversesr.acquisition.plausibility import doubts
 from inversesr.config import AUTOMATIC, SOLVERS_WITHOUT_PRIOR, Config
-from inversesr.consistency import choose_lock
 from inversesr.errors import InputError
-from inversesr.fusion import fuse
-from inversesr.job import Outputs, file_facts, output_names, provenance, set_threads
-from inversesr.machine import available_memory_bytes, resident_memory_bytes
-from inversesr.nifti import Scan, read_mask, read_scan, write_volume
-from inversesr.noise import estimate_noise
-from inversesr.plausibility import doubts
-from inversesr.priors.bundle import read_card
-from inversesr.priors.expected_error import ROLE as ERROR
-from inversesr.report import has_report_packages, write_report
-from inversesr.solver_options import SolverOptions, with_settings
-from inversesr.solvers.by_name import choose_solver
-from inversesr.solvers.task import Task
+from inversesr.io.nifti import Scan, read_mask, read_scan, write_volume
+from inversesr.measurements.consistency import choose_lock
+from inversesr.measurements.slices import Task
+from inversesr.priors.card import read_card
+from inversesr.priors.networks.error_net import ROLE as ERROR
+from inversesr.priors.store import find_prior
+from inversesr.report.html import has_report_packages, write_report
+from inversesr.resources import available_memory_bytes, resident_memory_bytes
+from inversesr.solvers.options import SolverOptions, with_settings
+from inversesr.solvers.registry import choose_solver
 from inversesr.volume import Affine, Grid, Image
-from inversesr.weights import find_prior
+from inversesr.workflows import restore as pipeline
+from inversesr.workflows.fusion import fuse
+from inversesr.workflows.run import Outputs, file_facts, output_names, provenance, set_threads
 
 # A block must be too large for the processor's cache, as the scan is.
 BLOCK_VOXELS = 2.5e6

@@ -4,12 +4,12 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+from inversesr.acquisition.simulation import simulate
 from inversesr.config import SimulateConfig
 from inversesr.errors import InputError
-from inversesr.evaluation import Scores, evaluate
-from inversesr.job import atomic_folder, check_output
-from inversesr.nifti import read_mask, read_scan, stem, write_volume
-from inversesr.simulation import simulate
+from inversesr.evaluation.scores import Scores, evaluate
+from inversesr.io.nifti import read_mask, read_scan, stem, write_volume
+from inversesr.workflows.run import atomic_folder, check_output
 
 
 def simulate_file(

@@ -13,22 +13,22 @@ import numpy as np
 import torch
 from scipy.ndimage import affine_transform
 
-from inversesr.acquisition import (
+from inversesr.acquisition.geometry import (
     Acquisition,
     describe_acquisition,
     fine_grid,
     forward_operator,
 )
-from inversesr.alignment import motion_mm, register_rigid
+from inversesr.acquisition.noise import estimate_noise
+from inversesr.acquisition.registration import motion_mm, register_rigid
 from inversesr.config import Config
 from inversesr.errors import InputError
-from inversesr.nifti import Scan
-from inversesr.noise import estimate_noise
+from inversesr.io.nifti import Scan
 from inversesr.operators.compose import Composed, Stacked, Weighted
+from inversesr.operators.interpolation import spline
 from inversesr.operators.resample import RigidResample
 from inversesr.protocols import Operator, Solution
-from inversesr.solvers.spline import spline
-from inversesr.solvers.tv_stacks import tv_stacks
+from inversesr.solvers.tv.stacks import tv_stacks
 from inversesr.volume import Affine, Grid, Image, Volume
 
 # A voxel of a stack counts when this much of it lies inside the common grid.

@@ -1,116 +1,30 @@
 """From scans to a restored image: the whole way on one screen, without disk or terminal."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import replace
 from time import perf_counter
-from typing import Any
 
 import torch
 
-from inversesr.acquisition import Acquisition, describe_acquisition
+from inversesr.acquisition.geometry import describe_acquisition
+from inversesr.acquisition.noise import estimate_noise
 from inversesr.config import AUTOMATIC, Config
-from inversesr.consistency import Agreement, agreement, choose_lock, lock
 from inversesr.errors import InputError
-from inversesr.fusion import Fusion, Stack, fuse
-from inversesr.nifti import Scan, stored, to_image
-from inversesr.noise import estimate_noise
-from inversesr.plausibility import doubts
+from inversesr.io.nifti import Scan, stored
+from inversesr.measurements.consistency import agreement, choose_lock, lock
+from inversesr.measurements.slices import Task
 from inversesr.protocols import Progress, Solution
-from inversesr.solvers.by_name import choose_solver, solve
-from inversesr.solvers.posterior import summarise
-from inversesr.solvers.task import Task
+from inversesr.result import Result, Source
+from inversesr.solvers.registry import choose_solver, solve
+from inversesr.uncertainty.intervals import summarise
 from inversesr.volume import Image, Volume
+from inversesr.workflows.fusion import Fusion, Stack, fuse
 
 # Heads move by less between the scans of one session.
 LARGEST_LIKELY_MOTION_MM = 30.0
 # With their fusion T1 and contrast-enhanced T1 of one head correlate by 0.91, T1 and T2 by 0.74,
 # stacks of a fetus by 0.81 to 0.83, and by 0.73 where it moved most.
 LEAST_LIKENESS = 0.8
-
-
-@dataclass(frozen=True, eq=False)
-class Source:
-    """One scan that went into a result.
-
-    Attributes:
-        scan: The scan as it was read.
-        acquisition: How it was taken, as far as known or assumed.
-        noise: Standard deviation of its noise, in its own intensities.
-        before_lock: Agreement of the solver's image with the scan.
-        agreement: Agreement of the result with the scan.
-        motion_mm: Largest displacement found by registration to the first scan.
-    """
-
-    scan: Scan
-    acquisition: Acquisition
-    noise: float
-    before_lock: Agreement
-    agreement: Agreement
-    motion_mm: float = 0.0
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Result:
-    """A restored image and how it came about.
-
-    Attributes:
-        volume: The image on the fine grid, in the first scan's world and intensities.
-        sources: The scans behind it.
-        config: The choices made, the solver that was used among them.
-        status: How the solver ended.
-        history: Figures by iteration.
-        lock: "exact", "noise" or "off": what was done, not what was asked for.
-        seconds: Time spent in each phase.
-        notes: What should be known of the solver and its choice, in sentences.
-        facts: What else the solver found.
-        sd: Standard deviation of the samples drawn, else of the error that is to be expected, or
-            None.
-        prior_mask: Where a prior spoke, 0 to 1, or None.
-        quantiles: Quantile in (0, 1) -> image, where samples were drawn.
-        surprise: How far the prior's best fit misses the scan, in standard deviations, or None.
-        unprotected: The image before anything was protected from the prior, if asked for.
-    """
-
-    volume: Volume
-    sources: tuple[Source, ...]
-    config: Config
-    status: str
-    history: dict[str, list[float]]
-    lock: str
-    seconds: dict[str, float]
-    notes: tuple[str, ...] = ()
-    facts: dict[str, Any] = field(default_factory=dict)
-    sd: Volume | None = None
-    prior_mask: Volume | None = None
-    quantiles: dict[float, Volume] = field(default_factory=dict)
-    surprise: Volume | None = None
-    unprotected: Volume | None = None
-
-    def __repr__(self) -> str:
-        """In short: what it is made of and how large it is."""
-        shape = " x ".join(str(n) for n in self.volume.grid.shape)
-        names = ", ".join(source.scan.name for source in self.sources)
-        return f"<{names} restored by {self.config.solver}: {shape} voxels>"
-
-    @property
-    def image(self) -> Any:  # noqa: ANN401 (nibabel has no types)
-        """The restored image as a nibabel image in the world of the first scan."""
-        return to_image(self.volume, self.sources[0].scan, self.config.output_type)
-
-    @cached_property
-    def warnings(self) -> tuple[str, ...]:
-        """Everything a reader should know before trusting the image, in sentences."""
-        found = [
-            w
-            for s in self.sources
-            for w in (
-                *s.scan.warnings,
-                *s.acquisition.warnings,
-                *doubts(s.scan, s.acquisition.slice_axis),
-            )
-        ]
-        return tuple(dict.fromkeys([*self.notes, *found]))
 
 
 def restore(

@@ -22,17 +22,18 @@ import numpy as np
 
 from inversesr.config import SOLVERS_WITHOUT_PRIOR, Config
 from inversesr.errors import InputError
-from inversesr.json_text import json_text
-from inversesr.machine import peak_memory_bytes, usable_cores
-from inversesr.nifti import Scan, read_mask, read_scan, sidecar_of, stem, write_volume
-from inversesr.pipeline import Result, Source, restore
-from inversesr.prior_words import prior_sentences
-from inversesr.priors.bundle import read_card
+from inversesr.io.json_text import json_text
+from inversesr.io.nifti import Scan, read_mask, read_scan, sidecar_of, stem, write_volume
+from inversesr.priors.card import read_card
+from inversesr.priors.store import CARD_NAME, digest, find_prior
 from inversesr.protocols import Progress
-from inversesr.report import has_report_packages, write_report
-from inversesr.solvers.posterior import QUANTILES
+from inversesr.report.html import has_report_packages, write_report
+from inversesr.report.narrative import prior_sentences
+from inversesr.resources import peak_memory_bytes, usable_cores
+from inversesr.result import Result, Source
+from inversesr.uncertainty.intervals import QUANTILES
 from inversesr.volume import Image, Volume
-from inversesr.weights import CARD_NAME, digest, find_prior
+from inversesr.workflows.restore import restore
 
 NOT_FOR_DIAGNOSIS = "Research use only: not for diagnosis."
 PARTIAL_PREFIX = ".inversesr-partial-"

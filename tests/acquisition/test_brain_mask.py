@@ -8,19 +8,19 @@ import pytest
 import torch
 from scipy import ndimage
 
-from inversesr import brain_mask as module
-from inversesr.brain_mask import (
+from inversesr.acquisition import brain_mask as module
+from inversesr.acquisition.brain_mask import (
     brain_mask,
     one_piece,
     stripped_region,
     to_ras,
     whole_brain,
 )
+from inversesr.acquisition.simulation import simulate
 from inversesr.config import SimulateConfig
 from inversesr.errors import InputError
-from inversesr.nifti import read_scan
-from inversesr.simulation import simulate
-from inversesr.solvers.spline import spline
+from inversesr.io.nifti import read_scan
+from inversesr.operators.interpolation import spline
 from inversesr.training import synthetic
 from inversesr.volume import Grid, Volume
 

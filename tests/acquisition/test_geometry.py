@@ -5,8 +5,8 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from inversesr import acquisition as module
-from inversesr.acquisition import (
+from inversesr.acquisition import geometry as module
+from inversesr.acquisition.geometry import (
     describe_acquisition,
     find_slice_axis,
     fine_grid,
@@ -14,7 +14,7 @@ from inversesr.acquisition import (
 )
 from inversesr.config import Config
 from inversesr.errors import InputError
-from inversesr.nifti import Scan
+from inversesr.io.nifti import Scan
 from inversesr.operators.slice_profile import PROFILES
 from inversesr.volume import Grid, Volume
 

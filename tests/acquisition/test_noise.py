@@ -3,8 +3,8 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from scipy.special import ndtri
 
-from inversesr import noise
-from inversesr.noise import SIGMA_PER_MAD, estimate_noise
+from inversesr.acquisition import noise
+from inversesr.acquisition.noise import SIGMA_PER_MAD, estimate_noise
 from inversesr.volume import Grid, Volume
 
 SHAPE = (48, 44, 20)

@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from inversesr.nifti import Scan
-from inversesr.plausibility import LEAST_LIKENESS, _likeness, doubts
+from inversesr.acquisition.plausibility import LEAST_LIKENESS, _likeness, doubts
+from inversesr.io.nifti import Scan
 from inversesr.volume import Grid, Volume
 
 SHAPE, SPACING_MM = (50, 60, 26), (3.6, 3.6, 5.5)

@@ -3,7 +3,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 
-from inversesr.alignment import motion_mm, register_rigid
+from inversesr.acquisition.registration import motion_mm, register_rigid
 from inversesr.errors import InputError
 from inversesr.volume import Grid, Volume
 

@@ -5,11 +5,11 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 from scipy.special import ive
 
-from inversesr.acquisition import describe_acquisition, fine_grid, forward_operator
+from inversesr.acquisition.geometry import describe_acquisition, fine_grid, forward_operator
+from inversesr.acquisition.simulation import simulate, slice_axis_towards
 from inversesr.config import Config, SimulateConfig
 from inversesr.errors import InputError
-from inversesr.nifti import Scan
-from inversesr.simulation import simulate, slice_axis_towards
+from inversesr.io.nifti import Scan
 from inversesr.volume import Grid, Volume
 
 SHAPE = (24, 22, 20)

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from inversesr.benchmark_prior import measure_reconstruction, reconstruct
-from inversesr.nifti import Scan, write_volume
+from inversesr.benchmarks.autoencoder import measure_reconstruction, reconstruct
+from inversesr.io.nifti import Scan, write_volume
 from inversesr.priors.latent_diffusion import load_prior
 from inversesr.volume import Grid, Volume
 

@@ -2,14 +2,14 @@ from dataclasses import replace
 
 import nibabel
 import numpy as np
-import problems
 import pytest
-from problems import free_card, one_thread, random_tensors  # noqa: F401  (a fixture)
 
-from inversesr.benchmark_calibration import crop_for_slices, measure_calibration
+from inversesr.benchmarks.calibration import crop_for_slices, measure_calibration
 from inversesr.config import Config
 from inversesr.errors import InputError
 from inversesr.volume import Grid, Volume
+from tests.support import problems
+from tests.support.problems import free_card, one_thread, random_tensors  # noqa: F401  (a fixture)
 
 FAST = ("solver.n_levels=1", "solver.n_denoiser_steps=1")
 

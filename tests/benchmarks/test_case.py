@@ -4,20 +4,20 @@ from time import sleep, time
 
 import pytest
 import torch
-from problems import one_thread, random_tensors, write_prior  # noqa: F401  (a fixture)
-from test_latent_diffusion import local_card
-from thin_slices import SHAPE, stay_in_this_process, write_head
 
-from inversesr import benchmark_case
-from inversesr.benchmark_case import Case, Trace, measure, run_alone, score_against
-from inversesr.benchmark_rows import Row
+from inversesr.benchmarks import case as benchmark_case
+from inversesr.benchmarks.case import Case, Trace, measure, run_alone, score_against
+from inversesr.benchmarks.rows import Row
 from inversesr.config import Config, SimulateConfig
-from inversesr.files import simulate_file
-from inversesr.job import run_job
-from inversesr.nifti import read_scan
+from inversesr.io.nifti import read_scan
 from inversesr.priors.latent_diffusion import load_prior
 from inversesr.priors.schedule import timestep_path
-from inversesr.solvers.chain import N_SAMPLE_STEPS
+from inversesr.solvers.latent.chain import N_SAMPLE_STEPS
+from inversesr.workflows.files import simulate_file
+from inversesr.workflows.run import run_job
+from tests.priors.test_latent_diffusion import local_card
+from tests.support.problems import one_thread, random_tensors, write_prior  # noqa: F401  (a fixture)
+from tests.support.thin_slices import SHAPE, stay_in_this_process, write_head
 
 SECONDS_A_SCORE = 0.2
 

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
-from problems import free_card, one_thread, random_tensors, write_prior  # noqa: F401  (a fixture)
-from thin_slices import silent, stay_in_this_process, write_head
 
-from inversesr import benchmark
-from inversesr.benchmark import Setup, compare_solvers, read_truth, runnable_solvers
+from inversesr.benchmarks import comparison as benchmark
+from inversesr.benchmarks.comparison import Setup, compare_solvers, read_truth, runnable_solvers
 from inversesr.config import SOLVER_NAMES, SimulateConfig
 from inversesr.errors import InputError
 from inversesr.volume import Grid
+from tests.support.problems import free_card, one_thread, random_tensors, write_prior  # noqa: F401  (a fixture)
+from tests.support.thin_slices import silent, stay_in_this_process, write_head
 
 
 @pytest.fixture

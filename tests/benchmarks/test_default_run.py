@@ -2,7 +2,7 @@ import copy
 
 import pytest
 
-from inversesr.benchmark_default_run import measure_default_run
+from inversesr.benchmarks.default_run import measure_default_run
 from inversesr.priors.brain_ldm import BRAIN_LDM
 
 

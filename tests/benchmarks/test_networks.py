@@ -1,6 +1,6 @@
 import copy
 
-from inversesr.benchmark_networks import OPERATIONS, measure_networks
+from inversesr.benchmarks.networks import OPERATIONS, measure_networks
 from inversesr.priors.brain_ldm import BRAIN_LDM
 
 

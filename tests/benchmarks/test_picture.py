@@ -2,7 +2,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from inversesr.benchmark_picture import draw_side_by_side, picture_solvers
+from inversesr.benchmarks.picture import draw_side_by_side, picture_solvers
 from inversesr.config import SimulateConfig
 from inversesr.errors import InputError
 from inversesr.volume import Grid, Volume
@@ -62,7 +62,7 @@ def test_options_reach_the_solvers(truth, tmp_path, monkeypatch):
         seen.append(config.settings)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("inversesr.benchmark_picture.restore", remember)
+    monkeypatch.setattr("inversesr.benchmarks.picture.restore", remember)
     with pytest.raises(KeyboardInterrupt):
         picture_solvers(
             truth, SimulateConfig(), ["tv"], tmp_path / "a.png", ["solver.adapt_steps=0"]

@@ -4,17 +4,17 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from problems import one_thread  # noqa: F401  (a fixture)
-from thin_slices import silent, stay_in_this_process, write_head
 
-from inversesr import benchmark_robustness
-from inversesr.benchmark import Setup
-from inversesr.benchmark_robustness import Gain, measure_robustness, summarise_gains
+from inversesr.acquisition.simulation import simulate
+from inversesr.benchmarks import robustness as benchmark_robustness
+from inversesr.benchmarks.comparison import Setup
+from inversesr.benchmarks.robustness import Gain, measure_robustness, summarise_gains
 from inversesr.config import SimulateConfig
-from inversesr.evaluation import evaluate
-from inversesr.nifti import Scan, read_scan
-from inversesr.pipeline import restore
-from inversesr.simulation import simulate
+from inversesr.evaluation.scores import evaluate
+from inversesr.io.nifti import Scan, read_scan
+from inversesr.workflows.restore import restore
+from tests.support.problems import one_thread  # noqa: F401  (a fixture)
+from tests.support.thin_slices import silent, stay_in_this_process, write_head
 
 
 @pytest.fixture

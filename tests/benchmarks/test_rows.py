@@ -1,6 +1,6 @@
 import pytest
 
-from inversesr.benchmark_rows import Row, with_time_to_quality
+from inversesr.benchmarks.rows import Row, with_time_to_quality
 
 
 def traced(solver, *points, image="head", final=None):

@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from inversesr.benchmark_rows import Row
-from inversesr.benchmark_tasks import means_by_task, standard_tasks
+from inversesr.benchmarks.rows import Row
+from inversesr.benchmarks.tasks import means_by_task, standard_tasks
 from inversesr.config import SimulateConfig
 
 

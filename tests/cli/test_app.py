@@ -9,7 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from inversesr.cli import app
+from inversesr.cli.app import app
 from inversesr.config import Config, SimulateConfig
 from inversesr.errors import InverseSRError
 
@@ -138,7 +138,7 @@ def test_what_was_simulated_can_be_run_and_evaluated(tmp_path):
 
 
 def test_doctor_prints_its_checks(monkeypatch):
-    monkeypatch.setattr("inversesr.doctor.available_memory_bytes", lambda: 2**40)
+    monkeypatch.setattr("inversesr.workflows.doctor.available_memory_bytes", lambda: 2**40)
     result = invoke("doctor", "--json")
     assert {"python", "torch", "device"} <= {
         c["name"] for c in json.loads(result.stdout)["checks"]
@@ -147,7 +147,7 @@ def test_doctor_prints_its_checks(monkeypatch):
 
 
 def test_doctor_fails_where_something_is_missing(monkeypatch):
-    monkeypatch.setattr("inversesr.doctor.available_memory_bytes", lambda: 1)
+    monkeypatch.setattr("inversesr.workflows.doctor.available_memory_bytes", lambda: 1)
     result = invoke("doctor")
     assert result.exit_code == 1
     assert "BAD free memory" in result.stdout
@@ -179,7 +179,7 @@ def test_doctor_fails_where_something_is_missing(monkeypatch):
 def test_an_option_that_cannot_be_used_is_refused(
     scan, tmp_path, monkeypatch, arguments, sentence
 ):
-    monkeypatch.setattr("inversesr.acquisition.available_memory_bytes", lambda: 10**7)
+    monkeypatch.setattr("inversesr.acquisition.geometry.available_memory_bytes", lambda: 10**7)
     assert sentence in refuse(tmp_path, "run", scan, "-o", tmp_path / "out", *arguments)
 
 
@@ -251,7 +251,7 @@ def test_a_failure_while_working_is_status_1_and_one_sentence(scan, monkeypatch,
     def fail(*_args, **_kwargs):
         raise error
 
-    monkeypatch.setattr("inversesr.job.restore", fail)
+    monkeypatch.setattr("inversesr.workflows.run.restore", fail)
     result = invoke("run", scan)
     assert result.exit_code == 1
     assert result.stdout == ""
@@ -265,7 +265,7 @@ def test_a_bug_is_not_hidden(scan, monkeypatch):
         message = "a bug"
         raise ValueError(message)
 
-    monkeypatch.setattr("inversesr.job.restore", fail)
+    monkeypatch.setattr("inversesr.workflows.run.restore", fail)
     assert isinstance(invoke("run", scan).exception, ValueError)
 
 
@@ -280,7 +280,7 @@ NOTHING_SLOW = (
 def test_help_imports_nothing_slow(arguments):
     code = (
         f"import sys; sys.argv = ['inversesr', *{arguments!r}]\n"
-        "from inversesr.cli import main\n"
+        "from inversesr.cli.app import main\n"
         "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n" + NOTHING_SLOW
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

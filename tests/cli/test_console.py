@@ -6,7 +6,7 @@ import pytest
 import torch
 import typer
 
-from inversesr.cli_output import (
+from inversesr.cli.console import (
     failing_in_one_sentence,
     print_json,
     progress_bar,

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from inversesr import machine
-from inversesr.cli import app
-from inversesr.cli_plan import advice_on_threads, duration
+from inversesr import resources as machine
+from inversesr.cli.app import app
+from inversesr.cli.explain import advice_on_threads, duration
 
 
 @pytest.fixture

@@ -2,18 +2,18 @@ import json
 
 import nibabel
 import numpy as np
-import problems
 import pytest
 import torch
-from problems import one_thread, random_tensors  # noqa: F401  (a fixture)
-from test_cli import contents
-from test_latent_diffusion import local_card
-from test_training_export import made_up_run
 from typer.testing import CliRunner
 
-from inversesr.cli import app
-from inversesr.priors.bundle import parse_card, read_card
-from inversesr.weights import load_tensors
+from inversesr.cli.app import app
+from inversesr.priors.card import parse_card, read_card
+from inversesr.priors.store import load_tensors
+from tests.cli.test_app import contents
+from tests.priors.test_latent_diffusion import local_card
+from tests.support import problems
+from tests.support.problems import one_thread, random_tensors  # noqa: F401  (a fixture)
+from tests.training.test_export import made_up_run
 
 CARD = local_card()
 

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-TOP = Path(__file__).parent.parent
+TOP = Path(__file__).parents[2]
 DOCKERFILE = TOP / "docker" / "Dockerfile"
 IGNORED = TOP / "docker" / "Dockerfile.dockerignore"
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
-from command_reference import REFERENCE, reference
 from typer.testing import CliRunner
 
-from inversesr.cli import app
-from inversesr.report import has_report_packages
+from inversesr.cli.app import app
+from inversesr.report.html import has_report_packages
+from tests.support.command_reference import REFERENCE, reference
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # Blocks with these names are executed; a block without a name is only to be read.
 BLOCK = re.compile(r"^```(bash|python)\n(.*?)^```$", re.DOTALL | re.MULTILINE)

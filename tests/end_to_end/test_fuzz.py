@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from inversesr.acquisition import describe_acquisition, fine_grid, forward_operator
+from inversesr.acquisition.geometry import describe_acquisition, fine_grid, forward_operator
 from inversesr.config import Config, SimulateConfig
 from inversesr.errors import InputError
-from inversesr.nifti import read_scan, to_image
+from inversesr.io.nifti import read_scan, to_image
 
 N_EXAMPLES = 2000
 # Neither time nor memory for images that only a large machine can refuse.
@@ -111,7 +111,7 @@ def damage(blob, flips, length):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("scan_checks", "acquisition"):
+        for module in ("io.checks", "acquisition.geometry"):
             patch.setattr(f"inversesr.{module}.available_memory_bytes", lambda: MEMORY_BYTES)
         yield tmp_path_factory.mktemp("fuzz")
 

@@ -11,7 +11,7 @@ import pytest
 
 import inversesr
 
-FOLDER = Path(__file__).parent.parent / "notebooks"
+FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 SECONDS_EACH = 300
 LARGEST_BYTES = 50_000

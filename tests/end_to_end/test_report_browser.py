@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-from chromium import find_chromium, opened
 
 from inversesr.config import Config
-from inversesr.job import provenance
-from inversesr.nifti import Scan
-from inversesr.pipeline import restore
-from inversesr.report import has_report_packages, write_report
+from inversesr.io.nifti import Scan
+from inversesr.report.html import has_report_packages, write_report
 from inversesr.volume import Grid, Volume
+from inversesr.workflows.restore import restore
+from inversesr.workflows.run import provenance
+from tests.support.chromium import find_chromium, opened
 
 pytestmark = [
     pytest.mark.browser,

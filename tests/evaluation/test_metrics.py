@@ -3,7 +3,8 @@ import pytest
 from scipy.ndimage import binary_dilation, binary_erosion, gaussian_filter
 from skimage.metrics import normalized_root_mse, peak_signal_noise_ratio, structural_similarity
 
-from inversesr.metrics import foreground, intensity_range, nmse, psnr, spectral_error, ssim
+from inversesr.acquisition.foreground import foreground
+from inversesr.evaluation.metrics import intensity_range, nmse, psnr, spectral_error, ssim
 
 SHAPE = (30, 28, 26)
 

@@ -1,16 +1,17 @@
 import numpy as np
 import pytest
 import torch
-from problems import averaging
 
-from inversesr.acquisition import describe_acquisition, fine_grid, forward_operator
+from inversesr.acquisition.foreground import foreground
+from inversesr.acquisition.geometry import describe_acquisition, fine_grid, forward_operator
+from inversesr.acquisition.simulation import simulate
 from inversesr.config import Config, SimulateConfig
 from inversesr.errors import InputError
-from inversesr.metrics import foreground, intensity_range, psnr
-from inversesr.nifti import Scan
-from inversesr.null_space import null_space_score
-from inversesr.simulation import simulate
+from inversesr.evaluation.metrics import intensity_range, psnr
+from inversesr.evaluation.null_space import null_space_score
+from inversesr.io.nifti import Scan
 from inversesr.volume import Grid, Volume
+from tests.support.problems import averaging
 
 SHAPE = (12, 10, 16)
 GRID = Grid(SHAPE, np.eye(4))

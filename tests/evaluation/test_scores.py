@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
+from inversesr.acquisition.foreground import foreground
 from inversesr.errors import InputError
-from inversesr.evaluation import evaluate
-from inversesr.metrics import foreground, intensity_range, nmse, psnr, ssim
+from inversesr.evaluation.metrics import intensity_range, nmse, psnr, ssim
+from inversesr.evaluation.scores import evaluate
 from inversesr.volume import Grid, Volume
 
 SHAPE = (24, 22, 20)

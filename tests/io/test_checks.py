@@ -3,7 +3,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from inversesr.errors import InputError
-from inversesr.scan_checks import LEAST_SLICES, affine_fault, check_shape, check_voxels
+from inversesr.io.checks import LEAST_SLICES, affine_fault, check_shape, check_voxels
 
 SHAPE = (20, 30, 10)
 

@@ -3,8 +3,8 @@ import os
 from dataclasses import fields
 from pathlib import Path
 
-from inversesr.benchmark_rows import Row
-from inversesr.csv_table import write_csv
+from inversesr.benchmarks.rows import Row
+from inversesr.io.csv_table import write_csv
 
 FULL = Row(
     "a, b", "tv", 4.0, 0.0, "rect", 2.0, "S", 1000, psnr_db=1.0 / 3.0, encode=3, note='say "no"',

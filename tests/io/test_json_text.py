@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inversesr.json_text import json_text
+from inversesr.io.json_text import json_text
 
 
 def values(floats):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from inversesr.errors import InputError
-from inversesr.nifti import (
+from inversesr.io.nifti import (
     Scan,
     read_mask,
     read_scan,
@@ -255,7 +255,7 @@ def test_a_file_that_was_cut_off_is_refused(tmp_path, name, share):
 
 
 def test_a_small_file_that_declares_more_than_memory_is_refused_unread(tmp_path, monkeypatch):
-    monkeypatch.setattr("inversesr.scan_checks.available_memory_bytes", lambda: 8 * 2**30)
+    monkeypatch.setattr("inversesr.io.checks.available_memory_bytes", lambda: 8 * 2**30)
     header = nibabel.Nifti1Header()
     header.set_data_dtype(np.float32)
     header.set_data_shape((2048, 1024, 1536))

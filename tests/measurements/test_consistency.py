@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 import torch
-from laws import normal
 
-from inversesr.consistency import agreement, choose_lock, lock
+from inversesr.measurements.consistency import agreement, choose_lock, lock
 from inversesr.operators.separable import SeparableOperator
+from tests.support.laws import normal
 
 MATRIX = np.kron(np.eye(4), np.full((1, 3), 1.0 / 3.0))
 

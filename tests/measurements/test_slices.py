@@ -3,13 +3,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from laws import check_operator, normal
 
-from inversesr.acquisition import describe_acquisition, forward_operator
+from inversesr.acquisition.geometry import describe_acquisition, forward_operator
 from inversesr.config import Config
-from inversesr.nifti import Scan
-from inversesr.solvers.task import Task
+from inversesr.io.nifti import Scan
+from inversesr.measurements.slices import Task
 from inversesr.volume import Grid, Volume
+from tests.support.laws import check_operator, normal
 
 SHAPE, SPACING_MM = (6, 7, 5), (1.0, 1.0, 4.0)
 # a stack that is tilted and far from the origin

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 import torch
-from laws import TOLERANCES, check_operator, dense, normal
 
 from inversesr.operators.compose import Composed, Stacked, Weighted
 from inversesr.operators.resample import RigidResample
 from inversesr.operators.separable import SeparableOperator
 from inversesr.volume import Grid
+from tests.support.laws import TOLERANCES, check_operator, dense, normal
 
 DTYPES = list(TOLERANCES)
 

@@ -1,9 +1,9 @@
 import pytest
 import torch
-from laws import dense, normal
 
 from inversesr.operators.conjugate_gradient import conjugate_gradient, prox
 from inversesr.operators.separable import SeparableOperator
+from tests.support.laws import dense, normal
 
 
 def positive_definite(n, seed=0):

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 import torch
-from laws import check_operator, normal
 from scipy.interpolate import CubicSpline
 
-from inversesr.solvers.spline import spline
+from inversesr.operators.interpolation import spline
 from inversesr.volume import Grid
+from tests.support.laws import check_operator, normal
 
 SCAN = Grid((6, 7, 8), np.diag([1.0, 1.0, 4.0, 1.0]))
 FINE = SCAN.respaced((6, 7, 32), (1.0, 1.0, 1.0))

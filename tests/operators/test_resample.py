@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 import torch
-from laws import TOLERANCES, check_operator, normal
 from scipy.ndimage import map_coordinates
 from scipy.spatial.transform import Rotation
 
 from inversesr.operators import resample
 from inversesr.operators.resample import RigidResample
 from inversesr.volume import Grid
+from tests.support.laws import TOLERANCES, check_operator, normal
 
 
 def oblique(shape, seed, spacing_mm=(1.0, 1.3, 2.1)):

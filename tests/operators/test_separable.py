@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 import torch
-from laws import TOLERANCES, check_operator, dense, normal
 from scipy.optimize import brentq
 
 from inversesr.operators import conjugate_gradient
 from inversesr.operators.separable import SeparableOperator, apply_along
 from inversesr.operators.slice_profile import slice_matrix
+from tests.support.laws import TOLERANCES, check_operator, dense, normal
 
 
 def averaging(n_slices, spacing_mm, thickness_mm, profile="rect"):

@@ -6,7 +6,7 @@ import pytest
 
 from inversesr.errors import InputError
 from inversesr.priors.brain_ldm import BRAIN_LDM
-from inversesr.priors.bundle import dump_card, grid_of, parse_card
+from inversesr.priors.card import dump_card, grid_of, parse_card
 
 
 def changed(path, value):

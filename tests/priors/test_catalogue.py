@@ -10,7 +10,7 @@ import torch
 from inversesr.errors import InputError
 from inversesr.priors import catalogue
 from inversesr.priors.brain_ldm import BRAIN_LDM
-from inversesr.priors.bundle import parse_card
+from inversesr.priors.card import parse_card
 from inversesr.priors.catalogue import (
     SOURCES,
     Source,
@@ -19,9 +19,9 @@ from inversesr.priors.catalogue import (
     list_priors,
     verify_prior,
 )
-from inversesr.priors.conversion import import_prior
-from inversesr.priors.networks import build_network
-from inversesr.weights import PUBLIC_PRIORS
+from inversesr.priors.conversion.checkpoints import import_prior
+from inversesr.priors.networks.build import build_network
+from inversesr.priors.store import PUBLIC_PRIORS
 
 
 @pytest.fixture(autouse=True)

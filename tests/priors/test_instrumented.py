@@ -1,10 +1,10 @@
 import pytest
 import torch
-from problems import generator, one_thread, tiny_card, tiny_prior  # noqa: F401  (a fixture)
 
 from inversesr.errors import InputError
-from inversesr.priors.counted import count_passes
+from inversesr.priors.instrumented import count_passes
 from inversesr.priors.latent_diffusion import LatentDiffusionPrior
+from tests.support.problems import generator, one_thread, tiny_card, tiny_prior  # noqa: F401  (a fixture)
 
 
 def test_passes_are_counted_forward_and_backward():

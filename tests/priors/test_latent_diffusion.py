@@ -4,12 +4,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from inversesr import weights
 from inversesr.errors import InputError
+from inversesr.priors import store as weights
 from inversesr.priors.brain_ldm import BRAIN_LDM
-from inversesr.priors.bundle import FileCard, dump_card, parse_card
+from inversesr.priors.card import FileCard, dump_card, parse_card
 from inversesr.priors.latent_diffusion import assemble_prior, load_prior
-from inversesr.priors.networks import build_network
+from inversesr.priors.networks.build import build_network
 from inversesr.priors.schedule import ddim_invert, timestep_path
 
 

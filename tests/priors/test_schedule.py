@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from inversesr.errors import InputError
-from inversesr.priors.bundle import ScheduleCard
+from inversesr.priors.card import ScheduleCard
 from inversesr.priors.schedule import (
     CLEAN,
     add_noise,

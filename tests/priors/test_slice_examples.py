@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from inversesr.operators.slice_profile import PROFILES
+from inversesr.priors.networks.unet import SliceGeometry
 from inversesr.priors.slice_examples import (
     add_rician_noise,
     charbonnier,
@@ -10,7 +11,6 @@ from inversesr.priors.slice_examples import (
     make_example,
     slice_maps,
 )
-from inversesr.priors.warmstart import SliceGeometry
 
 OVERHANG = SliceGeometry(thickness=4.0, spacing=5.2, first_centre=1.1)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from inversesr import weights
 from inversesr.errors import InputError
+from inversesr.priors import store as weights
 
 
 @pytest.fixture(autouse=True)

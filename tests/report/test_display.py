@@ -5,7 +5,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from inversesr.display import Layer, coarsen, pack_layers, smoothest_axis
+from inversesr.report.display import Layer, coarsen, pack_layers, smoothest_axis
 from inversesr.volume import Grid, Volume
 
 AFFINE = np.array([[0, -1.0, 0, 9], [1.5, 0, 0, -4], [0, 0.0, 4.0, 30], [0, 0, 0, 1]])

@@ -8,9 +8,8 @@ import pytest
 import inversesr
 from inversesr.config import Config
 from inversesr.errors import InputError
-from inversesr.nifti import Scan
-from inversesr.pipeline import restore
-from inversesr.plot import (
+from inversesr.io.nifti import Scan
+from inversesr.report.figures import (
     agreement,
     anatomical_plane,
     compare,
@@ -21,6 +20,7 @@ from inversesr.plot import (
     trace,
 )
 from inversesr.volume import Grid, Volume
+from inversesr.workflows.restore import restore
 
 pytest.importorskip("matplotlib", reason="the extra [report] is not installed")
 # Every order and handedness of the three axes.

@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 
 from inversesr.config import Config
-from inversesr.job import provenance
-from inversesr.nifti import Scan
-from inversesr.pipeline import restore
-from inversesr.report import (
+from inversesr.io.nifti import Scan
+from inversesr.report.html import (
     difference_map,
     has_report_packages,
     layers_of,
     write_report,
 )
 from inversesr.volume import Grid, Volume
+from inversesr.workflows.restore import restore
+from inversesr.workflows.run import provenance
 
 pytestmark = pytest.mark.skipif(
     not has_report_packages(), reason="the extra [report] is not installed"
@@ -124,7 +124,7 @@ def test_the_browser_may_run_the_two_scripts_of_the_package_and_load_nothing(tex
 
 def test_the_viewer_is_the_published_one(text):
     """The hash stands in the README beside it."""
-    folder = files("inversesr") / "viewer"
+    folder = files("inversesr") / "report" / "viewer"
     viewer = (folder / "niivue.umd.js").read_bytes()
     assert hashlib.sha256(viewer).hexdigest() in (folder / "README.md").read_text()
     assert read(text).scripts[1][1].encode() == viewer
@@ -201,7 +201,7 @@ def test_where_the_prior_spoke_is_a_map_unless_that_is_everywhere(result):
 
 
 def test_a_large_head_is_shown_coarser_and_the_page_says_so(result, tmp_path, monkeypatch):
-    monkeypatch.setattr("inversesr.report.MOST_VOLUME_LETTERS", 1500)
+    monkeypatch.setattr("inversesr.report.html.MOST_VOLUME_LETTERS", 1500)
     record = provenance(result, [{"name": "scan.nii.gz", "bytes": 1, "sha256": "0" * 64}])
     write_report(tmp_path / "report.html", result, record)
     assert "also averaged to voxels of" in (tmp_path / "report.html").read_text()
@@ -215,9 +215,9 @@ def test_the_report_says_that_it_is_not_for_diagnosis_and_warns(text):
 
 
 def test_missing_packages_are_noticed(monkeypatch):
-    monkeypatch.setattr("inversesr.report.find_spec", lambda _name: None)
+    monkeypatch.setattr("inversesr.report.html.find_spec", lambda _name: None)
     assert not has_report_packages()
-    monkeypatch.setattr("inversesr.report.find_spec", lambda _name: SimpleNamespace())
+    monkeypatch.setattr("inversesr.report.html.find_spec", lambda _name: SimpleNamespace())
     assert has_report_packages()
 
 

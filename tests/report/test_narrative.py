@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from inversesr.config import Config
-from inversesr.nifti import Scan
-from inversesr.pipeline import restore
-from inversesr.prior_words import prior_sentences
+from inversesr.io.nifti import Scan
+from inversesr.report.narrative import prior_sentences
 from inversesr.volume import Grid, Volume
+from inversesr.workflows.restore import restore
 
 
 @pytest.fixture(scope="module")

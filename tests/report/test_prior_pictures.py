@@ -1,11 +1,10 @@
 import numpy as np
-import problems
 import pytest
 import torch
-from problems import free_card, generator, one_thread, random_tensors, tiny_card  # noqa: F401
 
 from inversesr.errors import InputError
-from inversesr.prior_pictures import (
+from inversesr.priors.latent_diffusion import load_prior
+from inversesr.report.prior_pictures import (
     beside_midline_mm,
     draw_reconstruction,
     draw_sample,
@@ -14,8 +13,9 @@ from inversesr.prior_pictures import (
     reconstruct,
     show_prior,
 )
-from inversesr.priors.latent_diffusion import load_prior
 from inversesr.volume import Grid, Volume
+from tests.support import problems
+from tests.support.problems import free_card, generator, one_thread, random_tensors, tiny_card  # noqa: F401
 
 pytest.importorskip("matplotlib", reason="the extra [report] is not installed")
 SHAPE = (13, 10, 9)
@@ -30,8 +30,8 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def small(monkeypatch):
     """Samples of few voxels by few steps."""
-    monkeypatch.setattr("inversesr.prior_pictures.SAMPLE_EXTENT_MM", (16.0, 32.0, 16.0))
-    monkeypatch.setattr("inversesr.prior_pictures.N_STEPS", 2)
+    monkeypatch.setattr("inversesr.report.prior_pictures.SAMPLE_EXTENT_MM", (16.0, 32.0, 16.0))
+    monkeypatch.setattr("inversesr.report.prior_pictures.N_STEPS", 2)
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_a_prior_without_a_denoiser_says_what_to_do(folder, image, tmp_path, mon
     from dataclasses import replace
 
     bare = replace(load_prior(folder), denoiser=None)
-    monkeypatch.setattr("inversesr.prior_pictures.load_prior", lambda _name: bare)
+    monkeypatch.setattr("inversesr.report.prior_pictures.load_prior", lambda _name: bare)
     with pytest.raises(InputError, match="--samples 0"):
         show_prior("tiny", image, tmp_path)
 

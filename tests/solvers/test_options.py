@@ -1,7 +1,7 @@
 import pytest
 
 from inversesr.errors import InputError
-from inversesr.solver_options import SolverOptions, with_settings
+from inversesr.solvers.options import SolverOptions, with_settings
 
 
 def test_every_kind_of_option_can_be_set():

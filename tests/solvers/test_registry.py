@@ -1,16 +1,16 @@
 from dataclasses import replace
 
 import numpy as np
-import problems
 import pytest
 import torch
-from problems import free_card, one_thread, random_tensors, tiny_card  # noqa: F401  (a fixture)
 
-from inversesr.acquisition import describe_acquisition
+from inversesr.acquisition.geometry import describe_acquisition
+from inversesr.acquisition.simulation import simulate
 from inversesr.config import SOLVER_NAMES, Config, SimulateConfig
 from inversesr.errors import InputError
-from inversesr.nifti import Scan
-from inversesr.priors.bundle import (
+from inversesr.io.nifti import Scan
+from inversesr.measurements.slices import Task
+from inversesr.priors.card import (
     FileCard,
     GridCard,
     LatentCard,
@@ -18,14 +18,14 @@ from inversesr.priors.bundle import (
     PriorCard,
     dump_card,
 )
-from inversesr.priors.warmstart import WarmStartNet, WarmStartShape
+from inversesr.priors.networks.unet import WarmStartNet, WarmStartShape
+from inversesr.priors.store import digest, save_tensors
 from inversesr.protocols import Solution
-from inversesr.simulation import simulate
-from inversesr.solvers import by_name
-from inversesr.solvers.by_name import SHARE_OF_NOISE, SOLVERS, choose_solver, solve
-from inversesr.solvers.task import Task
+from inversesr.solvers import registry as by_name
+from inversesr.solvers.registry import SHARE_OF_NOISE, SOLVERS, choose_solver, solve
 from inversesr.volume import Grid, Volume
-from inversesr.weights import digest, save_tensors
+from tests.support import problems
+from tests.support.problems import free_card, one_thread, random_tensors, tiny_card  # noqa: F401  (a fixture)
 
 SHAPE = {"widths": [4, 4, 4], "n_blocks": [1, 1, 1], "n_embedding": 4}
 
@@ -220,7 +220,7 @@ def test_what_is_protected_is_the_interpolated_scan(task, diffusion):
 
 def test_a_refused_prior_is_replaced_by_tv_and_says_so(task, tmp_path, monkeypatch):
     monkeypatch.setenv("INVERSESR_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr("inversesr.solvers.fixed_prior.has_deepbet", lambda: False)
+    monkeypatch.setattr("inversesr.solvers.latent.fixed_prior.has_deepbet", lambda: False)
     card = tiny_card()
     folder = problems.write_prior(tmp_path / "fixed", card, random_tensors(card))
     found = solve(task, Config(solver="latent-pnp", prior=str(folder), settings=FAST), silent)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import typer
 
-from inversesr.cli import app
+from inversesr.cli.app import app
 from inversesr.config import Config, SimulateConfig
-from inversesr.solver_options import PREFIX, SolverOptions
+from inversesr.solvers.options import PREFIX, SolverOptions
 
-REFERENCE = Path(__file__).parent.parent / "docs" / "commands.md"
+REFERENCE = Path(__file__).parents[2] / "docs" / "commands.md"
 # Which values an option may have is the business of the config classes.
 CHOICES = {
     choice.name: choice.metadata["choices"]

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 import torch
 
+from inversesr.operators.interpolation import spline_operator
 from inversesr.operators.separable import SeparableOperator
 from inversesr.priors.brain_ldm import BRAIN_LDM
-from inversesr.priors.bundle import FileCard, dump_card, parse_card
-from inversesr.priors.counted import CountedPrior, count_passes
+from inversesr.priors.card import FileCard, dump_card, parse_card
 from inversesr.priors.gaussian import make_gaussian_prior
+from inversesr.priors.instrumented import CountedPrior, count_passes
 from inversesr.priors.latent_diffusion import assemble_prior
-from inversesr.priors.networks import build_network
-from inversesr.solvers.problem import Problem
-from inversesr.solvers.spline import spline_operator
+from inversesr.priors.networks.build import build_network
+from inversesr.priors.store import digest, save_tensors
+from inversesr.solvers.latent.problem import Problem
 from inversesr.volume import Grid
-from inversesr.weights import digest, save_tensors
 
 FACTOR = 2
 

@@ -4,9 +4,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from inversesr import benchmark_case, benchmark_robustness, job
-from inversesr.nifti import Scan, write_volume
+from inversesr.benchmarks import case as benchmark_case
+from inversesr.benchmarks import robustness as benchmark_robustness
+from inversesr.io.nifti import Scan, write_volume
 from inversesr.volume import Grid, Volume
+from inversesr.workflows import run as job
 
 SHAPE = (20, 18, 24)
 

@@ -1,9 +1,9 @@
 import pytest
 
 from inversesr.errors import InputError
-from inversesr.priors.local_autoencoder import LocalAutoencoder
-from inversesr.priors.local_denoiser import LocalDenoiser
-from inversesr.priors.warmstart import WarmStartNet, WarmStartShape
+from inversesr.priors.networks.local_autoencoder import LocalAutoencoder
+from inversesr.priors.networks.local_denoiser import LocalDenoiser
+from inversesr.priors.networks.unet import WarmStartNet, WarmStartShape
 from inversesr.training.architectures import arguments_of, averaged_weights
 
 UNET = {"widths": [3, 4, 5], "n_blocks": [1, 3, 2], "n_embedding": 6}

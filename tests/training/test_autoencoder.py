@@ -1,6 +1,5 @@
 import pytest
 import torch
-from training_data import write_scans
 
 from inversesr.training.autoencoder import (
     AutoencoderConfig,
@@ -15,6 +14,7 @@ from inversesr.training.autoencoder import (
 from inversesr.training.loop import LoopConfig
 from inversesr.training.patches import PatchConfig
 from inversesr.training.scans import read_scan
+from tests.support.training_data import write_scans
 
 CONFIG = AutoencoderConfig(
     shape=AutoencoderShape(8, (4, 6), (1, 1), (1, 1)),

@@ -2,9 +2,8 @@ import csv
 
 import pytest
 import torch
-from training_data import write_scans
 
-from inversesr.priors.local_autoencoder import LocalAutoencoder
+from inversesr.priors.networks.local_autoencoder import LocalAutoencoder
 from inversesr.priors.schedule import make_schedule
 from inversesr.training.denoiser import (
     DenoiserConfig,
@@ -20,6 +19,7 @@ from inversesr.training.denoiser import (
 )
 from inversesr.training.loop import LoopConfig
 from inversesr.training.scans import read_scan, read_scans
+from tests.support.training_data import write_scans
 
 CONFIG = DenoiserConfig(
     shape=DenoiserShape((4, 6), (1, 1), 8),

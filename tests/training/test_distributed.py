@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import distributed, multiprocessing, nn
 
-from inversesr.training import processes
+from inversesr.training import distributed as processes
 from inversesr.training.loop import LoopConfig, Task, new_state, restore, save, take_step
 
 

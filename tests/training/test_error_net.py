@@ -2,15 +2,11 @@ import math
 
 import pytest
 import torch
-from laws import normal
-from problems import one_thread  # noqa: F401  (a fixture)
-from test_expected_error import GEOMETRY, SMALL
-from training_data import write_scans
 
-from inversesr.priors.expected_error import FIRST_SCALE, ErrorNet
+from inversesr.priors.networks.error_net import FIRST_SCALE, ErrorNet
+from inversesr.priors.networks.unet import WarmStartNet, WarmStartShape
 from inversesr.priors.slice_examples import make_example
-from inversesr.priors.warmstart import WarmStartNet, WarmStartShape
-from inversesr.training.expected_error import (
+from inversesr.training.error_net import (
     ErrorConfig,
     Judgement,
     error_loss,
@@ -18,9 +14,13 @@ from inversesr.training.expected_error import (
     train_error,
     validate,
 )
-from inversesr.training.first_weights import seed_weights
+from inversesr.training.initialisation import seed_weights
 from inversesr.training.loop import LoopConfig
 from inversesr.training.patches import PatchConfig
+from tests.priors.networks.test_error_net import GEOMETRY, SMALL
+from tests.support.laws import normal
+from tests.support.problems import one_thread  # noqa: F401  (a fixture)
+from tests.support.training_data import write_scans
 
 CONFIG = ErrorConfig(
     shape=SMALL,

@@ -5,20 +5,20 @@ import nibabel
 import numpy as np
 import pytest
 import torch
-from problems import one_thread, random_tensors  # noqa: F401  (a fixture)
-from test_latent_diffusion import local_card
-from test_networks import NETWORKS
 
 from inversesr.errors import InputError
-from inversesr.priors.bundle import ScheduleCard, read_card
+from inversesr.priors.card import ScheduleCard, read_card
 from inversesr.priors.catalogue import verify_prior
-from inversesr.priors.expected_error import load_error_net
 from inversesr.priors.latent_diffusion import load_prior
-from inversesr.priors.local_autoencoder import LocalAutoencoder
+from inversesr.priors.networks.error_net import load_error_net
+from inversesr.priors.networks.local_autoencoder import LocalAutoencoder
+from inversesr.priors.store import load_tensors
 from inversesr.training.denoiser import Latents, write_statistics
 from inversesr.training.export import ExportConfig, export_prior, held_out_scans
 from inversesr.training.loop import CHECKPOINT_NAME, save_start
-from inversesr.weights import load_tensors
+from tests.priors.networks.test_build import NETWORKS
+from tests.priors.test_latent_diffusion import local_card
+from tests.support.problems import one_thread, random_tensors  # noqa: F401  (a fixture)
 
 ROLES = ("autoencoder", "denoiser", "warmstart", "error")
 MEAN, STD = torch.linspace(-0.2, 0.2, 8), torch.linspace(0.5, 1.5, 8)

@@ -1,10 +1,10 @@
 import pytest
 import torch
-from laws import normal
 from torch import nn
 
-from inversesr.priors.local_autoencoder import LocalAutoencoder
-from inversesr.training.first_weights import make_ready, seed_weights
+from inversesr.priors.networks.local_autoencoder import LocalAutoencoder
+from inversesr.training.initialisation import make_ready, seed_weights
+from tests.support.laws import normal
 
 
 def autoencoder():

@@ -6,12 +6,12 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from inversesr.cli import app
+from inversesr.cli.app import app
 from inversesr.priors.latent_diffusion import load_prior
+from inversesr.priors.store import load_tensors
 from inversesr.training.architectures import arguments_of, averaged_weights
 from inversesr.training.export import ExportConfig, export_prior
 from inversesr.training.stages import STAGES, Order, config_of, train_stage
-from inversesr.weights import load_tensors
 
 SCHEDULE = {"n_steps": 4, "n_warm_up": 1, "log_every": 1, "validate_every": 2}
 # not bfloat16, whose kernels fail on features of two voxels a side

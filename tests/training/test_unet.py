@@ -1,18 +1,18 @@
 import pytest
 import torch
-from training_data import write_scans
 
-from inversesr.priors.warmstart import WarmStartNet, WarmStartShape
+from inversesr.priors.networks.unet import WarmStartNet, WarmStartShape
 from inversesr.training.degradation import degrade
 from inversesr.training.loop import LoopConfig
 from inversesr.training.patches import PatchConfig
-from inversesr.training.warmstart import (
+from inversesr.training.unet import (
     WarmStartConfig,
     patches_at,
     psnr_gain,
     train_warmstart,
     warmstart_loss,
 )
+from tests.support.training_data import write_scans
 
 CONFIG = WarmStartConfig(
     shape=WarmStartShape(widths=(4, 4, 4), n_blocks=(1, 1, 1), n_embedding=4),

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from inversesr.calibration import LEVELS, Judged, coverage, crps, fit_factor, judge, width
+from inversesr.uncertainty.coverage import LEVELS, Judged, coverage, crps, fit_factor, judge, width
 
 N_VOXELS = 40_000
 

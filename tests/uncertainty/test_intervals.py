@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from inversesr.protocols import Solution
-from inversesr.solvers.posterior import factor_of_expected, scale_spread, summarise
+from inversesr.uncertainty.intervals import factor_of_expected, scale_spread, summarise
 
 
 def samples(n, size=1):

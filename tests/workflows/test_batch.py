@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from inversesr import batch, job
-from inversesr.batch import DONE, FAILED, KEPT, REFUSED, Batch, find_scans, run_batch
-from inversesr.cli import app
+from inversesr.cli.app import app
 from inversesr.config import Config
 from inversesr.errors import InputError
+from inversesr.workflows import batch
+from inversesr.workflows import run as job
+from inversesr.workflows.batch import DONE, FAILED, KEPT, REFUSED, Batch, find_scans, run_batch
 
 SPLINE = Config(solver="spline")
 

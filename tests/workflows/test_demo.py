@@ -5,8 +5,8 @@ import nibabel
 import numpy as np
 import pytest
 
-from inversesr import demo
 from inversesr.errors import InputError
+from inversesr.workflows import demo
 
 needs_head = pytest.mark.skipif(
     find_spec("nilearn") is None, reason="the head comes with nilearn: pip install '.[demo]'"

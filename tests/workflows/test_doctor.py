@@ -3,7 +3,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from inversesr.doctor import COMFORTABLE_MEMORY_BYTES, Check, examine, verdict
+from inversesr.workflows.doctor import COMFORTABLE_MEMORY_BYTES, Check, examine, verdict
 
 
 def check(name):
@@ -28,7 +28,7 @@ def test_a_missing_package_is_a_fault_with_advice(monkeypatch):
             raise PackageNotFoundError(name)
         return version(name)
 
-    monkeypatch.setattr("inversesr.doctor.version", missing)
+    monkeypatch.setattr("inversesr.workflows.doctor.version", missing)
     found = check("monai")
     assert not found.is_fine
     assert "pip install" in found.advice
@@ -36,7 +36,7 @@ def test_a_missing_package_is_a_fault_with_advice(monkeypatch):
 
 def test_a_missing_extra_is_no_fault_but_has_advice(monkeypatch):
     monkeypatch.setattr(
-        "inversesr.doctor.find_spec", lambda n: None if n == "jinja2" else find_spec(n)
+        "inversesr.workflows.doctor.find_spec", lambda n: None if n == "jinja2" else find_spec(n)
     )
     found = check("extra [report]")
     assert found.is_fine
@@ -46,7 +46,7 @@ def test_a_missing_extra_is_no_fault_but_has_advice(monkeypatch):
 
 @pytest.mark.parametrize(("free", "is_fine"), [(COMFORTABLE_MEMORY_BYTES, True), (2**30, False)])
 def test_little_memory_is_a_fault(monkeypatch, free, is_fine):
-    monkeypatch.setattr("inversesr.doctor.available_memory_bytes", lambda: free)
+    monkeypatch.setattr("inversesr.workflows.doctor.available_memory_bytes", lambda: free)
     assert check("free memory").is_fine is is_fine
 
 
@@ -54,14 +54,14 @@ def test_a_temporary_folder_that_cannot_be_used_is_a_fault(monkeypatch):
     def refuse():
         raise OSError
 
-    monkeypatch.setattr("inversesr.doctor.tempfile.TemporaryFile", refuse)
+    monkeypatch.setattr("inversesr.workflows.doctor.tempfile.TemporaryFile", refuse)
     found = check("temporary folder")
     assert not found.is_fine
     assert "TMPDIR" in found.advice
 
 
 def test_without_a_prior_it_says_what_works_all_the_same(monkeypatch):
-    monkeypatch.setattr("inversesr.doctor.list_priors", list)
+    monkeypatch.setattr("inversesr.workflows.doctor.list_priors", list)
     found = check("priors")
     assert found.is_fine
     assert "tv" in found.found

@@ -6,11 +6,13 @@ import nibabel
 import numpy as np
 import pytest
 
-from inversesr import pipeline, plan
 from inversesr.config import Config
 from inversesr.errors import InputError
-from inversesr.nifti import read_scan
-from inversesr.plan import (
+from inversesr.io.nifti import read_scan
+from inversesr.volume import Grid
+from inversesr.workflows import estimate as plan
+from inversesr.workflows import restore as pipeline
+from inversesr.workflows.estimate import (
     _box_around,
     _Clock,
     _EnoughError,
@@ -21,7 +23,6 @@ from inversesr.plan import (
     middle_block,
     plan_run,
 )
-from inversesr.volume import Grid
 
 CONFIG = Config(threads=1)
 

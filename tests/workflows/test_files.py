@@ -6,8 +6,8 @@ import pytest
 
 from inversesr.config import SimulateConfig
 from inversesr.errors import InputError
-from inversesr.files import evaluate_files, simulate_file
-from inversesr.nifti import read_scan
+from inversesr.io.nifti import read_scan
+from inversesr.workflows.files import evaluate_files, simulate_file
 
 SECRET = b"SECRET^PATIENT"
 

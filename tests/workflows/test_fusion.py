@@ -3,16 +3,16 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from inversesr import fusion as module
-from inversesr.alignment import motion_mm
+from inversesr.acquisition.registration import motion_mm
+from inversesr.acquisition.simulation import simulate
 from inversesr.config import Config, SimulateConfig
 from inversesr.errors import InputError
-from inversesr.fusion import Stack, _gain_and_offset, _with_noise, fuse
-from inversesr.nifti import Scan
-from inversesr.pipeline import restore
-from inversesr.simulation import simulate
-from inversesr.solvers import tv_stacks
+from inversesr.io.nifti import Scan
+from inversesr.solvers.tv import stacks as tv_stacks
 from inversesr.volume import Grid, Volume
+from inversesr.workflows import fusion as module
+from inversesr.workflows.fusion import Stack, _gain_and_offset, _with_noise, fuse
+from inversesr.workflows.restore import restore
 
 SHAPE = (32, 36, 28)
 CPU = torch.device("cpu")

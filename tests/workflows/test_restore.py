@@ -4,22 +4,23 @@ from itertools import permutations
 import numpy as np
 import pytest
 import torch
-from problems import random_tensors, tiny_card, write_prior
 from scipy.spatial.transform import Rotation
 
-from inversesr import pipeline
-from inversesr.acquisition import forward_operator
+from inversesr.acquisition.geometry import forward_operator
+from inversesr.acquisition.simulation import simulate
 from inversesr.config import Config, SimulateConfig
 from inversesr.errors import InputError
-from inversesr.metrics import psnr
-from inversesr.nifti import Scan
-from inversesr.pipeline import choose_device, restore, solver_of_fusion
+from inversesr.evaluation.metrics import psnr
+from inversesr.io.nifti import Scan
+from inversesr.measurements.slices import Task
 from inversesr.protocols import Solution
-from inversesr.simulation import simulate
-from inversesr.solvers import by_name, tv
-from inversesr.solvers.by_name import SHARE_OF_NOISE
-from inversesr.solvers.task import Task
+from inversesr.solvers import registry as by_name
+from inversesr.solvers.registry import SHARE_OF_NOISE
+from inversesr.solvers.tv import single as tv
 from inversesr.volume import Grid, Volume
+from inversesr.workflows import restore as pipeline
+from inversesr.workflows.restore import choose_device, restore, solver_of_fusion
+from tests.support.problems import random_tensors, tiny_card, write_prior
 
 SHAPE = (22, 23, 24)
 POINT_MM = np.array([13.4, -21.7, 36.2])

@@ -10,14 +10,13 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
-import problems
 import pytest
-from problems import free_card, one_thread, random_tensors  # noqa: F401  (a fixture)
 
-from inversesr import job
 from inversesr.config import Config
 from inversesr.errors import InputError
-from inversesr.job import (
+from inversesr.workflows import run as job
+from inversesr.workflows.estimate import files_of
+from inversesr.workflows.run import (
     PARTIAL_PREFIX,
     atomic_folder,
     check_output,
@@ -27,7 +26,8 @@ from inversesr.job import (
     run_job,
     shortened,
 )
-from inversesr.plan import files_of
+from tests.support import problems
+from tests.support.problems import free_card, one_thread, random_tensors  # noqa: F401  (a fixture)
 
 SECRET = "SECRET^PATIENT"
 SPLINE = Config(solver="spline")
@@ -290,7 +290,7 @@ def test_the_file_that_others_belong_to_appears_last(tmp_path, monkeypatch):
 def test_the_next_run_clears_away_what_a_killed_one_left(tmp_path):
     code = (
         "import os, signal, sys; from pathlib import Path; "
-        "from inversesr.job import atomic_folder\n"
+        "from inversesr.workflows.run import atomic_folder\n"
         "with atomic_folder(Path(sys.argv[1]), 'a') as partial:\n"
         "    (partial / 'a').write_text('half'); os.kill(os.getpid(), signal.SIGKILL)"
     )

@@ -10,12 +10,12 @@ from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 
-from inversesr.child_process import failure_of
 from inversesr.errors import OUT_OF_MEMORY, InputError
+from inversesr.workflows.worker import failure_of
 
 PARENT = """
 import os, time
-from inversesr.child_process import new_process
+from inversesr.workflows.worker import new_process
 if __name__ == "__main__":
     with new_process() as process:
         print(process.submit(os.getpid).result(), flush=True)

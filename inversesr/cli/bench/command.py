@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from inversesr import cli_bench_tables as tables
-from inversesr.cli_bench_options import (
+from inversesr.cli.bench import tables as tables
+from inversesr.cli.bench.options import (
     check_files,
     check_modes,
     read_only_solver,
     read_solvers,
     read_tasks,
 )
-from inversesr.cli_output import Json, Settings, failing_in_one_sentence, print_json
+from inversesr.cli.console import Json, Settings, failing_in_one_sentence, print_json
 from inversesr.config import AUTOMATIC, BUILTIN_PRIOR, Config, SimulateConfig
 from inversesr.errors import InputError
-from inversesr.solver_options import SolverOptions, with_settings
+from inversesr.solvers.options import SolverOptions, with_settings
 
 if TYPE_CHECKING:
-    from inversesr.benchmark import Setup
-    from inversesr.benchmark_rows import Row
+    from inversesr.benchmarks.comparison import Setup
+    from inversesr.benchmarks.rows import Row
 
 # images, and how each is degraded
 Work = tuple[Sequence[Path], Sequence[SimulateConfig]]
@@ -204,7 +204,7 @@ def bench(  # noqa: PLR0913 (one argument a flag)
 def _setup(
     settings: list[str] | None, prior: str, seed: int, crop: int | None, *, is_traced: bool
 ) -> "Setup":
-    from inversesr.benchmark import Setup
+    from inversesr.benchmarks.comparison import Setup
 
     with_settings(SolverOptions(), settings or [])
     return Setup(tuple(settings or ()), prior, seed, crop, is_traced)
@@ -232,7 +232,7 @@ def _all_tasks(
     *,
     as_json: bool,
 ) -> list[Any]:
-    from inversesr.benchmark_tasks import means_by_task, standard_tasks
+    from inversesr.benchmarks.tasks import means_by_task, standard_tasks
 
     rows = _compared((images, standard_tasks(setup.seed)), solvers, setup, csv)
     if not as_json:
@@ -243,8 +243,8 @@ def _all_tasks(
 def _compared(
     work: Work, solvers: list[str] | None, setup: "Setup", csv: Path | None
 ) -> list["Row"]:
-    from inversesr.benchmark import compare_solvers, runnable_solvers
-    from inversesr.benchmark_rows import REFERENCE_SOLVER
+    from inversesr.benchmarks.comparison import compare_solvers, runnable_solvers
+    from inversesr.benchmarks.rows import REFERENCE_SOLVER
 
     names = solvers or runnable_solvers(setup.prior)
     if setup.is_traced and REFERENCE_SOLVER not in names:
@@ -261,7 +261,7 @@ def _robustness(
     *,
     as_json: bool,
 ) -> list[Any]:
-    from inversesr.benchmark_robustness import measure_robustness, summarise_gains
+    from inversesr.benchmarks.robustness import measure_robustness, summarise_gains
 
     tell = _keeping(csv, tables.tell_gain)
     rows = measure_robustness(*work, solvers or [AUTOMATIC], tell, setup)
@@ -273,7 +273,7 @@ def _robustness(
 def _scaling(
     solvers: list[str] | None, setup: "Setup", csv: Path | None, *, as_json: bool
 ) -> list[Any]:
-    from inversesr.benchmark import measure_scaling
+    from inversesr.benchmarks.comparison import measure_scaling
 
     rows = measure_scaling(solvers or QUICK_SOLVERS, _keeping(csv, tables.tell_row), setup)
     if not as_json:
@@ -282,13 +282,13 @@ def _scaling(
 
 
 def _networks(*, as_json: bool) -> list[Any]:
-    from inversesr.benchmark_networks import measure_networks
+    from inversesr.benchmarks.networks import measure_networks
 
     return measure_networks(progress=tables.print_nothing if as_json else tables.print_cost)
 
 
 def _default_run(settings: list[str] | None, *, as_json: bool) -> list[Any]:
-    from inversesr.benchmark_default_run import measure_default_run
+    from inversesr.benchmarks.default_run import measure_default_run
 
     with_settings(SolverOptions(), settings or [])
     rows = measure_default_run(settings=tuple(settings or ()))
@@ -298,7 +298,7 @@ def _default_run(settings: list[str] | None, *, as_json: bool) -> list[Any]:
 
 
 def _reconstruction(images: Sequence[Path], prior: str, *, as_json: bool) -> list[Any]:
-    from inversesr.benchmark_prior import measure_reconstruction
+    from inversesr.benchmarks.autoencoder import measure_reconstruction
 
     show = tables.print_nothing if as_json else tables.print_reconstruction
     return measure_reconstruction(images, prior, show)
@@ -311,7 +311,7 @@ def _calibration(
     *,
     as_json: bool,
 ) -> list[Any]:
-    from inversesr.benchmark_calibration import CROP_VOXELS, measure_calibration
+    from inversesr.benchmarks.calibration import CROP_VOXELS, measure_calibration
 
     rows = measure_calibration(
         *work,
@@ -326,7 +326,7 @@ def _calibration(
 
 def _keeping(csv: Path | None, tell: Callable[[Any], None]) -> Callable[[Any], None]:
     """Have the CSV file renewed after each run: hours of work may be interrupted."""
-    from inversesr.csv_table import write_csv
+    from inversesr.io.csv_table import write_csv
 
     rows: list[Any] = []
 
@@ -341,7 +341,7 @@ def _keeping(csv: Path | None, tell: Callable[[Any], None]) -> Callable[[Any], N
 
 def _write(rows: Sequence[Any], csv: Path | None, plot: Path | None, *, as_json: bool) -> None:
     """Write what was asked for."""
-    from inversesr.csv_table import write_csv
+    from inversesr.io.csv_table import write_csv
 
     if csv is not None:
         write_csv(csv, rows)
@@ -352,7 +352,7 @@ def _write(rows: Sequence[Any], csv: Path | None, plot: Path | None, *, as_json:
 
 
 def _draw(rows: "Sequence[Row]", file: Path) -> None:
-    from inversesr.plot import quality_against_time
+    from inversesr.report.figures import quality_against_time
 
     points = [
         (row.solver, row.solver_seconds, row.null_space_psnr_db)
@@ -372,7 +372,7 @@ def _given_or_demo_head(
     if images or not is_needed:
         yield images or []
         return
-    from inversesr.demo import demo_head
+    from inversesr.workflows.demo import demo_head
 
     with demo_head() as head:
         yield [head]

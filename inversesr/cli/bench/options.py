@@ -101,7 +101,7 @@ def read_tasks(
     """Return every combination of thickness, profile, noise in percent and direction."""
     defaults: tuple[Sequence[Any], ...] = ((4.0,), ("rect",), (0.0,), ("S",))
     if is_sweep:
-        from inversesr.benchmark_robustness import NOISE_PERCENT, PROFILES, THICKNESSES_MM
+        from inversesr.benchmarks.robustness import NOISE_PERCENT, PROFILES, THICKNESSES_MM
 
         defaults = (THICKNESSES_MM, PROFILES, NOISE_PERCENT, ("S",))
     chosen = [given or default for given, default in zip(lists, defaults, strict=True)]

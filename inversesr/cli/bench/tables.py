@@ -8,13 +8,13 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from inversesr.benchmark_calibration import Coverage
-    from inversesr.benchmark_default_run import Phase
-    from inversesr.benchmark_networks import NetworkCost
-    from inversesr.benchmark_prior import Reconstruction
-    from inversesr.benchmark_robustness import Cell, Gain
-    from inversesr.benchmark_rows import Row
-    from inversesr.benchmark_tasks import TaskMean
+    from inversesr.benchmarks.autoencoder import Reconstruction
+    from inversesr.benchmarks.calibration import Coverage
+    from inversesr.benchmarks.default_run import Phase
+    from inversesr.benchmarks.networks import NetworkCost
+    from inversesr.benchmarks.robustness import Cell, Gain
+    from inversesr.benchmarks.rows import Row
+    from inversesr.benchmarks.tasks import TaskMean
 
 # Figures that are cut off at the width of a pipe or a small window would be of no use.
 ENDLESS_WIDTH = 400

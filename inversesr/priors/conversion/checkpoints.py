@@ -17,17 +17,17 @@ from torch import Tensor
 
 from inversesr.errors import InputError
 from inversesr.priors.brain_ldm import BRAIN_LDM, REPOSITORY
-from inversesr.priors.bundle import (
+from inversesr.priors.card import (
     FileCard,
     NetworkCard,
     PriorCard,
     dump_card,
     parse_card,
 )
-from inversesr.priors.keys import never_projects, own_tensors, to_monai
-from inversesr.priors.networks import complain_about_tensors, tensor_shapes
+from inversesr.priors.conversion.state_dict_keys import never_projects, own_tensors, to_monai
+from inversesr.priors.networks.build import complain_about_tensors, tensor_shapes
 from inversesr.priors.schedule import make_schedule
-from inversesr.weights import (
+from inversesr.priors.store import (
     CARD_NAME,
     digest,
     folder_of,

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from inversesr.priors import haar
+from inversesr.priors.networks import haar
 
 # brings the average and the seven details of one Haar transform, which are far weaker, to about
 # unit size

@@ -13,18 +13,18 @@ import torch
 from torch import Tensor, nn
 
 from inversesr.errors import InputError
-from inversesr.priors.bundle import NetworkCard, PriorCard, read_card
-from inversesr.priors.local_autoencoder import LocalAutoencoder
-from inversesr.weights import CARD_NAME, check_file, find_prior, load_tensors, remedy
+from inversesr.priors.card import NetworkCard, PriorCard, read_card
+from inversesr.priors.networks.local_autoencoder import LocalAutoencoder
+from inversesr.priors.store import CARD_NAME, check_file, find_prior, load_tensors, remedy
 
 # name in prior.json -> where what makes it of its arguments lives, and is called
 MAKERS = {
     "AutoencoderKL": ("monai.networks.nets", "AutoencoderKL"),
     "DiffusionModelUNet": ("monai.networks.nets", "DiffusionModelUNet"),
-    "LocalAutoencoder": ("inversesr.priors.local_autoencoder", "LocalAutoencoder"),
-    "LocalDenoiser": ("inversesr.priors.local_denoiser", "LocalDenoiser"),
-    "WarmStartNet": ("inversesr.priors.warmstart", "build_warmstart"),
-    "ErrorNet": ("inversesr.priors.expected_error", "build_error_net"),
+    "LocalAutoencoder": ("inversesr.priors.networks.local_autoencoder", "LocalAutoencoder"),
+    "LocalDenoiser": ("inversesr.priors.networks.local_denoiser", "LocalDenoiser"),
+    "WarmStartNet": ("inversesr.priors.networks.unet", "build_warmstart"),
+    "ErrorNet": ("inversesr.priors.networks.error_net", "build_error_net"),
 }
 Shapes = dict[str, tuple[int, ...]]
 NetT = TypeVar("NetT", bound=nn.Module)

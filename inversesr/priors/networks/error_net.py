@@ -19,10 +19,15 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from inversesr.priors import haar
-from inversesr.priors.blocks import apply_blocks, modulated_blocks, scale_bands, zero_weights
-from inversesr.priors.networks import load_part
-from inversesr.priors.warmstart import (
+from inversesr.priors.networks import haar
+from inversesr.priors.networks.blocks import (
+    apply_blocks,
+    modulated_blocks,
+    scale_bands,
+    zero_weights,
+)
+from inversesr.priors.networks.build import load_part
+from inversesr.priors.networks.unet import (
     N_PHASES,
     SliceGeometry,
     describe,

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from inversesr.priors.folded import FoldedUpsampling, foldable, input_gradient
+from inversesr.priors.networks.fused_upsampling import FoldedUpsampling, foldable, input_gradient
 
 # makes the kernel of batch normalisation use the statistics that it is given
 _TRAINING = True

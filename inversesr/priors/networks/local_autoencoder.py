@@ -16,8 +16,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from inversesr.priors import haar
-from inversesr.priors.blocks import ResidualBlock, as_weights_of, scale_bands, zero_weights
+from inversesr.priors.networks import haar
+from inversesr.priors.networks.blocks import (
+    ResidualBlock,
+    as_weights_of,
+    scale_bands,
+    zero_weights,
+)
 
 FACTOR = 4
 # brings the bands of the average band of scans in [0, 1] to about unit size

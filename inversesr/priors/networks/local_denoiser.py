@@ -13,7 +13,12 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from inversesr.priors.blocks import apply_blocks, as_weights_of, modulated_blocks, zero_weights
+from inversesr.priors.networks.blocks import (
+    apply_blocks,
+    as_weights_of,
+    modulated_blocks,
+    zero_weights,
+)
 
 # slowest wave of the timestep embedding
 LONGEST_PERIOD = 10_000.0

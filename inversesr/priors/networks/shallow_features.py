@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inversesr.priors import haar
-from inversesr.priors.blocks import as_weights_of, scale_bands
-from inversesr.priors.local_autoencoder import LocalAutoencoder
+from inversesr.priors.networks import haar
+from inversesr.priors.networks.blocks import as_weights_of, scale_bands
+from inversesr.priors.networks.local_autoencoder import LocalAutoencoder
 
 N_LEVELS = 2
 Extract = Callable[[Tensor], tuple[Tensor, ...]]

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from inversesr.priors.folded import foldable, upsample_convolve
+from inversesr.priors.networks.fused_upsampling import foldable, upsample_convolve
 
 Slabs = list[Tensor]
 Fill = Callable[[Tensor, Tensor], None]

@@ -19,9 +19,14 @@ from torch import nn
 from torch.nn import functional
 
 from inversesr.errors import InputError
-from inversesr.priors import haar
-from inversesr.priors.blocks import apply_blocks, modulated_blocks, scale_bands, zero_weights
-from inversesr.priors.networks import load_part
+from inversesr.priors.networks import haar
+from inversesr.priors.networks.blocks import (
+    apply_blocks,
+    modulated_blocks,
+    scale_bands,
+    zero_weights,
+)
+from inversesr.priors.networks.build import load_part
 
 # Slices that the network can thin, in fine voxels: those of its training and a little beyond, and
 # thinner ones that lie as far apart (docs/benchmarks.md has what it gains on them).

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from inversesr.priors.counted import CountedPrior
+from inversesr.priors.instrumented import CountedPrior
 from inversesr.priors.schedule import CLEAN, Schedule, ddim, ddim_step, timestep_path
 from inversesr.protocols import Shape
-from inversesr.solver_options import SolverOptions
+from inversesr.solvers.options import SolverOptions
 
 # A chain ends where noise is a twentieth of the signal: below, the denoiser hardly changes it.
 LAST_SIGMA = 0.05

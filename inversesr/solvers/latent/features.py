@@ -16,10 +16,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from inversesr.priors.counted import CountedPrior
-from inversesr.solver_options import SolverOptions
-from inversesr.solvers.feature_networks import load_features, unit_length
-from inversesr.solvers.problem import Problem
+from inversesr.priors.instrumented import CountedPrior
+from inversesr.solvers.latent.feature_networks import load_features, unit_length
+from inversesr.solvers.latent.problem import Problem
+from inversesr.solvers.options import SolverOptions
 
 Extractor = Callable[[Tensor], tuple[Tensor, ...]]
 NO_FEATURES, OWN_FEATURES = "none", "the prior's own encoder"

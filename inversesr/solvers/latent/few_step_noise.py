@@ -16,13 +16,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from inversesr.priors.counted import CountedPrior
+from inversesr.priors.instrumented import CountedPrior
 from inversesr.priors.schedule import ddim_invert
 from inversesr.protocols import Solution
-from inversesr.solver_options import SolverOptions
-from inversesr.solvers.chain import differentiable_chain, noise_levels, short_path
-from inversesr.solvers.descent import Plan, by_autograd, descend
-from inversesr.solvers.problem import Problem, finish, start_latent
+from inversesr.solvers.latent.chain import differentiable_chain, noise_levels, short_path
+from inversesr.solvers.latent.descent import Plan, by_autograd, descend
+from inversesr.solvers.latent.problem import Problem, finish, start_latent
+from inversesr.solvers.options import SolverOptions
 
 N_STEPS, LEARNING_RATE = 60, 0.05
 # Fixed-point iterations that make the inversion of so few steps exact enough.

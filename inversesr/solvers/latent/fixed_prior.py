@@ -16,15 +16,15 @@ import torch
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
-from inversesr.brain_mask import brain_mask, has_deepbet, stripped_region, whole_brain
+from inversesr.acquisition.brain_mask import brain_mask, has_deepbet, stripped_region, whole_brain
 from inversesr.errors import InputError
+from inversesr.measurements.slices import Task
 from inversesr.operators.compose import Composed
-from inversesr.priors.bundle import PriorCard
-from inversesr.solvers.placement import FADE_MM, Placement, Weighted, place_fixed, soft_mask
-from inversesr.solvers.pose import Pose, PriorRefused, find_pose, gain_to_mean
-from inversesr.solvers.problem import IntensityScale
-from inversesr.solvers.spline import spline
-from inversesr.solvers.task import Task
+from inversesr.operators.interpolation import spline
+from inversesr.priors.card import PriorCard
+from inversesr.solvers.latent.placement import FADE_MM, Placement, Weighted, place_fixed, soft_mask
+from inversesr.solvers.latent.pose import Pose, PriorRefused, find_pose, gain_to_mean
+from inversesr.solvers.latent.problem import IntensityScale
 from inversesr.volume import Volume
 
 NO_BRAIN_NOTE = (

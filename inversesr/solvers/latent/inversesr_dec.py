@@ -11,13 +11,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from inversesr.priors.counted import CountedPrior
+from inversesr.priors.instrumented import CountedPrior
 from inversesr.protocols import Solution
-from inversesr.solver_options import SolverOptions
-from inversesr.solvers.chain import mean_latent
-from inversesr.solvers.descent import Plan, by_autograd, descend
-from inversesr.solvers.problem import Problem, finish
-from inversesr.solvers.published_loss import LEARNING_RATE, N_STEPS, published_loss
+from inversesr.solvers.latent.chain import mean_latent
+from inversesr.solvers.latent.descent import Plan, by_autograd, descend
+from inversesr.solvers.latent.problem import Problem, finish
+from inversesr.solvers.latent.published_loss import LEARNING_RATE, N_STEPS, published_loss
+from inversesr.solvers.options import SolverOptions
 
 
 def inversesr_dec(

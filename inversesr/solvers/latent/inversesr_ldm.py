@@ -11,15 +11,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from inversesr.priors.bundle import VariableCard
-from inversesr.priors.counted import CountedPrior
+from inversesr.priors.card import VariableCard
+from inversesr.priors.instrumented import CountedPrior
 from inversesr.priors.schedule import timestep_path
 from inversesr.protocols import Solution
-from inversesr.solver_options import SolverOptions
-from inversesr.solvers.chain import N_SAMPLE_STEPS, differentiable_chain, draw
-from inversesr.solvers.descent import Plan, by_autograd, descend
-from inversesr.solvers.problem import Problem, finish
-from inversesr.solvers.published_loss import LEARNING_RATE, N_STEPS, published_loss
+from inversesr.solvers.latent.chain import N_SAMPLE_STEPS, differentiable_chain, draw
+from inversesr.solvers.latent.descent import Plan, by_autograd, descend
+from inversesr.solvers.latent.problem import Problem, finish
+from inversesr.solvers.latent.published_loss import LEARNING_RATE, N_STEPS, published_loss
+from inversesr.solvers.options import SolverOptions
 
 START_OF_VARIABLES = 0.5
 

@@ -13,15 +13,15 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from inversesr.priors.counted import CountedPrior
+from inversesr.priors.instrumented import CountedPrior
 from inversesr.protocols import Solution
-from inversesr.solver_options import SolverOptions
-from inversesr.solvers.descent import Plan, descend
-from inversesr.solvers.features import PerceptualTerm, perceptual_term
-from inversesr.solvers.latent_pnp import latent_pnp
-from inversesr.solvers.nuisance import Nuisance, fit_nuisance, fit_slice_width
-from inversesr.solvers.problem import Decoding, Problem, finish, make_decoding
-from inversesr.solvers.red import prior_gradient
+from inversesr.solvers.latent.descent import Plan, descend
+from inversesr.solvers.latent.features import PerceptualTerm, perceptual_term
+from inversesr.solvers.latent.nuisance import Nuisance, fit_nuisance, fit_slice_width
+from inversesr.solvers.latent.pnp import latent_pnp
+from inversesr.solvers.latent.problem import Decoding, Problem, finish, make_decoding
+from inversesr.solvers.latent.score import prior_gradient
+from inversesr.solvers.options import SolverOptions
 
 N_STEPS, LEARNING_RATE = 60, 0.02
 PERCEPTUAL_WEIGHT = 0.0

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inversesr.solvers.problem import GAIN_SD, OFFSET_SD, Problem
+from inversesr.solvers.latent.problem import GAIN_SD, OFFSET_SD, Problem
 
 # Bias fields are slower than the head: half waves along each axis at the most.
 LARGEST_ORDER = 2

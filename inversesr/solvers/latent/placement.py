@@ -15,7 +15,7 @@ from torch import Tensor
 from inversesr.operators.compose import Composed
 from inversesr.operators.resample import RigidResample
 from inversesr.operators.separable import Array, SeparableOperator
-from inversesr.priors.bundle import GridCard
+from inversesr.priors.card import GridCard
 from inversesr.protocols import Operator, Shape
 from inversesr.volume import Affine, Grid
 

@@ -19,13 +19,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from inversesr.priors.counted import CountedPrior
+from inversesr.priors.instrumented import CountedPrior
 from inversesr.priors.schedule import add_noise, ddim
 from inversesr.protocols import Solution
-from inversesr.solver_options import SolverOptions
-from inversesr.solvers.chain import draw, noise_levels, short_path, step_variance
-from inversesr.solvers.nuisance import Nuisance, fit_nuisance
-from inversesr.solvers.problem import Problem, finish, make_decoding, start_latent
+from inversesr.solvers.latent.chain import draw, noise_levels, short_path, step_variance
+from inversesr.solvers.latent.nuisance import Nuisance, fit_nuisance
+from inversesr.solvers.latent.problem import Problem, finish, make_decoding, start_latent
+from inversesr.solvers.options import SolverOptions
 
 
 @torch.no_grad()

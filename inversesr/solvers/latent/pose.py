@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
 
-from inversesr.alignment import register_rigid
+from inversesr.acquisition.registration import register_rigid
 from inversesr.errors import InputError
 from inversesr.operators.resample import RigidResample
 from inversesr.volume import Affine, Image, Volume

@@ -5,20 +5,20 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from inversesr.priors.bundle import PriorCard, dump_card
-from inversesr.priors.counted import CountedPrior, count_passes
+from inversesr.measurements.slices import Task
+from inversesr.operators.interpolation import spline_operator
+from inversesr.priors.card import PriorCard, dump_card
+from inversesr.priors.instrumented import CountedPrior, count_passes
 from inversesr.priors.latent_diffusion import LatentDiffusionPrior, load_prior
 from inversesr.priors.schedule import ddim
-from inversesr.solver_options import SolverOptions
-from inversesr.solvers.chain import draw, short_path
-from inversesr.solvers.fixed_prior import Fitted, fit_fixed, percentile_scale
-from inversesr.solvers.placement import place_free
-from inversesr.solvers.pose import PriorRefused
-from inversesr.solvers.problem import Problem
-from inversesr.solvers.spline import spline_operator
-from inversesr.solvers.task import Task
+from inversesr.priors.store import kept
+from inversesr.solvers.latent.chain import draw, short_path
+from inversesr.solvers.latent.fixed_prior import Fitted, fit_fixed, percentile_scale
+from inversesr.solvers.latent.placement import place_free
+from inversesr.solvers.latent.pose import PriorRefused
+from inversesr.solvers.latent.problem import Problem
+from inversesr.solvers.options import SolverOptions
 from inversesr.volume import Volume
-from inversesr.weights import kept
 
 # The mean image needs no detail: two chains of four steps from nearly pure noise, and their
 # mirror images, are enough.

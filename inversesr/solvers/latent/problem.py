@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from inversesr.operators.separable import SeparableOperator
-from inversesr.priors.counted import CountedPrior
+from inversesr.priors.instrumented import CountedPrior
 from inversesr.protocols import Operator
 from inversesr.solvers.tracing import show
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from inversesr.priors.counted import CountedPrior
-from inversesr.solver_options import SolverOptions
-from inversesr.solvers.features import PerceptualTerm, perceptual_term
-from inversesr.solvers.problem import Problem
+from inversesr.priors.instrumented import CountedPrior
+from inversesr.solvers.latent.features import PerceptualTerm, perceptual_term
+from inversesr.solvers.latent.problem import Problem
+from inversesr.solvers.options import SolverOptions
 
 PERCEPTUAL_WEIGHT = 1e4
 LEARNING_RATE = 0.07

@@ -13,9 +13,9 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
+from inversesr.measurements.slices import Task
 from inversesr.protocols import Solution
-from inversesr.solvers.problem import Problem, finish
-from inversesr.solvers.task import Task
+from inversesr.solvers.latent.problem import Problem, finish
 
 SMOOTHING_MM = 3.0
 # Below the first the prior keeps its weight, above the second it has none.

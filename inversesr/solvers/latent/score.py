@@ -13,9 +13,9 @@ that could: regularization by denoising, arXiv:1611.02862.
 import torch
 from torch import Tensor
 
-from inversesr.priors.counted import CountedPrior
+from inversesr.priors.instrumented import CountedPrior
 from inversesr.priors.schedule import add_noise
-from inversesr.solvers.chain import draw
+from inversesr.solvers.latent.chain import draw
 
 
 @torch.no_grad()

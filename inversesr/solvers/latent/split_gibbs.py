@@ -17,13 +17,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from inversesr.priors.counted import CountedPrior
+from inversesr.priors.instrumented import CountedPrior
 from inversesr.protocols import Solution
-from inversesr.solver_options import SolverOptions
-from inversesr.solvers.chain import draw, noise_levels, sample_clean, short_path
-from inversesr.solvers.latent_pnp import latent_change
-from inversesr.solvers.nuisance import Nuisance, fit_nuisance
-from inversesr.solvers.problem import Decoding, Problem, finish, make_decoding, start_latent
+from inversesr.solvers.latent.chain import draw, noise_levels, sample_clean, short_path
+from inversesr.solvers.latent.nuisance import Nuisance, fit_nuisance
+from inversesr.solvers.latent.pnp import latent_change
+from inversesr.solvers.latent.problem import Decoding, Problem, finish, make_decoding, start_latent
+from inversesr.solvers.options import SolverOptions
 
 
 @torch.no_grad()

@@ -18,9 +18,9 @@ import torch
 
 from inversesr.operators.separable import SeparableOperator
 from inversesr.protocols import Solution
-from inversesr.solvers.edges import edge_field
 from inversesr.solvers.tracing import show
-from inversesr.solvers.variation import (
+from inversesr.solvers.tv.edges import edge_field
+from inversesr.solvers.tv.variation import (
     FirstOrder,
     SecondOrder,
     Term,

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from inversesr.priors.networks import fast_dtype
+from inversesr.priors.networks.build import fast_dtype
+from inversesr.priors.networks.unet import MULTIPLE, SliceGeometry, WarmStartNet
 from inversesr.priors.slice_examples import Batch, collate, locked_error, make_example
-from inversesr.priors.warmstart import MULTIPLE, SliceGeometry, WarmStartNet
 
 # lengths of a patch, the degraded axis last, and patches in a step
 PATCH, N_PATCHES = (48, 48, 64), 4

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 import torch
 from torch.nn.functional import avg_pool3d, interpolate, pad
 
-from inversesr.acquisition import Acquisition, voxel_centres
-from inversesr.priors.expected_error import ErrorNet, expected_error
-from inversesr.priors.networks import fast_dtype
-from inversesr.priors.warmstart import (
+from inversesr.acquisition.geometry import Acquisition
+from inversesr.measurements.slices import Task
+from inversesr.priors.networks.build import fast_dtype
+from inversesr.priors.networks.error_net import ErrorNet, expected_error
+from inversesr.priors.networks.unet import (
     SliceGeometry,
     WarmStartNet,
     refine,
@@ -25,9 +26,8 @@ from inversesr.priors.warmstart import (
     white_level,
 )
 from inversesr.protocols import Solution
-from inversesr.solvers.adaptation import Slicing, adapt, can_adapt
-from inversesr.solvers.task import Task
-from inversesr.volume import Grid
+from inversesr.solvers.unet.fine_tuning import Slicing, adapt, can_adapt
+from inversesr.volume import Grid, voxel_centres
 
 # In-plane voxels are averaged in groups that are at most about this long.
 TRAINED_SPACING_MM = 1.0

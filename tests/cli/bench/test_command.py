@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from inversesr import benchmark_case, benchmark_robustness, job
-from inversesr.benchmark_tasks import standard_tasks
-from inversesr.cli import app
-from inversesr.nifti import Scan, write_volume
+from inversesr.benchmarks import case as benchmark_case
+from inversesr.benchmarks import robustness as benchmark_robustness
+from inversesr.benchmarks.tasks import standard_tasks
+from inversesr.cli.app import app
+from inversesr.io.nifti import Scan, write_volume
 from inversesr.volume import Grid, Volume
+from inversesr.workflows import run as job
 
 SHAPE = (20, 18, 24)
 
@@ -69,7 +71,7 @@ def test_a_sweep_prints_every_cell_and_all_of_them():
 @pytest.mark.usefixtures("desk")
 def test_all_tasks_are_one_table_with_a_row_each(monkeypatch):
     tasks = standard_tasks()[:3]
-    monkeypatch.setattr("inversesr.benchmark_tasks.standard_tasks", lambda _seed: tasks)
+    monkeypatch.setattr("inversesr.benchmarks.tasks.standard_tasks", lambda _seed: tasks)
     result = call("head.nii.gz", "--all-tasks", "--solver", "spline,tv")
     assert result.exit_code == 0, result.output
     for words in ("4|0 mm rect", "3|0 mm rect", "4|1 mm rect", "PSNR in dB", "spectral error"):

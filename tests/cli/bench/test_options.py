@@ -2,7 +2,7 @@ from itertools import product
 
 import pytest
 
-from inversesr.cli_bench_options import (
+from inversesr.cli.bench.options import (
     check_modes,
     read_only_solver,
     read_solvers,

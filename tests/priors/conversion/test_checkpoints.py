@@ -6,23 +6,23 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 
-import problems
 import pytest
 import torch
-from problems import free_card, random_tensors
 
-from inversesr import weights
 from inversesr.errors import InputError
 from inversesr.priors import brain_ldm
-from inversesr.priors.bundle import parse_card
-from inversesr.priors.conversion import (
+from inversesr.priors import store as weights
+from inversesr.priors.card import parse_card
+from inversesr.priors.conversion.checkpoints import (
     _find_weights,
     convert_tensors,
     count_parameters,
     import_prior,
 )
-from inversesr.priors.networks import load_network, tensor_shapes
+from inversesr.priors.networks.build import load_network, tensor_shapes
 from inversesr.priors.schedule import make_schedule
+from tests.support import problems
+from tests.support.problems import free_card, random_tensors
 
 EXACT = parse_card(brain_ldm.BRAIN_LDM)
 TOLERANCE = 1e-5

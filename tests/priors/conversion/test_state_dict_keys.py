@@ -2,9 +2,8 @@ import re
 
 import pytest
 import torch
-from test_conversion import ORIGINAL_BLOCKS
 
-from inversesr.priors.keys import (
+from inversesr.priors.conversion.state_dict_keys import (
     SCHEDULE_BUFFERS,
     is_original,
     never_projects,
@@ -12,6 +11,7 @@ from inversesr.priors.keys import (
     own_tensors,
     to_monai,
 )
+from tests.priors.conversion.test_checkpoints import ORIGINAL_BLOCKS
 
 THREE_LEVELS = {
     "channels": [8, 16, 24],

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from inversesr.priors.blocks import (
+from inversesr.priors.networks.blocks import (
     ModulatedBlock,
     ResidualBlock,
     as_weights_of,

@@ -1,17 +1,11 @@
-import problems
 import pytest
 import torch
-from laws import normal
-from problems import one_thread, random_tensors  # noqa: F401  (a fixture)
-from test_latent_diffusion import local_card
 from torch import nn
 
 from inversesr.errors import InputError
-from inversesr.priors.bundle import NetworkCard, dump_card, read_card
+from inversesr.priors.card import NetworkCard, dump_card, read_card
 from inversesr.priors.latent_diffusion import load_prior
-from inversesr.priors.local_autoencoder import LocalAutoencoder
-from inversesr.priors.local_denoiser import LocalDenoiser
-from inversesr.priors.networks import (
+from inversesr.priors.networks.build import (
     boundary_layers,
     build_network,
     check_listed,
@@ -23,7 +17,13 @@ from inversesr.priors.networks import (
     load_part,
     tensor_shapes,
 )
-from inversesr.weights import save_tensors
+from inversesr.priors.networks.local_autoencoder import LocalAutoencoder
+from inversesr.priors.networks.local_denoiser import LocalDenoiser
+from inversesr.priors.store import save_tensors
+from tests.priors.test_latent_diffusion import local_card
+from tests.support import problems
+from tests.support.laws import normal
+from tests.support.problems import one_thread, random_tensors  # noqa: F401  (a fixture)
 
 CPU = torch.device("cpu")
 CARD = local_card()

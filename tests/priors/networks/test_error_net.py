@@ -1,15 +1,15 @@
 import pytest
 import torch
 
-from inversesr.priors.expected_error import (
+from inversesr.priors.networks.error_net import (
     FIRST_SCALE,
     SD_OF_SCALE,
     ErrorNet,
     ErrorShape,
     expected_error,
 )
-from inversesr.priors.warmstart import SliceGeometry, white_level
-from inversesr.training.first_weights import seed_weights
+from inversesr.priors.networks.unet import SliceGeometry, white_level
+from inversesr.training.initialisation import seed_weights
 
 GEOMETRY = SliceGeometry(4.0, 4.0, 1.5)
 SMALL = ErrorShape(widths=(4, 6), n_blocks=(1, 1), n_embedding=8)

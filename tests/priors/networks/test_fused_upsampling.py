@@ -1,17 +1,17 @@
 import pytest
 import torch
-from laws import normal
-from test_lean_autograd import one_thread, relative, value_and_gradient  # noqa: F401
 from torch import nn
 from torch.nn import functional
 
-from inversesr.priors.folded import (
+from inversesr.priors.networks.fused_upsampling import (
     FoldedUpsampling,
     foldable,
     folded_kernels,
     input_gradient,
     upsample_convolve,
 )
+from tests.priors.networks.test_lean_autograd import one_thread, relative, value_and_gradient  # noqa: F401
+from tests.support.laws import normal
 
 
 class Wrapped(nn.Module):

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from inversesr.priors import haar
+from inversesr.priors.networks import haar
 
 
 @pytest.fixture

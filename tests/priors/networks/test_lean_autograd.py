@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from inversesr.priors import lean_autograd
-from inversesr.priors.folded import foldable
-from inversesr.priors.lean_autograd import lean_copy
+from inversesr.priors.networks import lean_autograd
+from inversesr.priors.networks.fused_upsampling import foldable
+from inversesr.priors.networks.lean_autograd import lean_copy
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -155,7 +155,7 @@ def test_upsampling_of_an_autoencoder_is_folded():
 
 
 def test_gradients_in_bfloat16_stay_close_to_those_in_float32():
-    from inversesr.priors.networks import hold_in
+    from inversesr.priors.networks.build import hold_in
 
     stock = autoencoder(channels=(8, 16, 16)).float()
     z = randn(1, 3, 4, 4, 4).float()

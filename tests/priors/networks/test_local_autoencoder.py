@@ -1,9 +1,13 @@
 import pytest
 import torch
 
-from inversesr.priors import local_autoencoder
-from inversesr.priors.local_autoencoder import LocalAutoencoder, decode_whole, encode_whole
-from inversesr.training.first_weights import seed_weights
+from inversesr.priors.networks import local_autoencoder
+from inversesr.priors.networks.local_autoencoder import (
+    LocalAutoencoder,
+    decode_whole,
+    encode_whole,
+)
+from inversesr.training.initialisation import seed_weights
 
 
 def random_weights(net, seed=0):

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from inversesr.priors.local_denoiser import LocalDenoiser, timestep_waves
-from inversesr.training.first_weights import seed_weights
+from inversesr.priors.networks.local_denoiser import LocalDenoiser, timestep_waves
+from inversesr.training.initialisation import seed_weights
 
 
 def make_net():

@@ -1,9 +1,9 @@
 import torch
-from problems import generator, one_thread, tiny_prior  # noqa: F401  (a fixture)
 from torch import nn
 
-from inversesr.priors.local_autoencoder import LocalAutoencoder
-from inversesr.priors.shallow_features import features_of
+from inversesr.priors.networks.local_autoencoder import LocalAutoencoder
+from inversesr.priors.networks.shallow_features import features_of
+from tests.support.problems import generator, one_thread, tiny_prior  # noqa: F401  (a fixture)
 
 
 def image(prior):

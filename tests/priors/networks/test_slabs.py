@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from inversesr.priors.chunked import decode_in_slabs, encode_in_slabs, group_statistics
-from inversesr.priors.networks import boundary_layers, hold_in
+from inversesr.priors.networks.build import boundary_layers, hold_in
+from inversesr.priors.networks.slabs import decode_in_slabs, encode_in_slabs, group_statistics
 
 
 @pytest.fixture(autouse=True, scope="module")

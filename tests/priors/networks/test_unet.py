@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from inversesr.priors.warmstart import (
+from inversesr.priors.networks.unet import (
     SliceGeometry,
     Tiling,
     WarmStartNet,
@@ -13,7 +13,7 @@ from inversesr.priors.warmstart import (
     tile_starts,
     white_level,
 )
-from inversesr.training.first_weights import seed_weights
+from inversesr.training.initialisation import seed_weights
 
 SMALL = WarmStartShape(widths=(4, 6, 8), n_blocks=(1, 1, 1), n_embedding=8)
 SLICES = SliceGeometry(thickness=4.0, spacing=5.0, first_centre=1.5)

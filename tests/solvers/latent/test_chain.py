@@ -1,11 +1,9 @@
 import pytest
 import torch
-from problems import gaussian_case, gaussian_counted, generator, one_thread, tiny_prior  # noqa: F401  (a fixture)
 
 from inversesr.priors.gaussian import make_gaussian_prior
 from inversesr.priors.schedule import CLEAN, add_noise
-from inversesr.solver_options import SolverOptions
-from inversesr.solvers.chain import (
+from inversesr.solvers.latent.chain import (
     differentiable_chain,
     draw,
     mean_latent,
@@ -14,6 +12,13 @@ from inversesr.solvers.chain import (
     sample_latent,
     short_path,
     step_variance,
+)
+from inversesr.solvers.options import SolverOptions
+from tests.support.problems import (
+    gaussian_case,
+    gaussian_counted,
+    generator,
+    tiny_prior,
 )
 
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from inversesr.solvers.descent import Plan, by_autograd, descend
+from inversesr.solvers.latent.descent import Plan, by_autograd, descend
 
 
 def test_it_goes_down_to_the_minimum():

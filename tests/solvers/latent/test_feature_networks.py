@@ -1,11 +1,11 @@
 import pytest
 import torch
-from laws import normal
 from torch import nn
 
 from inversesr.errors import InputError
-from inversesr.solvers.feature_networks import VGG_STAGES, VGG_WIDTHS, load_features
-from inversesr.weights import save_tensors
+from inversesr.priors.store import save_tensors
+from inversesr.solvers.latent.feature_networks import VGG_STAGES, VGG_WIDTHS, load_features
+from tests.support.laws import normal
 
 CPU = torch.device("cpu")
 

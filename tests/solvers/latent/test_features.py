@@ -1,12 +1,12 @@
 import pytest
 import torch
-from laws import normal
-from problems import gaussian_case, one_thread, tiny_case  # noqa: F401  (a fixture)
-from test_feature_networks import vgg_tensors
 
-from inversesr.solver_options import SolverOptions
-from inversesr.solvers.features import perceptual_term
-from inversesr.weights import save_tensors
+from inversesr.priors.store import save_tensors
+from inversesr.solvers.latent.features import perceptual_term
+from inversesr.solvers.options import SolverOptions
+from tests.solvers.latent.test_feature_networks import vgg_tensors
+from tests.support.laws import normal
+from tests.support.problems import gaussian_case, one_thread, tiny_case  # noqa: F401  (a fixture)
 
 
 def test_the_measured_scan_itself_is_at_no_distance():

@@ -2,12 +2,12 @@ from dataclasses import replace
 
 import pytest
 import torch
-from problems import gaussian_case, generator, one_thread, quiet, tiny_case  # noqa: F401  (a fixture)
 
 from inversesr.priors.schedule import ddim, timestep_path
-from inversesr.solver_options import SolverOptions
-from inversesr.solvers.chain import short_path
-from inversesr.solvers.few_step_noise import few_step_noise, noise_penalty
+from inversesr.solvers.latent.chain import short_path
+from inversesr.solvers.latent.few_step_noise import few_step_noise, noise_penalty
+from inversesr.solvers.options import SolverOptions
+from tests.support.problems import gaussian_case, generator, one_thread, quiet, tiny_case  # noqa: F401  (a fixture)
 
 
 def test_it_finds_the_most_probable_image_of_what_the_chain_makes_of_noise():

@@ -5,26 +5,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from problems import one_thread, tiny_card  # noqa: F401  (a fixture)
 from scipy.ndimage import binary_dilation
 from scipy.spatial.transform import Rotation
-from test_alignment import rigid
 
-from inversesr.acquisition import describe_acquisition
+from inversesr.acquisition.geometry import describe_acquisition
+from inversesr.acquisition.simulation import simulate
 from inversesr.config import Config, SimulateConfig
-from inversesr.nifti import Scan, read_scan
+from inversesr.io.nifti import Scan, read_scan
+from inversesr.measurements.slices import Task
 from inversesr.operators.resample import RigidResample
-from inversesr.simulation import simulate
-from inversesr.solvers import fixed_prior
-from inversesr.solvers.fixed_prior import (
+from inversesr.solvers.latent import fixed_prior
+from inversesr.solvers.latent.fixed_prior import (
     find_brain,
     fit_fixed,
     percentile_scale,
     soft_brain,
 )
-from inversesr.solvers.pose import PriorRefused
-from inversesr.solvers.task import Task
+from inversesr.solvers.latent.pose import PriorRefused
 from inversesr.volume import Grid, Volume
+from tests.acquisition.test_registration import rigid
+from tests.support.problems import one_thread, tiny_card  # noqa: F401  (a fixture)
 
 STRIPPED, WHOLE = tiny_card(skull="stripped"), tiny_card()
 
@@ -104,7 +104,7 @@ def test_a_head_in_thick_slices_comes_back_to_where_it_was_to_a_millimetre_and_a
 @pytest.fixture
 def no_deepbet(monkeypatch):
     monkeypatch.setattr(fixed_prior, "has_deepbet", lambda: False)
-    monkeypatch.setattr("inversesr.brain_mask.has_deepbet", lambda: False)
+    monkeypatch.setattr("inversesr.acquisition.brain_mask.has_deepbet", lambda: False)
 
 
 def fit(volume, card, mask=None, factor=0.01, thickness_mm=10.0):

@@ -1,9 +1,9 @@
 import pytest
 import torch
-from problems import gaussian_case, generator, one_thread, quiet, tiny_case  # noqa: F401  (a fixture)
 
-from inversesr.solver_options import SolverOptions
-from inversesr.solvers.inversesr_dec import inversesr_dec
+from inversesr.solvers.latent.inversesr_dec import inversesr_dec
+from inversesr.solvers.options import SolverOptions
+from tests.support.problems import gaussian_case, generator, one_thread, quiet, tiny_case  # noqa: F401  (a fixture)
 
 
 def least_squares_loss(prior, problem):

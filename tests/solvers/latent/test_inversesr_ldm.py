@@ -1,12 +1,12 @@
 import pytest
 import torch
-from problems import gaussian_case, generator, one_thread, quiet, tiny_case  # noqa: F401  (a fixture)
-from test_inversesr_dec import least_squares_loss
 
 from inversesr.priors.brain_ldm import BRAIN_LDM
-from inversesr.priors.bundle import parse_card
-from inversesr.solver_options import SolverOptions
-from inversesr.solvers.inversesr_ldm import in_natural_units, inversesr_ldm
+from inversesr.priors.card import parse_card
+from inversesr.solvers.latent.inversesr_ldm import in_natural_units, inversesr_ldm
+from inversesr.solvers.options import SolverOptions
+from tests.solvers.latent.test_inversesr_dec import least_squares_loss
+from tests.support.problems import gaussian_case, generator, one_thread, quiet, tiny_case  # noqa: F401  (a fixture)
 
 
 def test_it_minimises_its_own_objective():

@@ -3,12 +3,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from problems import gaussian_case, generator, one_thread, problem_of, quiet, tiny_case  # noqa: F401  (a fixture)
 
 from inversesr.operators.separable import SeparableOperator
 from inversesr.operators.slice_profile import slice_matrix
-from inversesr.solver_options import SolverOptions
-from inversesr.solvers.latent_map import latent_map
+from inversesr.solvers.latent.map import latent_map
+from inversesr.solvers.options import SolverOptions
+from tests.support.problems import (
+    gaussian_case,
+    generator,
+    problem_of,
+    quiet,
+    tiny_case,
+)
 
 EXACT = SolverOptions(delta=False, fit_gain=False, stop_at_noise=False, sigma_low=0.01,
                       prior_sigma=0.01)  # fmt: skip

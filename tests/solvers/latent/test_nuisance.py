@@ -2,10 +2,10 @@ from dataclasses import replace
 
 import pytest
 import torch
-from laws import normal
-from problems import problem_of
 
-from inversesr.solvers.nuisance import _smooth_waves, fit_nuisance, fit_slice_width
+from inversesr.solvers.latent.nuisance import _smooth_waves, fit_nuisance, fit_slice_width
+from tests.support.laws import normal
+from tests.support.problems import problem_of
 
 SHAPE = (8, 10, 12)
 

@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
 import torch
-from laws import check_operator, normal
 
-from inversesr.priors.bundle import GridCard
-from inversesr.solvers.placement import (
+from inversesr.priors.card import GridCard
+from inversesr.solvers.latent.placement import (
     Reversed,
     SliceAxisLast,
     hat_matrix,
@@ -13,6 +12,7 @@ from inversesr.solvers.placement import (
     soft_mask,
 )
 from inversesr.volume import Grid
+from tests.support.laws import check_operator, normal
 
 CARD = GridCard("free", (1.0, 1.0, 1.0), multiple=4)
 

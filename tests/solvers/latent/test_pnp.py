@@ -2,12 +2,18 @@ from dataclasses import replace
 
 import pytest
 import torch
-from problems import gaussian_case, generator, one_thread, problem_of, quiet, tiny_case  # noqa: F401  (a fixture)
 
-from inversesr.consistency import lock
-from inversesr.solver_options import SolverOptions
-from inversesr.solvers.latent_pnp import latent_pnp, weigh_in_warm_start
-from inversesr.solvers.problem import IntensityScale
+from inversesr.measurements.consistency import lock
+from inversesr.solvers.latent.pnp import latent_pnp, weigh_in_warm_start
+from inversesr.solvers.latent.problem import IntensityScale
+from inversesr.solvers.options import SolverOptions
+from tests.support.problems import (
+    gaussian_case,
+    generator,
+    problem_of,
+    quiet,
+    tiny_case,
+)
 
 # in the Gaussian prior an image moves by as much as its latent
 GAUSSIAN = SolverOptions(delta=False, fit_gain=False, image_sd=1.0)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from test_alignment import BLOBS, OBLIQUE, RAS, phantom, rigid
 
-from inversesr.solvers.pose import Pose, PriorRefused, find_pose, pose_quality
+from inversesr.solvers.latent.pose import Pose, PriorRefused, find_pose, pose_quality
+from tests.acquisition.test_registration import BLOBS, OBLIQUE, RAS, phantom, rigid
 
 MEAN = phantom(RAS, np.eye(4))
 POINTS = np.array([[*centre, 1.0] for centre, _, _ in BLOBS]).T

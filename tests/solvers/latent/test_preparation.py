@@ -3,7 +3,24 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from problems import (
+
+from inversesr.acquisition.geometry import describe_acquisition
+from inversesr.acquisition.simulation import simulate
+from inversesr.config import Config, SimulateConfig
+from inversesr.io.nifti import Scan
+from inversesr.measurements.slices import Task
+from inversesr.priors.latent_diffusion import assemble_prior
+from inversesr.solvers.latent import fixed_prior
+from inversesr.solvers.latent.pose import PriorRefused
+from inversesr.solvers.latent.preparation import (
+    known_mean,
+    load_for_task,
+    mean_image,
+    prepare,
+)
+from inversesr.solvers.options import SolverOptions
+from inversesr.volume import Grid, Volume
+from tests.support.problems import (
     free_card,
     generator,
     one_thread,  # noqa: F401  (a fixture)
@@ -12,23 +29,6 @@ from problems import (
     tiny_prior,
     write_prior,
 )
-
-from inversesr.acquisition import describe_acquisition
-from inversesr.config import Config, SimulateConfig
-from inversesr.nifti import Scan
-from inversesr.priors.latent_diffusion import assemble_prior
-from inversesr.simulation import simulate
-from inversesr.solver_options import SolverOptions
-from inversesr.solvers import fixed_prior
-from inversesr.solvers.pose import PriorRefused
-from inversesr.solvers.preparation import (
-    known_mean,
-    load_for_task,
-    mean_image,
-    prepare,
-)
-from inversesr.solvers.task import Task
-from inversesr.volume import Grid, Volume
 
 
 def task_of(data, axis="A", sigma=2.0):

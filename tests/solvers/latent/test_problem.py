@@ -2,16 +2,16 @@ from dataclasses import replace
 
 import pytest
 import torch
-from laws import normal
-from problems import gaussian_case, identity, problem_of
 
-from inversesr.solvers.problem import (
+from inversesr.solvers.latent.problem import (
     SMALLEST_SIGMA,
     IntensityScale,
     finish,
     make_decoding,
     start_latent,
 )
+from tests.support.laws import normal
+from tests.support.problems import gaussian_case, identity, problem_of
 
 
 def test_intensities_go_to_the_prior_and_back():

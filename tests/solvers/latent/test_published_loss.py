@@ -1,9 +1,9 @@
 import pytest
 import torch
-from problems import gaussian_case, one_thread, tiny_case  # noqa: F401  (a fixture)
 
-from inversesr.solver_options import SolverOptions
-from inversesr.solvers.published_loss import published_loss
+from inversesr.solvers.latent.published_loss import published_loss
+from inversesr.solvers.options import SolverOptions
+from tests.support.problems import gaussian_case, one_thread, tiny_case  # noqa: F401  (a fixture)
 
 
 @pytest.mark.parametrize(("penalty", "expected"), [("l1", 0.5), ("l2", 0.25)])

@@ -3,13 +3,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from problems import generator, problem_of, quiet, tiny_case
 
 from inversesr.operators.separable import SeparableOperator
 from inversesr.protocols import Solution
-from inversesr.solver_options import SolverOptions
-from inversesr.solvers.latent_pnp import latent_pnp
-from inversesr.solvers.surprise import keep_surprises, protect, surprise_map
+from inversesr.solvers.latent.pnp import latent_pnp
+from inversesr.solvers.latent.residual_map import keep_surprises, protect, surprise_map
+from inversesr.solvers.options import SolverOptions
+from tests.support.problems import generator, problem_of, quiet, tiny_case
 
 SHAPE, SPACING = (30, 30, 32), (1.0, 1.0, 1.0)
 SIGMA, RMSE = 0.03, 0.02

@@ -1,8 +1,8 @@
 import pytest
 import torch
-from problems import gaussian_case, generator, one_thread, tiny_prior  # noqa: F401  (a fixture)
 
-from inversesr.solvers.red import prior_gradient
+from inversesr.solvers.latent.score import prior_gradient
+from tests.support.problems import gaussian_case, generator, one_thread, tiny_prior  # noqa: F401  (a fixture)
 
 
 @pytest.mark.parametrize("sigma_t", [0.1, 1.0, 4.0])

@@ -2,10 +2,10 @@ from dataclasses import replace
 
 import pytest
 import torch
-from problems import gaussian_case, generator, one_thread, quiet, tiny_case  # noqa: F401  (a fixture)
 
-from inversesr.solver_options import SolverOptions
-from inversesr.solvers.split_gibbs import split_gibbs
+from inversesr.solvers.latent.split_gibbs import split_gibbs
+from inversesr.solvers.options import SolverOptions
+from tests.support.problems import gaussian_case, generator, one_thread, quiet, tiny_case  # noqa: F401  (a fixture)
 
 
 def test_latents_have_the_mean_and_the_covariance_of_the_posterior():

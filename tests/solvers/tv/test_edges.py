@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 import torch
-from laws import normal
 
-from inversesr.solvers.edges import edge_field
+from inversesr.solvers.tv.edges import edge_field
+from tests.support.laws import normal
 
 REACH = (1.0, 1.0, 1.0)
 

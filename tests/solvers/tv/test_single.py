@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 import torch
-from laws import normal
 
+from inversesr.operators.interpolation import spline
 from inversesr.operators.separable import SeparableOperator
-from inversesr.solvers import tv as module
-from inversesr.solvers.spline import spline
-from inversesr.solvers.tv import tv
+from inversesr.solvers.tv import single as module
+from inversesr.solvers.tv.single import tv
 from inversesr.volume import Grid
+from tests.support.laws import normal
 
 SHAPE, N_SLICES = (20, 18, 24), 6
 MATRIX = np.kron(np.eye(N_SLICES), np.full((1, 4), 0.25))

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 import torch
-from laws import check_operator, normal
 
 from inversesr.operators.compose import Stacked
 from inversesr.operators.conjugate_gradient import conjugate_gradient
 from inversesr.operators.separable import SeparableOperator
-from inversesr.solvers import tv_stacks as module
-from inversesr.solvers.tv_stacks import tv_stacks
+from inversesr.solvers.tv import stacks as module
+from inversesr.solvers.tv.stacks import tv_stacks
+from tests.support.laws import check_operator, normal
 
 SHAPE = (16, 16, 16)
 MATRIX = np.kron(np.eye(4), np.full((1, 4), 0.25))

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 import torch
-from laws import check_operator, normal
 
-from inversesr.solvers import variation as module
-from inversesr.solvers.edges import edge_field
-from inversesr.solvers.variation import FirstOrder, SecondOrder
+from inversesr.solvers.tv import variation as module
+from inversesr.solvers.tv.edges import edge_field
+from inversesr.solvers.tv.variation import FirstOrder, SecondOrder
+from tests.support.laws import check_operator, normal
 
 SHAPE = (5, 6, 7)
 WEIGHTS = (0.7, 1.0, 1.2)

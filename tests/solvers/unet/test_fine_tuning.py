@@ -3,9 +3,9 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
+from inversesr.priors.networks.unet import SliceGeometry, WarmStartNet, WarmStartShape
 from inversesr.priors.slice_examples import make_example
-from inversesr.priors.warmstart import SliceGeometry, WarmStartNet, WarmStartShape
-from inversesr.solvers.adaptation import (
+from inversesr.solvers.unet.fine_tuning import (
     Slicing,
     adapt,
     annealed,
@@ -14,7 +14,7 @@ from inversesr.solvers.adaptation import (
     draw_example,
     turn,
 )
-from inversesr.training.first_weights import seed_weights
+from inversesr.training.initialisation import seed_weights
 
 GEOMETRY = SliceGeometry(4.0, 4.0, 1.5)
 SLICING = Slicing(GEOMETRY, "rect", 0.0, (0, 1))

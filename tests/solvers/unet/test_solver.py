@@ -5,19 +5,19 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
-from inversesr.acquisition import describe_acquisition
+from inversesr.acquisition.foreground import foreground
+from inversesr.acquisition.geometry import describe_acquisition
+from inversesr.acquisition.simulation import simulate
 from inversesr.config import Config, SimulateConfig
-from inversesr.metrics import foreground
-from inversesr.nifti import Scan
-from inversesr.pipeline import restore
-from inversesr.priors.bundle import read_card
-from inversesr.priors.expected_error import FIRST_SCALE, SD_OF_SCALE, ErrorNet, ErrorShape
-from inversesr.priors.warmstart import WarmStartNet, WarmStartShape, white_level
-from inversesr.simulation import simulate
-from inversesr.solvers.task import Task
-from inversesr.solvers.warmstart import Effort, describe_slices, warmstart
+from inversesr.io.nifti import Scan
+from inversesr.measurements.slices import Task
+from inversesr.priors.card import read_card
+from inversesr.priors.networks.error_net import FIRST_SCALE, SD_OF_SCALE, ErrorNet, ErrorShape
+from inversesr.priors.networks.unet import WarmStartNet, WarmStartShape, white_level
+from inversesr.priors.store import find_prior
+from inversesr.solvers.unet.solver import Effort, describe_slices, warmstart
 from inversesr.volume import Grid, Volume
-from inversesr.weights import find_prior
+from inversesr.workflows.restore import restore
 
 
 def net(change):

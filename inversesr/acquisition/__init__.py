@@ -1,0 +1,1 @@
+"""What the scanner did: geometry, noise, foreground, registration, brain mask, simulation."""

@@ -1,0 +1,1 @@
+"""Comparisons of solvers and priors against known truths."""

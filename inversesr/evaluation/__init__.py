@@ -1,0 +1,1 @@
+"""Scores of an image against a known truth."""

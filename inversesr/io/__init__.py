@@ -1,0 +1,1 @@
+"""File formats: reading, checking and writing."""

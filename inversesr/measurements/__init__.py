@@ -1,0 +1,1 @@
+"""Builders of measurements: what was measured, by which operator, with which noise."""

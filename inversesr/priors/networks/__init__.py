@@ -1,0 +1,1 @@
+"""The networks that priors are made of."""

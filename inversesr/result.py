@@ -1,0 +1,96 @@
+"""A restored image, the scans behind it, and how it came about."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from inversesr.acquisition.geometry import Acquisition
+from inversesr.acquisition.plausibility import doubts
+from inversesr.config import Config
+from inversesr.io.nifti import Scan, to_image
+from inversesr.measurements.consistency import Agreement
+from inversesr.volume import Volume
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """One scan that went into a result.
+
+    Attributes:
+        scan: The scan as it was read.
+        acquisition: How it was taken, as far as known or assumed.
+        noise: Standard deviation of its noise, in its own intensities.
+        before_lock: Agreement of the solver's image with the scan.
+        agreement: Agreement of the result with the scan.
+        motion_mm: Largest displacement found by registration to the first scan.
+    """
+
+    scan: Scan
+    acquisition: Acquisition
+    noise: float
+    before_lock: Agreement
+    agreement: Agreement
+    motion_mm: float = 0.0
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Result:
+    """A restored image and how it came about.
+
+    Attributes:
+        volume: The image on the fine grid, in the first scan's world and intensities.
+        sources: The scans behind it.
+        config: The choices made, the solver that was used among them.
+        status: How the solver ended.
+        history: Figures by iteration.
+        lock: "exact", "noise" or "off": what was done, not what was asked for.
+        seconds: Time spent in each phase.
+        notes: What should be known of the solver and its choice, in sentences.
+        facts: What else the solver found.
+        sd: Standard deviation of the samples drawn, else of the error that is to be expected, or
+            None.
+        prior_mask: Where a prior spoke, 0 to 1, or None.
+        quantiles: Quantile in (0, 1) -> image, where samples were drawn.
+        surprise: How far the prior's best fit misses the scan, in standard deviations, or None.
+        unprotected: The image before anything was protected from the prior, if asked for.
+    """
+
+    volume: Volume
+    sources: tuple[Source, ...]
+    config: Config
+    status: str
+    history: dict[str, list[float]]
+    lock: str
+    seconds: dict[str, float]
+    notes: tuple[str, ...] = ()
+    facts: dict[str, Any] = field(default_factory=dict)
+    sd: Volume | None = None
+    prior_mask: Volume | None = None
+    quantiles: dict[float, Volume] = field(default_factory=dict)
+    surprise: Volume | None = None
+    unprotected: Volume | None = None
+
+    def __repr__(self) -> str:
+        """In short: what it is made of and how large it is."""
+        shape = " x ".join(str(n) for n in self.volume.grid.shape)
+        names = ", ".join(source.scan.name for source in self.sources)
+        return f"<{names} restored by {self.config.solver}: {shape} voxels>"
+
+    @property
+    def image(self) -> Any:  # noqa: ANN401 (nibabel has no types)
+        """The restored image as a nibabel image in the world of the first scan."""
+        return to_image(self.volume, self.sources[0].scan, self.config.output_type)
+
+    @cached_property
+    def warnings(self) -> tuple[str, ...]:
+        """Everything a reader should know before trusting the image, in sentences."""
+        found = [
+            w
+            for s in self.sources
+            for w in (
+                *s.scan.warnings,
+                *s.acquisition.warnings,
+                *doubts(s.scan, s.acquisition.slice_axis),
+            )
+        ]
+        return tuple(dict.fromkeys([*self.notes, *found]))

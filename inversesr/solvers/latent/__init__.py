@@ -1,0 +1,1 @@
+"""Solvers that search the latent space of a generative prior."""

@@ -1,0 +1,1 @@
+"""Total variation, for one scan and for several stacks."""

@@ -1,0 +1,1 @@
+"""A super-resolution U-Net, fine-tuned on the scan."""

@@ -17,6 +17,7 @@ LAYERS = (
     "volume",
     "resources",
     "protocols",
+    "parallel",
     "io",
     "operators",
     "acquisition",

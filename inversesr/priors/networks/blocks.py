@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from inversesr.priors.networks import haar
+from inversesr.priors.networks.slabwise import slabwise
 
 # brings the average and the seven details of one Haar transform, which are far weaker, to about
 # unit size
@@ -52,11 +53,18 @@ class ModulatedBlock(nn.Module):
 
     def forward(self, features: torch.Tensor, embedding: torch.Tensor) -> torch.Tensor:
         """Return features of the same shape."""
-        hidden = self.first(functional.silu(normalise(features, self.first_norm)))
         scale, shift = self.modulation(embedding)[:, :, None, None, None].chunk(2, dim=1)
-        hidden = torch.addcmul(shift, normalise(hidden, self.second_norm), 1.0 + scale)
-        change: torch.Tensor = self.second(functional.silu(hidden))
-        return features + change
+
+        def first(x: torch.Tensor) -> torch.Tensor:
+            hidden: torch.Tensor = self.first(functional.silu(normalise(x, self.first_norm)))
+            return hidden
+
+        def second(x: torch.Tensor) -> torch.Tensor:
+            hidden = torch.addcmul(shift, normalise(x, self.second_norm), 1.0 + scale)
+            change: torch.Tensor = self.second(functional.silu(hidden))
+            return change
+
+        return features + slabwise(second, slabwise(first, features, 1), 1)
 
 
 def normalise(features: torch.Tensor, norm: nn.Module) -> torch.Tensor:

@@ -27,6 +27,7 @@ from inversesr.priors.networks.blocks import (
     zero_weights,
 )
 from inversesr.priors.networks.build import load_part
+from inversesr.priors.networks.slabwise import slabwise
 from inversesr.priors.networks.unet import (
     N_PHASES,
     SliceGeometry,
@@ -96,10 +97,10 @@ class ErrorNet(nn.Module):
         features = torch.cat([*bands, places], dim=1)
         features = features.contiguous(memory_format=torch.channels_last_3d)
         embedding = self.embed(describe(slices).to(x))
-        fine = apply_blocks(self.before, self.stem(features), embedding)
+        fine = apply_blocks(self.before, slabwise(self.stem, features, 1), embedding)
         coarse = apply_blocks(self.middle, self.down(fine), embedding)
         fine = apply_blocks(self.after, self.up(coarse) + fine, embedding)
-        found = self.head(functional.silu(fine))
+        found = slabwise(lambda x: self.head(functional.silu(x)), fine, 1)
         with torch.autocast(x.device.type, enabled=False):
             logarithm = haar.synthesise(found.float()) + math.log(FIRST_SCALE)
             return logarithm.clamp(math.log(LEAST_SCALE), math.log(LARGEST_SCALE)).exp()

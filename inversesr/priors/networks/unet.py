@@ -27,6 +27,7 @@ from inversesr.priors.networks.blocks import (
     zero_weights,
 )
 from inversesr.priors.networks.build import load_part
+from inversesr.priors.networks.slabwise import slabwise
 
 # Slices that the network can thin, in fine voxels: those of its training and a little beyond, and
 # thinner ones that lie as far apart (docs/benchmarks.md has what it gains on them).
@@ -142,7 +143,7 @@ class WarmStartNet(nn.Module):
             return x + haar.synthesise(change.float())
 
     def _unet(self, features: torch.Tensor, embedding: torch.Tensor) -> torch.Tensor:
-        features = self.stem(features)
+        features = slabwise(self.stem, features, 1)
         skipped: list[torch.Tensor] = []
         for level, level_blocks in enumerate(self.down_blocks):
             features = apply_blocks(level_blocks, features, embedding)
@@ -152,8 +153,7 @@ class WarmStartNet(nn.Module):
         for level in reversed(range(len(self.ups))):
             features = self.ups[level](features) + skipped.pop()
             features = apply_blocks(self.up_blocks[level], features, embedding)
-        change: torch.Tensor = self.head(functional.silu(features))
-        return change
+        return slabwise(lambda x: self.head(functional.silu(x)), features, 1)
 
 
 def describe(slices: torch.Tensor) -> torch.Tensor:

@@ -19,12 +19,15 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from inversesr import parallel
 from inversesr.priors.networks.build import fast_dtype
 from inversesr.priors.networks.unet import MULTIPLE, SliceGeometry, WarmStartNet
 from inversesr.priors.slice_examples import Batch, collate, locked_error, make_example
 
 # lengths of a patch, the degraded axis last, and patches in a step
 PATCH, N_PATCHES = (48, 48, 64), 4
+# patches in a piece of work
+PIECE = 2
 # An image shorter than this along an axis has too few slices to learn from.
 LEAST_LENGTH = 32
 # Patches with less tissue than this teach little; so many places are tried.
@@ -32,6 +35,7 @@ LEAST_TISSUE, TISSUE, N_TRIES = 0.3, 0.05, 8
 LEARNING_RATE, N_WARM_UP, BETAS = 4e-4, 10, (0.9, 0.99)
 LARGEST_GRADIENT = 1.0
 CHARBONNIER, GRADIENT_WEIGHT = 0.1, 0.25
+Gradient = tuple[torch.Tensor, ...]
 
 
 @dataclass(frozen=True)
@@ -75,26 +79,60 @@ def adapt(
         generator: Source of patches and noise.
         progress: Called after every step with the number of steps done and of all.
     """
-    dtype = fast_dtype(image.device)
     pupil = copy.deepcopy(net).requires_grad_(requires_grad=True)
     optimiser = torch.optim.Adam(pupil.parameters(), LEARNING_RATE, BETAS)
     rate = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda n: annealed(n, n_steps))
     # patches are drawn and thickened on the processor, wherever the network is
     source = image.cpu()
-    for n in range(n_steps):
-        drawn = [draw_example(source, slicing, generator) for _ in range(N_PATCHES)]
-        batch = collate(drawn).to(image.device)
-        with torch.enable_grad():
-            with torch.autocast(image.device.type, dtype, enabled=dtype != torch.float32):
-                x = pupil(batch.start, batch.slices)
-            loss = locked_error(x, batch, CHARBONNIER, GRADIENT_WEIGHT)
-            optimiser.zero_grad()
-            torch.autograd.backward(loss)
+
+    def step(gradients: list[Gradient]) -> None:
+        set_gradient(pupil, gradients)
         nn.utils.clip_grad_norm_(pupil.parameters(), LARGEST_GRADIENT)
         optimiser.step()
         rate.step()
+
+    def draw(_step: int) -> list[Batch]:
+        return [draw_example(source, slicing, generator) for _ in range(N_PATCHES)]
+
+    for n in range(n_steps):
+        # sums are rounded otherwise by several threads: all is done by one, or piece by piece
+        (drawn,) = parallel.each(draw, [n])
+        parallel.each(step, [find_gradients(pupil, drawn, image.device)])
         progress(n + 1, n_steps)
     return pupil.requires_grad_(requires_grad=False)
+
+
+def find_gradients(net: WarmStartNet, drawn: list[Batch], device: torch.device) -> list[Gradient]:
+    """Return the gradients of the mean losses of pieces of some patches, one for every weight.
+
+    A GPU takes all patches at once; on the processor two of them are a piece of work: with one
+    patch a piece, two fifths more time would go into gradients of the coarsest weights.
+    """
+    weights = list(net.parameters())
+    dtype = fast_dtype(device)
+
+    def gradient(batch: Batch) -> Gradient:
+        with torch.enable_grad():
+            # a weight enters once: its copy in the other type is not kept, nor shared by threads
+            with torch.autocast(
+                device.type, dtype, enabled=dtype != torch.float32, cache_enabled=False
+            ):
+                x = net(batch.start, batch.slices)
+            loss = locked_error(x, batch, CHARBONNIER, GRADIENT_WEIGHT)
+            return torch.autograd.grad(loss, weights)
+
+    if device.type != "cpu":
+        return [gradient(collate(drawn).to(device))]
+    pieces = [collate(drawn[n : n + PIECE]) for n in range(0, len(drawn), PIECE)]
+    return parallel.each(gradient, pieces)
+
+
+def set_gradient(net: WarmStartNet, gradients: list[Gradient]) -> None:
+    """Give every weight the mean of its gradients, in the order of the pieces."""
+    for weight, first, *others in zip(net.parameters(), *gradients, strict=True):
+        for other in others:
+            first += other
+        weight.grad = first.div_(len(gradients))
 
 
 def annealed(n: int, n_steps: int) -> float:

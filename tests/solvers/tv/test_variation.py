@@ -160,3 +160,20 @@ def test_the_dual_variables_rise_to_the_variation():
         slope = module.ascend((term,), duals, x, 1e6)
     variation = 2.0 * by_formula("along edges", x).norm(dim=0).sum()
     assert float((slope * x).sum()) == pytest.approx(float(variation), rel=1e-5)
+
+
+@pytest.mark.parametrize("slab_voxels", [1, 100, 10**6])
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_a_step_is_the_same_in_slabs_and_by_several_threads(monkeypatch, slab_voxels, n_threads):
+    terms, x = tuple(TERMS.values()), normal(SHAPE, 1)
+    whole = module.zero_duals(terms, x)
+    expected = module.ascend(terms, whole, x, 0.3)
+    monkeypatch.setattr(module, "SLAB_VOXELS", slab_voxels)
+    before = torch.get_num_threads()
+    torch.set_num_threads(n_threads)
+    duals = module.zero_duals(terms, x)
+    slope = module.ascend(terms, duals, x, 0.3)
+    torch.set_num_threads(before)
+    torch.testing.assert_close(slope, expected)
+    for found, wanted in zip(duals, whole, strict=True):
+        torch.testing.assert_close(found, wanted)

@@ -4,14 +4,18 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from inversesr.priors.networks.unet import SliceGeometry, WarmStartNet, WarmStartShape
-from inversesr.priors.slice_examples import make_example
+from inversesr.priors.slice_examples import collate, locked_error, make_example
 from inversesr.solvers.unet.fine_tuning import (
+    CHARBONNIER,
+    GRADIENT_WEIGHT,
     Slicing,
     adapt,
     annealed,
     can_adapt,
     cut,
     draw_example,
+    find_gradients,
+    set_gradient,
     turn,
 )
 from inversesr.training.initialisation import seed_weights
@@ -103,3 +107,27 @@ def test_the_rate_rises_and_falls_to_nothing():
     assert rates[0] < rates[5] < rates[12]
     assert rates[60] == pytest.approx(0.0, abs=1e-9)
     assert max(rates) <= 1.0
+
+
+def test_fine_tuning_does_not_depend_on_the_number_of_threads():
+    before, found = torch.get_num_threads(), []
+    for n_threads in (1, 2, 3):
+        torch.set_num_threads(n_threads)
+        seeded = torch.Generator().manual_seed(0)
+        adapted = adapt(net(), image(), SLICING, 3, seeded, lambda _n, _of: None)
+        found.append(adapted.state_dict())
+    torch.set_num_threads(before)
+    for other in found[1:]:
+        assert all(torch.equal(found[0][name], tensor) for name, tensor in other.items())
+
+
+def test_pieces_of_a_step_have_the_gradient_of_the_whole_batch(generator):
+    network = net().requires_grad_()
+    drawn = [draw_example(image(), SLICING, generator) for _ in range(4)]
+    set_gradient(network, find_gradients(network, drawn, torch.device("cpu")))
+    batch = collate(drawn)
+    loss = locked_error(network(batch.start, batch.slices), batch, CHARBONNIER, GRADIENT_WEIGHT)
+    expected = torch.autograd.grad(loss, list(network.parameters()))
+    found = torch.cat([weight.grad.flatten() for weight in network.parameters()])
+    wanted = torch.cat([gradient.flatten() for gradient in expected])
+    assert (found - wanted).norm() < 0.02 * wanted.norm()

@@ -11,7 +11,8 @@ from torch.nn.functional import pad
 
 from inversesr.acquisition.foreground import foreground
 from inversesr.evaluation.metrics import psnr
-from inversesr.io.nifti import read_scan, stem
+from inversesr.io.checks import stem
+from inversesr.io.nifti import read_scan
 from inversesr.priors.latent_diffusion import LatentDiffusionPrior, load_prior
 from inversesr.volume import Image
 

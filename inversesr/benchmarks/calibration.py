@@ -19,7 +19,8 @@ from inversesr.acquisition.noise import estimate_noise
 from inversesr.acquisition.simulation import WORLD_AXES, simulate, slice_axis_towards
 from inversesr.config import AUTOMATIC, SAMPLING_SOLVER, Config, SimulateConfig
 from inversesr.errors import InputError
-from inversesr.io.nifti import read_scan, stem
+from inversesr.io.checks import stem
+from inversesr.io.nifti import read_scan
 from inversesr.measurements.consistency import lock
 from inversesr.measurements.slices import Task
 from inversesr.protocols import Solution

@@ -18,7 +18,8 @@ from inversesr.config import (
     SimulateConfig,
 )
 from inversesr.errors import InputError
-from inversesr.io.nifti import Scan, read_scan, stem, write_volume
+from inversesr.io.checks import stem
+from inversesr.io.nifti import Scan, read_scan, write_volume
 from inversesr.priors.card import PriorCard, read_card
 from inversesr.priors.networks.unet import ROLE as WARMSTART_ROLE
 from inversesr.priors.store import find_prior

@@ -14,7 +14,8 @@ from inversesr.acquisition.simulation import simulate
 from inversesr.benchmarks.comparison import Setup, read_truth
 from inversesr.config import SimulateConfig
 from inversesr.evaluation.scores import evaluate
-from inversesr.io.nifti import Scan, stem
+from inversesr.io.checks import stem
+from inversesr.io.nifti import Scan
 from inversesr.volume import Volume
 from inversesr.workflows.restore import restore
 from inversesr.workflows.worker import failure_of, new_process

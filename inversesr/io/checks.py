@@ -24,6 +24,14 @@ LARGEST_OFFSET_MM = 1e5
 READ_BYTES_PER_VOXEL = 4
 
 
+def stem(path: Path) -> str:
+    """Return the file name without the suffix of an image format."""
+    for suffix in SUFFIXES:
+        if path.name.lower().endswith(suffix):
+            return path.name[: -len(suffix)]
+    return path.stem
+
+
 def check_path(path: Path) -> None:
     """Refuse what is no file of an image by its name.
 

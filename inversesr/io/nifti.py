@@ -5,7 +5,6 @@ A file is checked before its voxels are read, and every reason for which it cann
 copied nor shown.
 """
 
-import json
 import logging
 import struct
 import zlib
@@ -24,7 +23,6 @@ from numpy.typing import NDArray
 
 from inversesr.errors import InputError
 from inversesr.io.checks import (
-    SUFFIXES,
     affine_fault,
     check_memory,
     check_path,
@@ -32,7 +30,9 @@ from inversesr.io.checks import (
     check_type,
     check_voxels,
     misnamed,
+    stem,
 )
+from inversesr.io.sidecar import read_sidecar
 from inversesr.volume import Affine, Grid, Volume
 
 # What nibabel, gzip and numpy raise on files that are cut off, empty or something else.
@@ -94,14 +94,6 @@ class Scan:
         )
 
 
-def stem(path: Path) -> str:
-    """Return the file name without the suffix of an image format."""
-    for suffix in SUFFIXES:
-        if path.name.lower().endswith(suffix):
-            return path.name[: -len(suffix)]
-    return path.stem
-
-
 def read_scan(path: Path, volume: int | None = None, *, is_mask: bool = False) -> Scan:
     """Read one 3D scan and the BIDS sidecar beside it.
 
@@ -123,7 +115,7 @@ def read_scan(path: Path, volume: int | None = None, *, is_mask: bool = False) -
             "and intact"
         )
         raise InputError(message) from error
-    sidecar = {} if is_mask else _read_sidecar(path)
+    sidecar = {} if is_mask else read_sidecar(path)
     return scan_from_image(image, path.name, stem(path), volume, sidecar, is_mask=is_mask)
 
 
@@ -243,26 +235,6 @@ def _quietly() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(level)
-
-
-def sidecar_of(path: Path) -> Path:
-    """Return where the BIDS sidecar of an image would be."""
-    return path.with_name(stem(path) + ".json")
-
-
-def _read_sidecar(path: Path) -> dict[str, Any]:
-    sidecar = sidecar_of(path)
-    if not sidecar.is_file():
-        return {}
-    try:
-        content = json.loads(sidecar.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:
-        message = f"{sidecar.name} is not readable JSON: mend it, or move it away"
-        raise InputError(message) from error
-    if not isinstance(content, dict):
-        message = f"{sidecar.name} is no JSON object: expected one in curly braces"
-        raise InputError(message)
-    return content
 
 
 def _keep_header(image: Any) -> Header:  # noqa: ANN401

@@ -19,10 +19,9 @@ import torch
 
 from inversesr.config import SOLVERS_WITHOUT_PRIOR, Config
 from inversesr.errors import InputError
-from inversesr.io.checks import SUFFIXES
+from inversesr.io.checks import SUFFIXES, stem
 from inversesr.io.csv_table import write_csv
 from inversesr.io.json_text import json_text
-from inversesr.io.nifti import stem
 from inversesr.priors.card import read_card
 from inversesr.priors.store import CARD_NAME, digest, find_prior
 from inversesr.resources import usable_cores

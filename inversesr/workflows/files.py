@@ -8,7 +8,8 @@ from inversesr.acquisition.simulation import simulate
 from inversesr.config import SimulateConfig
 from inversesr.errors import InputError
 from inversesr.evaluation.scores import Scores, evaluate
-from inversesr.io.nifti import read_mask, read_scan, stem, write_volume
+from inversesr.io.checks import stem
+from inversesr.io.nifti import read_mask, read_scan, write_volume
 from inversesr.workflows.run import atomic_folder, check_output
 
 

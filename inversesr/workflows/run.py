@@ -22,8 +22,10 @@ import numpy as np
 
 from inversesr.config import SOLVERS_WITHOUT_PRIOR, Config
 from inversesr.errors import InputError
+from inversesr.io.checks import stem
 from inversesr.io.json_text import json_text
-from inversesr.io.nifti import Scan, read_mask, read_scan, sidecar_of, stem, write_volume
+from inversesr.io.nifti import Scan, read_mask, read_scan, write_volume
+from inversesr.io.sidecar import sidecar_of
 from inversesr.priors.card import read_card
 from inversesr.priors.store import CARD_NAME, digest, find_prior
 from inversesr.protocols import Progress

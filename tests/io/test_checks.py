@@ -3,7 +3,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from inversesr.errors import InputError
-from inversesr.io.checks import LEAST_SLICES, affine_fault, check_shape, check_voxels
+from inversesr.io.checks import LEAST_SLICES, affine_fault, check_shape, check_voxels, stem
 
 SHAPE = (20, 30, 10)
 
@@ -56,3 +56,10 @@ def test_one_intensity_everywhere_is_a_mask_but_no_scan():
     check_voxels(data, "it", is_mask=True)
     with pytest.raises(InputError, match="the same intensity 1 everywhere"):
         check_voxels(data, "it", is_mask=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("a.nii.gz", "a"), ("a.b.nii", "a.b"), ("a.mgz", "a"), ("a.x", "a")]
+)
+def test_the_stem_is_the_name_without_the_suffix_of_an_image(tmp_path, name, expected):
+    assert stem(tmp_path / name) == expected

@@ -11,7 +11,6 @@ from inversesr.io.nifti import (
     read_mask,
     read_scan,
     scan_from_image,
-    stem,
     stored,
     to_image,
     write_volume,
@@ -112,11 +111,6 @@ def test_a_volume_of_a_series_can_be_picked(tmp_path):
     np.testing.assert_array_equal(read_scan(path, 2).volume.data, data[..., 2])
     with pytest.raises(InputError, match="no volume 3"):
         read_scan(path, 3)
-
-
-def test_the_sidecar_beside_the_image_is_read(tmp_path):
-    (tmp_path / "a.json").write_text('{"SliceThickness": 3.0}')
-    assert read_scan(save(tmp_path / "a.nii.gz")).sidecar == {"SliceThickness": 3.0}
 
 
 def test_the_slice_axis_of_the_header_is_read():
@@ -267,21 +261,6 @@ def test_a_small_file_that_declares_more_than_memory_is_refused_unread(tmp_path,
         read_scan(tmp_path / "a.nii.gz")
 
 
-@pytest.mark.parametrize(
-    ("content", "sentence"),
-    [
-        pytest.param(b"{", "not readable JSON", id="broken"),
-        pytest.param(b"\xff\xfe", "not readable JSON", id="not UTF-8"),
-        pytest.param(b"[" * 100_000, "not readable JSON", id="nested"),
-        pytest.param(b"[1, 2]", "is no JSON object", id="list"),
-    ],
-)
-def test_a_sidecar_that_cannot_be_used_is_refused(tmp_path, content, sentence):
-    (tmp_path / "a.json").write_bytes(content)
-    with pytest.raises(InputError, match=sentence):
-        read_scan(save(tmp_path / "a.nii.gz"))
-
-
 # masks
 
 
@@ -395,13 +374,6 @@ def test_a_volume_made_here_is_written_in_scanner_coordinates():
     np.testing.assert_allclose(made.affine, volume.grid.affine)
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"), [("a.nii.gz", "a"), ("a.b.nii", "a.b"), ("a.mgz", "a"), ("a.x", "a")]
-)
-def test_the_stem_is_the_name_without_the_suffix_of_an_image(tmp_path, name, expected):
-    assert stem(tmp_path / name) == expected
-
-
 @pytest.mark.parametrize("shape", [(6, 5, 4, 3), (6, 5, 4, 3, 1), (6, 5, 4, 3, 1, 1)])
 def test_a_volume_is_picked_from_a_series_however_many_axes_of_length_one_follow(shape, tmp_path):
     data = np.random.default_rng(0).uniform(1, 9, shape).astype(np.float32)
@@ -429,14 +401,6 @@ def test_what_is_stored_is_what_is_read_back(dtype, tmp_path):
     np.testing.assert_allclose(stored(volume, source, "input").data, back, rtol=1e-6)
     assert np.abs(back - data).max() > 0.0
     assert stored(volume, source) is volume
-
-
-def test_a_sidecar_may_begin_with_a_byte_order_mark(tmp_path):
-    nibabel.save(
-        nibabel.Nifti1Image(np.arange(120.0).reshape(6, 5, 4), np.eye(4)), tmp_path / "s.nii"
-    )
-    (tmp_path / "s.json").write_bytes(b"\xef\xbb\xbf" + b'{"SliceThickness": 5}')
-    assert read_scan(tmp_path / "s.nii").sidecar == {"SliceThickness": 5}
 
 
 def test_the_case_of_a_suffix_does_not_matter(tmp_path):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inversesr.config import DEFAULT_SPACING_MM, Config
+from inversesr.config import DEFAULT_SPACING_MM, SMALLEST_SPACING_MM, Config
 from inversesr.errors import InputError
 from inversesr.io.nifti import Scan
 from inversesr.operators.separable import SeparableOperator
@@ -20,8 +20,8 @@ from inversesr.volume import Grid, voxel_centres
 SAME_SPACING = 0.05
 # Header against sidecar, thickness + gap against spacing.
 AGREEMENT_MM = 0.02
-# No length in a scan is longer; JSON may hold integers that no float can.
-LONGEST_MM = 1e4
+# Thinnest and thickest slices, and their distances; JSON may hold integers that no float can.
+LENGTHS_MM = (SMALLEST_SPACING_MM, 50.0)
 # Beyond this overlap the slices hold next to nothing of their own.
 LARGEST_OVERLAP = 5.0
 # Slices thinner than this share of their distance are rare; a decimal point lost is not.
@@ -225,7 +225,11 @@ def _sidecar_length(scan: Scan, key: str) -> float | None:
     if value is None:
         return None
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not 0 < value <= LONGEST_MM:
-        message = f"{scan.name}: the sidecar's {key} is not a length above 0 mm: correct it"
+    low, high = LENGTHS_MM
+    if not is_number or not low <= value <= high:
+        message = (
+            f"{scan.name}: the sidecar's {key} is {ascii(value)[:20]}; expected a number from "
+            f"{low} to {high} mm: give --thickness, which goes before the sidecar, or correct it"
+        )
         raise InputError(message)
     return float(value)

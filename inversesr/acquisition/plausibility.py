@@ -3,6 +3,8 @@
 Nothing is refused here: who works with an unusual scan reads the warning and goes on.
 """
 
+import re
+
 import numpy as np
 
 from inversesr.io.nifti import Scan
@@ -16,6 +18,11 @@ NEGATIVE_SHARE = 0.1
 LEAST_EXTENT_MM, LEAST_SLAB_MM, LARGEST_EXTENT_MM = 80.0, 40.0, 450.0
 # In scans of heads neighbours within a slice correlate above 0.9, in pure noise not at all.
 LEAST_LIKENESS = 0.3
+# Modality of images that are no MRI, by DICOM (PS3.3 C.7.3.1.1.1) and as others call them.
+OTHER_MODALITIES = (
+    "CR", "CT", "DX", "ES", "IO", "IVUS", "MG", "NM", "OCT", "OP", "OPT", "PET", "PT", "PX", "RF",
+    "RTDOSE", "RTIMAGE", "SEG", "SM", "SPECT", "TOMOGRAPHY", "ULTRASOUND", "US", "XA", "XRAY",
+)  # fmt: skip
 OTHER_BODY_PARTS = (
     "ABDOMEN", "ANKLE", "BREAST", "CHEST", "ELBOW", "FOOT", "HAND", "HEART", "HIP", "KNEE", "LEG",
     "LIVER", "PELVIS", "PROSTATE", "SHOULDER", "SPINE", "THORAX", "WRIST",
@@ -40,14 +47,23 @@ def doubts(scan: Scan, slice_axis: int) -> tuple[str, ...]:
 
 def _doubts_of_sidecar(scan: Scan) -> list[str]:
     found = []
-    modality = str(scan.sidecar.get("Modality", "MR")).upper()
-    if modality not in ("MR", "MRI"):
-        found.append(f"is not MRI by its sidecar (Modality {modality[:16]}): {ADVICE}")
-    part = str(scan.sidecar.get("BodyPartExamined", "")).upper()
+    words = _words(scan, "Modality")
+    other = [name for name in OTHER_MODALITIES if name in words.split()]
+    if other and "MR" not in words.split():
+        found.append(f"is not MRI by its sidecar (Modality {other[0]}): {ADVICE}")
+    part = _words(scan, "BodyPartExamined")
     other = [name for name in OTHER_BODY_PARTS if name in part]
     if other:
         found.append(f"shows no head by its sidecar (BodyPartExamined {other[0]}): {ADVICE}")
     return found
+
+
+def _words(scan: Scan, key: str) -> str:
+    """Return what the sidecar states in words, in capitals; empty where it states nothing."""
+    stated = scan.sidecar.get(key)
+    several = stated if isinstance(stated, list) else [stated]
+    text = " ".join(entry for entry in several if isinstance(entry, str))
+    return re.sub("[^A-Z]+", " ", text.upper()).strip()
 
 
 def _doubts_of_extent(volume: Volume, slice_axis: int) -> list[str]:

@@ -32,7 +32,7 @@ from inversesr.io.checks import (
     misnamed,
     stem,
 )
-from inversesr.io.sidecar import read_sidecar
+from inversesr.io.sidecar import Sidecar, read_sidecar
 from inversesr.volume import Affine, Grid, Volume
 
 # What nibabel, gzip and numpy raise on files that are cut off, empty or something else.
@@ -74,7 +74,7 @@ class Scan:
         header: What its derivatives keep.
         name: File name without folder and suffix.
         slice_axis: Slice axis stated by the header, or None.
-        sidecar: Content of the BIDS sidecar JSON, empty where there is none.
+        sidecar: Content of the BIDS sidecars that hold for it, merged; empty where there is none.
         warnings: What is odd about the file, in sentences.
     """
 
@@ -95,7 +95,7 @@ class Scan:
 
 
 def read_scan(path: Path, volume: int | None = None, *, is_mask: bool = False) -> Scan:
-    """Read one 3D scan and the BIDS sidecar beside it.
+    """Read one 3D scan and the BIDS sidecars that hold for it.
 
     Args:
         path: A .nii, .nii.gz, .mgz or .mgh file.
@@ -115,7 +115,7 @@ def read_scan(path: Path, volume: int | None = None, *, is_mask: bool = False) -
             "and intact"
         )
         raise InputError(message) from error
-    sidecar = {} if is_mask else read_sidecar(path)
+    sidecar = Sidecar() if is_mask else read_sidecar(path)
     return scan_from_image(image, path.name, stem(path), volume, sidecar, is_mask=is_mask)
 
 
@@ -124,7 +124,7 @@ def scan_from_image(
     label: str = "the image",
     name: str = "scan",
     volume: int | None = None,
-    sidecar: dict[str, Any] | None = None,
+    sidecar: Sidecar | None = None,
     *,
     is_mask: bool = False,
 ) -> Scan:
@@ -145,13 +145,14 @@ def scan_from_image(
     check_memory(image, label)
     data = _read_voxels(image, label, series)
     check_voxels(data, label, is_mask=is_mask)
-    warnings = _header_warnings(image, header, label)
+    sidecar = sidecar or Sidecar()
+    warnings = (*_header_warnings(image, header, label), *sidecar.warnings)
     return Scan(
         Volume(data, Grid(shape, affine)),
         header,
         name,
         _slice_axis(image),
-        sidecar or {},
+        sidecar.content,
         warnings,
     )
 

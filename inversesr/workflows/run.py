@@ -25,7 +25,7 @@ from inversesr.errors import InputError
 from inversesr.io.checks import stem
 from inversesr.io.json_text import json_text
 from inversesr.io.nifti import Scan, read_mask, read_scan, write_volume
-from inversesr.io.sidecar import sidecar_of
+from inversesr.io.sidecar import name_of_sidecar, sidecars_of
 from inversesr.priors.card import read_card
 from inversesr.priors.store import CARD_NAME, digest, find_prior
 from inversesr.protocols import Progress
@@ -313,18 +313,23 @@ def file_facts(path: Path) -> dict[str, Any]:
     return {"name": path.name, "bytes": path.stat().st_size, "sha256": digest}
 
 
-def sidecar_facts(scans: Sequence[Path]) -> list[dict[str, Any] | None]:
-    """Facts of the BIDS sidecar of each scan; None where it has none."""
-    paths = [sidecar_of(scan) for scan in scans]
-    return [file_facts(path) if path.is_file() else None for path in paths]
+def sidecar_facts(scans: Sequence[Path]) -> list[list[dict[str, Any]]]:
+    """Facts of the BIDS sidecars of each scan, named from its folder, the nearest one last."""
+    return [
+        [file_facts(file) | {"name": name_of_sidecar(file, scan)} for file in sidecars_of(scan)]
+        for scan in scans
+    ]
 
 
 def provenance(result: Result, inputs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Everything needed to repeat and to judge a run, as plain data."""
-    grid = result.volume.grid
+    grid, slice_axis = result.volume.grid, result.sources[0].acquisition.slice_axis
     return {
         "Description": "Thin slices restored from thick-slice MRI",
         "IntendedUse": NOT_FOR_DIAGNOSIS,
+        # a sidecar above the scan holds for the result too, but for these
+        "SliceThickness": grid.spacing_mm[slice_axis],
+        "SpacingBetweenSlices": grid.spacing_mm[slice_axis],
         "SkullStripped": bool(result.sources[0].scan.sidecar.get("SkullStripped", False)),
         "Sources": [f"bids:raw:{facts['name']}" for facts in inputs],
         "GeneratedBy": [{"Name": "inversesr", "Version": version("inversesr")}],

@@ -98,18 +98,39 @@ def test_options_that_contradict_the_image_are_refused(choices, words):
         ({"SpacingBetweenSlices": 4.0}, "the sidecar says"),
         ({"SliceThickness": 6.0}, "contradicts slices"),
         ({"SliceThickness": 30.0, "SpacingBetweenSlices": 5.0}, "overlap more than"),
-        ({"SliceThickness": 0.0}, "not a length"),
-        ({"SliceThickness": -3}, "not a length"),
-        ({"SliceThickness": "4 mm"}, "not a length"),
-        ({"SliceThickness": [4.0]}, "not a length"),
-        ({"SliceThickness": True}, "not a length"),
-        ({"SpacingBetweenSlices": float("nan")}, "not a length"),
-        ({"SpacingBetweenSlices": float("inf")}, "not a length"),
+        ({"SliceThickness": 0.0}, "expected a number from .* give --thickness"),
+        ({"SliceThickness": 5000}, "is 5000; expected a number from .* give --thickness"),
+        ({"SliceThickness": 0.004}, "expected a number from .* give --thickness"),
+        ({"SliceThickness": {"value": 4}}, "expected a number from .* give --thickness"),
+        ({"SliceThickness": "\n\ud800" * 99}, "expected a number from .* give --thickness"),
+        ({"SliceThickness": -3}, "expected a number from .* give --thickness"),
+        ({"SliceThickness": "4 mm"}, "expected a number from .* give --thickness"),
+        ({"SliceThickness": [4.0]}, "expected a number from .* give --thickness"),
+        ({"SliceThickness": True}, "expected a number from .* give --thickness"),
+        ({"SpacingBetweenSlices": float("nan")}, "expected a number from .* give --thickness"),
+        ({"SpacingBetweenSlices": float("inf")}, "expected a number from .* give --thickness"),
     ],
 )
 def test_a_sidecar_that_makes_no_sense_is_refused(sidecar, words):
     with pytest.raises(InputError, match=words):
         described(sidecar=sidecar)
+
+
+@pytest.mark.parametrize(
+    "value", [0, -3, 5000, "4", "4 mm", [4], {}, True, float("inf")], ids=repr
+)
+@pytest.mark.parametrize("key", ["SliceThickness", "SpacingBetweenSlices"])
+def test_whatever_the_sidecar_says_the_option_is_enough(key, value):
+    sidecar = {key: value}
+    with pytest.raises(InputError, match="--thickness") as caught:
+        described(sidecar=sidecar)
+    assert "\n" not in str(caught.value)
+    assert described(sidecar=sidecar, thickness_mm=4.0).thickness_mm == 4.0
+
+
+@pytest.mark.parametrize("key", ["SliceThickness", "SpacingBetweenSlices"])
+def test_a_length_of_null_is_not_stated(key):
+    assert "not stated" in described(sidecar={key: None}).warnings[0]
 
 
 def test_an_isotropic_image_is_refused():

@@ -55,12 +55,36 @@ def test_what_is_no_scan_of_a_head_raises_one_doubt_in_words(scan, words):
 
 @pytest.mark.parametrize(
     "sidecar",
-    [{}, {"Modality": "MR"}, {"BodyPartExamined": "HEAD"}, {"Modality": "mr"}, {"Modality": 3}],
+    [
+        {},
+        {"Modality": "MR"},
+        {"Modality": "mr "},
+        {"Modality": ["MR"]},
+        {"Modality": "MRI"},
+        {"Modality": "MR_US"},
+        {"Modality": "Magnetic Resonance"},
+        {"Modality": None},
+        {"Modality": ""},
+        {"Modality": "n/a"},
+        {"Modality": "OT"},
+        {"Modality": 3},
+        {"Modality": {}},
+        {"BodyPartExamined": "HEAD"},
+        {"BodyPartExamined": None},
+        {"BodyPartExamined": 7},
+    ],
     ids=repr,
 )
-def test_a_sidecar_is_doubted_only_where_it_speaks_of_something_else(sidecar):
-    expected = 1 if sidecar.get("Modality") == 3 else 0
-    assert len(doubts(replace(head(), sidecar=sidecar), 2)) == expected
+def test_a_sidecar_that_states_nothing_else_than_the_mri_of_a_head_raises_no_doubt(sidecar):
+    assert doubts(replace(head(), sidecar=sidecar), 2) == ()
+
+
+@pytest.mark.parametrize(
+    "modality", ["CT", "ct", ["PT"], "PT/CT", "Computed Tomography"], ids=repr
+)
+def test_another_modality_of_the_sidecar_is_doubted(modality):
+    (doubt,) = doubts(replace(head(), sidecar={"Modality": modality}), 2)
+    assert "is not MRI by its sidecar" in doubt
 
 
 def test_likeness_is_the_correlation_of_neighbours():

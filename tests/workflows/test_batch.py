@@ -121,6 +121,22 @@ def test_a_sidecar_that_came_later_is_a_reason_to_do_it_again(folder, tmp_path):
     assert statuses(run_batch(Batch(folder, out, SPLINE)))["a.nii.gz"] == KEPT
 
 
+def test_a_sidecar_above_the_scan_that_changed_is_a_reason_to_do_it_again(tmp_path):
+    data, out = tmp_path / "data", tmp_path / "out"
+    (data / "sub-01" / "anat").mkdir(parents=True)
+    (data / "dataset_description.json").write_text('{"Name": "x", "BIDSVersion": "1.8.0"}')
+    write_scan(data / "sub-01" / "anat" / "sub-01_T1w.nii.gz")
+    (data / "T1w.json").write_text('{"SliceThickness": 3.0}')
+    (first,) = run_batch(Batch(data, out, SPLINE))
+    record = json.loads((out / first.image.replace(".nii.gz", ".json")).read_text())
+    assert record["scans"][0]["acquisition"]["thickness_mm"] == 3.0
+    ((facts,),) = record["sidecars"]
+    assert facts["name"] == "../../T1w.json"
+    assert statuses(run_batch(Batch(data, out, SPLINE))) == {first.scan: KEPT}
+    (data / "T1w.json").write_text('{"SliceThickness": 3.5}')
+    assert statuses(run_batch(Batch(data, out, SPLINE))) == {first.scan: REFUSED}
+
+
 def test_another_prior_of_the_same_name_is_a_reason_to_do_it_again(folder, tmp_path, monkeypatch):
     out = tmp_path / "out"
     config = Config(solver="warmstart", settings=("solver.adapt_steps=0",))

@@ -19,9 +19,9 @@ check: $(READY)
 	$(BIN)/python -m pytest -q -m "not slow" -n 2
 
 bench: $(READY)
-	$(BIN)/inversesr bench --solver spline,tv,warmstart
-	$(BIN)/inversesr bench --scaling
-	$(BIN)/inversesr bench --networks
+	$(BIN)/inversesr bench solvers --solver spline,tv,warmstart
+	$(BIN)/inversesr bench scaling
+	$(BIN)/inversesr bench networks
 
 # torch first and by version: a plain `torch` would bring gigabytes of CUDA that a CPU never uses
 $(READY): pyproject.toml

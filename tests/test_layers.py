@@ -52,7 +52,6 @@ QUICK = ("errors", "config", "solvers.options", "cli", "__main__")
 MOST_LINES, MOST_TOP_MODULES = 300, 10
 # Modules still longer than that; the list may only shrink.
 LONG = {
-    "cli.bench.command",
     "io.nifti",
     "priors.card",
     "priors.latent_diffusion",

@@ -12,7 +12,7 @@ import typer
 from inversesr.cli import explain as cli_plan
 from inversesr.cli import prior as cli_prior
 from inversesr.cli.batch import batch
-from inversesr.cli.bench.command import bench
+from inversesr.cli.bench.app import app as bench_app
 from inversesr.cli.console import (
     Force,
     Json,
@@ -21,8 +21,8 @@ from inversesr.cli.console import (
     progress_bar,
     warn,
 )
+from inversesr.cli.old_names import RenamedCommands
 from inversesr.cli.options import with_options
-from inversesr.cli.picture import picture
 from inversesr.config import AUTOMATIC, Config, SimulateConfig, refuse_ignored
 from inversesr.errors import InputError
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 MAP_ROLES = ("sd", "low", "high", "prior_mask", "surprise", "unprotected")
 
 app = typer.Typer(
+    cls=RenamedCommands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help is read by screen readers and comes twice as fast
@@ -42,8 +43,7 @@ app = typer.Typer(
 
 app.add_typer(cli_prior.app, name="prior")
 app.command()(batch)
-app.command()(bench)
-app.command()(picture)
+app.add_typer(bench_app, name="bench")
 
 
 @app.command()

@@ -82,7 +82,7 @@ def test_every_link_of_a_page_leads_to_a_file(page):
 
 def test_the_command_reference_is_current():
     assert REFERENCE.read_text(encoding="utf-8") == reference(), (
-        "run `python tests/command_reference.py`"
+        "run `python -m tests.support.command_reference`"
     )
 
 

@@ -1,4 +1,4 @@
-"""Writes docs/commands.md from the command line: `python tests/command_reference.py`."""
+"""Writes docs/commands.md from the command line: `python -m tests.support.command_reference`."""
 
 from collections.abc import Iterator
 from dataclasses import Field, fields
@@ -21,14 +21,15 @@ CHOICES = {
 OPENING = """# Commands
 
 Every option of every command, written from the program itself by
-`python tests/command_reference.py`.
+`python -m tests.support.command_reference`.
 
 Tab completion of commands and options: `inversesr --install-completion`, then open a new shell.
 Exit status: 0 done; 1 failed while working; 2 wrong usage or unusable input.
 """
 SETTINGS = """## What `--set` reaches
 
-`inversesr run --set solver.NAME=VALUE` and `inversesr bench --set ...`, for solvers with a prior.
+`inversesr run --set solver.NAME=VALUE` and `inversesr bench SUB --set ...`, for solvers with a
+prior.
 """
 
 

@@ -1,1 +1,1 @@
-"""The command `inversesr bench`."""
+"""The commands `inversesr bench ...`, one file each."""

@@ -1,83 +1,134 @@
-"""What the options of `inversesr bench` mean together, and which do not go with one another."""
+"""Options that the subcommands of `inversesr bench` share, each declared once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated
 
-from inversesr.config import AUTOMATIC, SOLVER_CHOICES, SimulateConfig
+import typer
+
+from inversesr.cli.console import Settings
+from inversesr.config import BUILTIN_PRIOR, SOLVER_CHOICES, SimulateConfig
 from inversesr.errors import InputError
+from inversesr.solvers.options import SolverOptions, with_settings
 
-PLOT_SUFFIXES = (".png", ".pdf", ".svg")
-# options that each measurement takes beside --csv and --json
-_OF_SOLVERS = {"--solver", "--set", "--prior", "--seed"}
-_TAKEN = {
-    "--robustness": {
-        *("TRUTH", "--thickness", "--gap", "--profile", "--axis", "--noise", "--crop"),
-        *("--misstated", *_OF_SOLVERS),
-    },
-    "--all-tasks": {"TRUTH", "--crop", *_OF_SOLVERS},
-    "--scaling": _OF_SOLVERS,
-    "--networks": set[str](),
-    "--reconstruction": {"TRUTH", "--prior"},
-    "--default-run": {"--set"},
-    "--calibration": {"TRUTH", "--thickness", "--gap", "--crop", *_OF_SOLVERS},
-}
+if TYPE_CHECKING:
+    from inversesr.benchmarks.comparison import Setup
+
+Truths = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="TRUTH...",
+        help="Thin-slice images [default: the MNI152 template of `inversesr demo`].",
+    ),
+]
+# those that take a minute or two a scan
+QUICK_SOLVERS = ("spline", "tv", "warmstart")
 
 
-def read_only_solver(names: list[str] | None) -> str:
-    """Return the one solver that was named, or "auto".
+@dataclass(frozen=True)
+class Images:
+    """Images whose truth is known, and how much of them is used."""
 
-    Raises:
-        InputError: several were named.
-    """
-    wanted = read_solvers(names) or [AUTOMATIC]
-    if len(wanted) > 1:
-        message = f"--calibration was given {len(wanted)} solvers; expected one at a time"
-        raise InputError(message)
-    return wanted[0]
-
-
-def check_modes(modes: dict[str, bool], given: dict[str, bool]) -> None:
-    """Refuse what cannot be had together.
-
-    Args:
-        modes: Kind of measurement -> whether it was asked for.
-        given: Option -> whether it was given.
-
-    Raises:
-        InputError: two kinds of measurement, or an option that one of them does not have.
-    """
-    chosen = [name for name, is_on in modes.items() if is_on]
-    if len(chosen) > 1:
-        message = f"{' and '.join(chosen)} were given; expected one of them at a time"
-        raise InputError(message)
-    if given["--misstated"] and "--robustness" not in chosen:
-        message = "--misstated goes with --robustness only: give both"
-        raise InputError(message)
-    for name, is_given in given.items():
-        if is_given and chosen and name not in _TAKEN[chosen[0]]:
-            message = f"{name} does not go with {chosen[0]}: leave one of them out"
-            raise InputError(message)
+    truths: Truths = None
+    crop: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Keep N x N voxels about the middle of the slices [default: all].",
+        ),
+    ] = None
 
 
-def check_files(csv: Path | None, plot: Path | None) -> None:
-    """Make sure before hours of work that their result can be written.
+@dataclass(frozen=True)
+class SolverChoice:
+    """Which solvers run, and with what."""
 
-    Raises:
-        InputError: a folder does not exist, or a picture is not named as one.
-    """
-    for file in (csv, plot):
-        if file is not None and not file.absolute().parent.is_dir():
-            message = f"{file} lies in a folder that does not exist: make it, or name another"
-            raise InputError(message)
-    if plot is not None and plot.suffix.lower() not in PLOT_SUFFIXES:
-        message = f"{plot} is to be a picture; expected a name in {' or '.join(PLOT_SUFFIXES)}"
-        raise InputError(message)
+    solver: Annotated[
+        list[str] | None,
+        typer.Option(help="Solver; may be repeated, or several separated by commas."),
+    ] = None
+    settings: Settings = None
+    prior: Annotated[
+        str, typer.Option(metavar="NAME|DIR", help="Prior of the solvers that need one.")
+    ] = BUILTIN_PRIOR
+    seed: Annotated[int, typer.Option(help="Seed of noise and solvers.")] = 0
+
+    def __post_init__(self) -> None:
+        read_solvers(self.solver)
+        with_settings(SolverOptions(), self.settings or [])
+
+    @property
+    def names(self) -> list[str] | None:
+        """The solvers that were named, each once, or None."""
+        return read_solvers(self.solver)
+
+    def setup(
+        self, crop: int | None = None, misstated_percent: float = 0.0, *, is_traced: bool = False
+    ) -> "Setup":
+        """Return what all runs of a benchmark share."""
+        from inversesr.benchmarks.comparison import Setup
+
+        settings, misstated = tuple(self.settings or ()), misstated_percent / 100.0
+        return Setup(settings, self.prior, self.seed, crop, is_traced, misstated)
+
+
+@dataclass(frozen=True)
+class Slices:
+    """Thick slices that are simulated: every combination of what is named."""
+
+    thickness: Annotated[
+        list[float] | None, typer.Option(metavar="MM", help="Slice thickness; may be repeated.")
+    ] = None
+    gap: Annotated[float, typer.Option(metavar="MM", help="Gap between slices.")] = 0.0
+    profile: Annotated[list[str] | None, typer.Option(help="Slice profile; may be repeated.")] = (
+        None
+    )
+    axis: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="R|A|S", help="Direction across the slices; may be repeated [default: S]."
+        ),
+    ] = None
+    noise: Annotated[
+        list[float] | None,
+        typer.Option(
+            metavar="PERCENT",
+            help="Rician noise in percent of the brightest intensity; may be repeated.",
+        ),
+    ] = None
+
+    def tasks(
+        self,
+        seed: int,
+        thicknesses_mm: Sequence[float] = (4.0,),
+        profiles: Sequence[str] = ("rect",),
+        noise_percent: Sequence[float] = (0.0,),
+    ) -> list[SimulateConfig]:
+        """Return every combination of thickness, profile, noise and direction.
+
+        Args:
+            seed: Seed of the noise.
+            thicknesses_mm: Taken where none is named.
+            profiles: Likewise.
+            noise_percent: Likewise.
+        """
+        chosen = product(
+            self.thickness or thicknesses_mm,
+            self.profile or profiles,
+            self.noise or noise_percent,
+            self.axis or ("S",),
+        )
+        return [
+            SimulateConfig(t, self.gap, profile=p, noise=n / 100.0, axis=a, seed=seed)
+            for t, p, n, a in chosen
+        ]
 
 
 def read_solvers(given: list[str] | None) -> list[str] | None:
-    """Return the solvers named, each once, or None.
+    """Return the solvers that were named, each once, or None.
 
     Raises:
         InputError: there is no such solver.
@@ -92,21 +143,13 @@ def read_solvers(given: list[str] | None) -> list[str] | None:
     return list(dict.fromkeys(names))
 
 
-def read_tasks(
-    lists: tuple[list[float] | None, list[str] | None, list[float] | None, list[str] | None],
-    shared: tuple[float, int],
-    *,
-    is_sweep: bool,
-) -> list[SimulateConfig]:
-    """Return every combination of thickness, profile, noise in percent and direction."""
-    defaults: tuple[Sequence[Any], ...] = ((4.0,), ("rect",), (0.0,), ("S",))
-    if is_sweep:
-        from inversesr.benchmarks.robustness import NOISE_PERCENT, PROFILES, THICKNESSES_MM
+@contextmanager
+def given_or_template(images: Sequence[Path] | None) -> Iterator[Sequence[Path]]:
+    """Give the images that the user named, else the MNI152 template of the demo."""
+    if images:
+        yield images
+        return
+    from inversesr.workflows.demo import demo_head
 
-        defaults = (THICKNESSES_MM, PROFILES, NOISE_PERCENT, ("S",))
-    chosen = [given or default for given, default in zip(lists, defaults, strict=True)]
-    gap, seed = shared
-    return [
-        SimulateConfig(thickness_mm=t, gap_mm=gap, profile=p, noise=n / 100.0, axis=a, seed=seed)
-        for t, p, n, a in product(*chosen)
-    ]
+    with demo_head() as head:
+        yield [head]

@@ -24,7 +24,8 @@ from inversesr.priors.brain_ldm import BRAIN_LDM
 from inversesr.priors.card import FileCard, PriorCard, dump_card, grid_of, parse_card
 from inversesr.priors.instrumented import count_passes
 from inversesr.priors.latent_diffusion import load_prior
-from inversesr.priors.store import CARD_NAME, digest, kept, save_tensors, write_text
+from inversesr.priors.store import CARD_NAME, digest, write_text
+from inversesr.priors.tensors import kept, save_tensors
 from inversesr.resources import peak_memory_bytes
 from inversesr.solvers.latent.preparation import mean_image, mean_recipe
 from inversesr.volume import Grid, Volume

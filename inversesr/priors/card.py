@@ -5,16 +5,17 @@ a frozen `PriorCard` and back, and refuses what it does not understand in one se
 """
 
 import json
-import types
-from collections.abc import Callable, Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, Literal, cast
 
 import numpy as np
 
 from inversesr.errors import InputError
+from inversesr.priors.card_checks import contradiction
 from inversesr.priors.store import CARD_NAME, read_json
+from inversesr.priors.typed_json import read_value
 from inversesr.volume import Affine, Grid
 
 FORMAT = 1
@@ -182,18 +183,10 @@ def parse_card(data: object) -> PriorCard:
         message = f"prior.json has format {found!r}; expected {FORMAT}: update inversesr"
         raise InputError(message)
     card = cast("PriorCard", read_value(PriorCard, data, "prior.json"))
-    checks = (
-        _grid_problem,
-        _latent_problem,
-        _denoiser_problem,
-        _conditioning_problem,
-        _sd_problem,
-        _file_problem,
-    )
-    for problem in (check(card) for check in checks):
-        if problem:
-            message = f"prior.json of {card.name!r} contradicts itself: {problem}"
-            raise InputError(message)
+    problem = contradiction(card)
+    if problem:
+        message = f"prior.json of {card.name!r} contradicts itself: {problem}"
+        raise InputError(message)
     return card
 
 
@@ -239,162 +232,3 @@ def _directions(axcodes: str) -> Affine:
         row, sign = world[letter]
         columns[row, axis] = sign
     return columns
-
-
-def _grid_problem(card: PriorCard) -> str:
-    """Return what is wrong with the grid, or an empty text."""
-    spec, factor = card.grid, card.latent.factor
-    letters = [
-        next((i for i, pair in enumerate(("LR", "PA", "IS")) if c in pair), -1)
-        for c in spec.axcodes
-    ]
-    if sorted(letters) != [0, 1, 2]:
-        return f"grid.axcodes is {spec.axcodes!r}, not three different directions"
-    if min(spec.spacing_mm) <= 0 or factor < 1 or spec.multiple < 1:
-        return "grid.spacing_mm, grid.multiple and latent.factor must be above 0"
-    if spec.kind == "fixed" and (spec.shape is None or spec.origin_mm is None):
-        return "a fixed grid needs shape and origin_mm"
-    if spec.kind == "free" and (spec.shape is not None or spec.multiple % factor):
-        return "a free grid has no shape, and its multiple is a multiple of latent.factor"
-    if spec.shape is not None and any(n % factor for n in spec.shape):
-        return f"grid.shape {spec.shape} is no multiple of latent.factor {factor}"
-    return ""
-
-
-def _latent_problem(card: PriorCard) -> str:
-    """Return what is wrong with the statistics of the latent, or an empty text."""
-    latent = card.latent
-    for name, values in (("mean", latent.mean), ("std", latent.std)):
-        if values is None and latent.whitened:
-            return f"whitened latents need latent.{name}"
-        if values is not None and len(values) != latent.channels:
-            return f"latent.{name} has {len(values)} values; expected {latent.channels}"
-    if latent.std is not None and min(latent.std) <= 0:
-        return "latent.std must be above 0"
-    return ""
-
-
-def _denoiser_problem(card: PriorCard) -> str:
-    """Return how denoiser, latent and schedule disagree, or an empty text."""
-    denoiser, n = card.networks.get("denoiser"), len(card.conditioning.variables)
-    if denoiser is None:
-        return ""
-    if card.schedule is None:
-        return "a denoiser needs a schedule"
-    if (card.schedule.kind == "rectified_flow") != (card.schedule.prediction == "flow"):
-        return "prediction flow belongs to the schedule rectified_flow and to no other"
-    expected = card.latent.channels + (n if card.conditioning.concatenated else 0)
-    found = denoiser.arguments.get("in_channels", expected)
-    if found != expected:
-        return f"the denoiser takes {found} channels; latent and conditioning make {expected}"
-    width = denoiser.arguments.get("cross_attention_dim")
-    if card.conditioning.cross_attention and width != n:
-        return f"cross_attention_dim is {width} but there are {n} conditioning variables"
-    return ""
-
-
-def _conditioning_problem(card: PriorCard) -> str:
-    """Return what is wrong with the conditioning variables, or an empty text."""
-    for variable in card.conditioning.variables:
-        if not variable.low <= variable.default <= variable.high or variable.low == variable.high:
-            return f"the default of {variable.name!r} is not within its range"
-    null = card.conditioning.null
-    if null is not None and len(null) != len(card.conditioning.variables):
-        return "conditioning.null needs one value a variable"
-    return ""
-
-
-def _sd_problem(card: PriorCard) -> str:
-    """Return what is wrong with the factors of deviations, or an empty text."""
-    for name in ("sd_factor", "sd_over_error", "error_factor"):
-        factor = getattr(card, name)
-        if factor is not None and not 0.0 < factor < np.inf:
-            return f"{name} is {factor:g}; it must be finite and above 0"
-    is_lost = card.sd_over_error is not None and "error" not in card.networks
-    return "sd_over_error needs a network error, which measures deviations" if is_lost else ""
-
-
-def _file_problem(card: PriorCard) -> str:
-    """Return which file is not simply one beside `prior.json`, or an empty text."""
-    for file in (*card.files, *(n.file for n in card.networks.values())):
-        if not file.endswith(".safetensors") or set(file) & set("/\\:"):
-            return f"the file {file!r} is not the name of a .safetensors file beside prior.json"
-    return ""
-
-
-def read_value(kind: object, data: object, where: str) -> object:
-    """Convert a JSON value to a type, naming the place where it does not fit.
-
-    Args:
-        kind: A scalar type, a dataclass, or a tuple, dict, Literal or optional of these.
-        data: The decoded JSON value.
-        where: Its place, for the error message.
-
-    Raises:
-        InputError: the value is of another type.
-    """
-    if is_dataclass(kind) and isinstance(kind, type):
-        return _read_object(kind, data, where)
-    origin, arguments = get_origin(kind), get_args(kind)
-    if origin in (Union, types.UnionType):
-        inner = next(a for a in arguments if a is not type(None))
-        return None if data is None else read_value(inner, data, where)
-    if origin is Literal and data in arguments:
-        return data
-    if origin is tuple and isinstance(data, list | tuple):
-        many = arguments[-1] is Ellipsis
-        if many or len(data) == len(arguments):
-            return tuple(read_value(arguments[0], v, f"{where}[{i}]") for i, v in enumerate(data))
-    if origin is dict and isinstance(data, Mapping):
-        return {str(k): read_value(arguments[1], v, f"{where}.{k}") for k, v in data.items()}
-    accepts = _SCALARS.get(kind)
-    if accepts is not None and accepts(data):
-        return float(data) if kind is float else data  # type: ignore[arg-type]
-    message = f"{where} is {data!r}; expected {_describe(kind)}"
-    raise InputError(message)
-
-
-_SCALARS: dict[object, Callable[[object], bool]] = {
-    Any: lambda _: True,
-    str: lambda v: isinstance(v, str),
-    bool: lambda v: isinstance(v, bool),
-    int: lambda v: isinstance(v, int) and not isinstance(v, bool),
-    float: lambda v: isinstance(v, int | float) and not isinstance(v, bool),
-}
-
-
-def _read_object(kind: type[Any], data: object, where: str) -> object:
-    """Convert a JSON object to a dataclass: no field missing, none unknown."""
-    if not isinstance(data, Mapping):
-        message = f"{where} is {data!r}; expected an object"
-        raise InputError(message)
-    hints = get_type_hints(kind)
-    known = {f.name: f for f in fields(kind)}
-    unknown = sorted(set(data) - set(known))
-    if unknown:
-        message = f"{where} has an unknown field {unknown[0]!r}; expected {', '.join(known)}"
-        raise InputError(message)
-    for name, f in known.items():
-        required = f.default is MISSING and f.default_factory is MISSING
-        if required and name not in data:
-            message = f"{where} lacks the field {name!r}: add it"
-            raise InputError(message)
-    values = {name: read_value(hints[name], v, f"{where}.{name}") for name, v in data.items()}
-    return kind(**values)
-
-
-def _describe(kind: object) -> str:
-    """Name a type for an error message."""
-    origin, arguments = get_origin(kind), get_args(kind)
-    if origin is Literal:
-        return "one of " + ", ".join(map(repr, arguments))
-    if origin is tuple:
-        count = "" if arguments[-1] is Ellipsis else f"{len(arguments)} "
-        return f"a list of {count}values"
-    names: dict[object, str] = {
-        str: "a text",
-        bool: "true or false",
-        int: "a whole number",
-        float: "a number",
-    }
-    return names.get(kind, "an object")

@@ -21,8 +21,8 @@ from inversesr.priors.store import (
     home,
     prior_folders,
     remedy,
-    stored_shapes,
 )
+from inversesr.priors.tensors import stored_shapes
 
 
 @dataclass(frozen=True)

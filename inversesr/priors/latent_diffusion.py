@@ -38,7 +38,8 @@ from inversesr.priors.schedule import (
     make_schedule,
     timestep_path,
 )
-from inversesr.priors.store import find_prior, load_tensors
+from inversesr.priors.store import find_prior
+from inversesr.priors.tensors import load_tensors
 from inversesr.volume import Grid
 
 

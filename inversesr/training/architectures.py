@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from inversesr.errors import InputError
-from inversesr.priors.store import load_tensors
+from inversesr.priors.tensors import load_tensors
 from inversesr.training import loop
 
 Tensors = Mapping[str, Tensor]

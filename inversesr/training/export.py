@@ -25,12 +25,13 @@ from inversesr.priors.card import (
     ScheduleCard,
     dump_card,
     parse_card,
-    read_value,
 )
 from inversesr.priors.latent_diffusion import LatentDiffusionPrior, assemble_prior
 from inversesr.priors.networks import haar
 from inversesr.priors.networks.local_autoencoder import FACTOR
-from inversesr.priors.store import CARD_NAME, digest, read_json, save_tensors, write_text
+from inversesr.priors.store import CARD_NAME, digest, read_json, write_text
+from inversesr.priors.tensors import save_tensors
+from inversesr.priors.typed_json import read_value
 from inversesr.training.architectures import arguments_of, averaged_weights
 from inversesr.training.autoencoder import whole_scan
 from inversesr.training.denoiser import LATENTS_NAME

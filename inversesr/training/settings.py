@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast, get_type_hints
 import torch
 
 from inversesr.errors import InputError
-from inversesr.priors.card import read_value
+from inversesr.priors.typed_json import read_value
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 ConfigT = TypeVar("ConfigT")

@@ -10,7 +10,8 @@ import torch
 from inversesr.errors import InputError
 from inversesr.priors.card import NetworkCard, read_card
 from inversesr.priors.networks.build import check_listed, fast_dtype, load_network
-from inversesr.priors.store import find_prior, load_tensors
+from inversesr.priors.store import find_prior
+from inversesr.priors.tensors import load_tensors
 from inversesr.training import distributed as processes
 from inversesr.training import loop
 from inversesr.training.architectures import arguments_of, averaged_weights

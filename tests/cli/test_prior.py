@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from inversesr.cli.app import app
 from inversesr.priors.card import parse_card, read_card
-from inversesr.priors.store import load_tensors
+from inversesr.priors.tensors import load_tensors
 from tests.cli.test_app import contents
 from tests.priors.test_latent_diffusion import local_card
 from tests.support import problems

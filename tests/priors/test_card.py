@@ -52,21 +52,6 @@ def test_a_free_grid_takes_any_multiple_and_refuses_the_rest():
         ("latent.colour", 1, "unknown field 'colour'"),
         ("skull", "gone", "expected one of 'present', 'stripped'"),
         ("grid.shape", [160, 224], "a list of 3 values"),
-        ("grid.shape", [160, 224, 161], "no multiple of latent.factor"),
-        ("grid.axcodes", "LLS", "three different directions"),
-        ("grid.origin_mm", None, "needs shape and origin_mm"),
-        ("grid.kind", "free", "a free grid has no shape"),
-        ("networks.denoiser.arguments.in_channels", 3, "takes 3 channels"),
-        ("networks.denoiser.arguments.cross_attention_dim", 8, "cross_attention_dim is 8"),
-        ("schedule", None, "a denoiser needs a schedule"),
-        ("schedule.prediction", "flow", "belongs to the schedule rectified_flow"),
-        ("conditioning.null", [0.0], "one value a variable"),
-        ("sd_factor", 0.0, "sd_factor is 0; it must be finite and above 0"),
-        ("sd_over_error", 0.0, "sd_over_error is 0; it must be finite and above 0"),
-        ("sd_over_error", 1.2, "sd_over_error needs a network error"),
-        ("sd_factor", float("nan"), "sd_factor is nan; it must be finite and above 0"),
-        ("networks.denoiser.file", "../denoiser.safetensors", "beside prior.json"),
-        ("networks.denoiser.file", "denoiser.pt", "beside prior.json"),
         ("format", 2, "expected 1: update inversesr"),
         ("files", {"a": {"size": 1.5, "sha256": ""}}, r"prior.json.files.a.size is 1.5"),
     ],
@@ -81,13 +66,6 @@ def test_a_missing_field_is_named():
     data = copy.deepcopy(BRAIN_LDM)
     del data["licence"]
     with pytest.raises(InputError, match="lacks the field 'licence'"):
-        parse_card(data)
-
-
-def test_a_default_outside_its_range_is_refused():
-    data = copy.deepcopy(BRAIN_LDM)
-    data["conditioning"]["variables"][1]["default"] = 20
-    with pytest.raises(InputError, match="default of 'age'"):
         parse_card(data)
 
 

@@ -5,12 +5,13 @@ import pytest
 import torch
 
 from inversesr.errors import InputError
-from inversesr.priors import store as weights
 from inversesr.priors.brain_ldm import BRAIN_LDM
 from inversesr.priors.card import FileCard, dump_card, parse_card
 from inversesr.priors.latent_diffusion import assemble_prior, load_prior
 from inversesr.priors.networks.build import build_network
 from inversesr.priors.schedule import ddim_invert, timestep_path
+from inversesr.priors.store import digest
+from inversesr.priors.tensors import save_tensors
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -255,8 +256,8 @@ def write_prior(folder, card, tensors):
     files = {}
     for role, network in card.networks.items():
         path = folder / network.file
-        weights.save_tensors(path, tensors[role])
-        files[network.file] = FileCard(path.stat().st_size, weights.digest(path))
+        save_tensors(path, tensors[role])
+        files[network.file] = FileCard(path.stat().st_size, digest(path))
     (folder / "prior.json").write_text(dump_card(replace(card, files=files)))
 
 

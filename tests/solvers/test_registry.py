@@ -19,7 +19,8 @@ from inversesr.priors.card import (
     dump_card,
 )
 from inversesr.priors.networks.unet import WarmStartNet, WarmStartShape
-from inversesr.priors.store import digest, save_tensors
+from inversesr.priors.store import digest
+from inversesr.priors.tensors import save_tensors
 from inversesr.protocols import Solution
 from inversesr.solvers import registry as by_name
 from inversesr.solvers.registry import SHARE_OF_NOISE, SOLVERS, choose_solver, solve

@@ -16,7 +16,8 @@ from inversesr.priors.gaussian import make_gaussian_prior
 from inversesr.priors.instrumented import CountedPrior, count_passes
 from inversesr.priors.latent_diffusion import assemble_prior
 from inversesr.priors.networks.build import build_network
-from inversesr.priors.store import digest, save_tensors
+from inversesr.priors.store import digest
+from inversesr.priors.tensors import save_tensors
 from inversesr.solvers.latent.problem import Problem
 from inversesr.volume import Grid
 

@@ -12,7 +12,7 @@ from inversesr.priors.catalogue import verify_prior
 from inversesr.priors.latent_diffusion import load_prior
 from inversesr.priors.networks.error_net import load_error_net
 from inversesr.priors.networks.local_autoencoder import LocalAutoencoder
-from inversesr.priors.store import load_tensors
+from inversesr.priors.tensors import load_tensors
 from inversesr.training.denoiser import Latents, write_statistics
 from inversesr.training.export import ExportConfig, export_prior, held_out_scans
 from inversesr.training.loop import CHECKPOINT_NAME, save_start

@@ -25,17 +25,11 @@ from inversesr.priors.card import (
     parse_card,
 )
 from inversesr.priors.conversion.state_dict_keys import never_projects, own_tensors, to_monai
+from inversesr.priors.conversion.unpickling import read_checkpoint
 from inversesr.priors.networks.build import complain_about_tensors, tensor_shapes
 from inversesr.priors.schedule import make_schedule
-from inversesr.priors.store import (
-    CARD_NAME,
-    digest,
-    folder_of,
-    read_checkpoint,
-    read_json,
-    save_tensors,
-    write_text,
-)
+from inversesr.priors.store import CARD_NAME, digest, folder_of, read_json, write_text
+from inversesr.priors.tensors import save_tensors
 
 # Where the public forms keep each network, in the order of preference.
 _STEMS = {

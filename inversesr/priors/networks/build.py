@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from inversesr.errors import InputError
 from inversesr.priors.card import NetworkCard, PriorCard, read_card
 from inversesr.priors.networks.local_autoencoder import LocalAutoencoder
-from inversesr.priors.store import CARD_NAME, check_file, find_prior, load_tensors, remedy
+from inversesr.priors.store import CARD_NAME, check_file, find_prior, remedy
+from inversesr.priors.tensors import load_tensors
 
 # name in prior.json -> where what makes it of its arguments lives, and is called
 MAKERS = {

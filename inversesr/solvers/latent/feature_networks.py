@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from inversesr.errors import InputError
-from inversesr.priors.store import read_checkpoint
+from inversesr.priors.conversion.unpickling import read_checkpoint
 
 VGG_STAGES = (2, 2, 3, 3, 3)
 VGG_WIDTHS = (64, 128, 256, 512, 512)

@@ -11,7 +11,7 @@ from inversesr.priors.card import PriorCard, dump_card
 from inversesr.priors.instrumented import CountedPrior, count_passes
 from inversesr.priors.latent_diffusion import LatentDiffusionPrior, load_prior
 from inversesr.priors.schedule import ddim
-from inversesr.priors.store import kept
+from inversesr.priors.tensors import kept
 from inversesr.solvers.latent.chain import draw, short_path
 from inversesr.solvers.latent.fixed_prior import Fitted, fit_fixed, percentile_scale
 from inversesr.solvers.latent.placement import place_free

@@ -11,7 +11,6 @@ import torch
 
 from inversesr.errors import InputError
 from inversesr.priors import brain_ldm
-from inversesr.priors import store as weights
 from inversesr.priors.card import parse_card
 from inversesr.priors.conversion.checkpoints import (
     _find_weights,
@@ -19,8 +18,11 @@ from inversesr.priors.conversion.checkpoints import (
     count_parameters,
     import_prior,
 )
+from inversesr.priors.conversion.unpickling import read_checkpoint
 from inversesr.priors.networks.build import load_network, tensor_shapes
 from inversesr.priors.schedule import make_schedule
+from inversesr.priors.store import check_file, find_prior, read_json
+from inversesr.priors.tensors import load_tensors
 from tests.support import problems
 from tests.support.problems import free_card, random_tensors
 
@@ -333,14 +335,12 @@ def test_importing_a_folder_writes_the_same_weights_whatever_their_names(tmp_pat
     made, state = states(form)
     source = write_bundle(tmp_path / "bundle", state)
     card = import_prior(source, tmp_path / "prior", card=small_card())
-    assert weights.find_prior(tmp_path / "prior") == tmp_path / "prior"
-    assert parse_card(weights.read_json(tmp_path / "prior" / "prior.json")) == card
+    assert find_prior(tmp_path / "prior") == tmp_path / "prior"
+    assert parse_card(read_json(tmp_path / "prior" / "prior.json")) == card
     for role, network in card.networks.items():
         path = tmp_path / "prior" / network.file
-        weights.check_file(
-            path, card.files[network.file].size, card.files[network.file].sha256, ""
-        )
-        found = weights.load_tensors(path)
+        check_file(path, card.files[network.file].size, card.files[network.file].sha256, "")
+        found = load_tensors(path)
         assert set(found) == set(made[role])
         assert all(torch.equal(found[n], t) for n, t in made[role].items())
 
@@ -387,8 +387,8 @@ def test_networks_of_this_package_are_imported_as_they_are(tmp_path):
     source = Path(problems.write_prior(tmp_path / "own", card, random_tensors(card)))
     found = import_prior(source, tmp_path / "again")
     for network in found.networks.values():
-        ours = weights.load_tensors(source / network.file)
-        theirs = weights.load_tensors(tmp_path / "again" / network.file)
+        ours = load_tensors(source / network.file)
+        theirs = load_tensors(tmp_path / "again" / network.file)
         assert {n: tuple(t.shape) for n, t in ours.items()} == {
             n: tuple(t.shape) for n, t in theirs.items()
         }
@@ -408,7 +408,7 @@ def test_without_a_destination_the_prior_is_installed_under_its_name(tmp_path, m
     monkeypatch.setenv("INVERSESR_HOME", str(tmp_path / "home"))
     _, state = states("core")
     import_prior(write_bundle(tmp_path / "bundle", state), card=small_card())
-    assert weights.find_prior("brain-ldm") == tmp_path / "home" / "priors" / "brain-ldm"
+    assert find_prior("brain-ldm") == tmp_path / "home" / "priors" / "brain-ldm"
 
 
 class Vanished(torch.nn.Module):
@@ -445,7 +445,7 @@ def test_importing_mlflow_folders_of_pickled_modules_needs_trust(tmp_path, monke
         tmp_path / "trained", tmp_path / "prior", card=small_card(), trust_pickle=True
     )
     assert card.latent.has_encoder is False
-    found = weights.load_tensors(tmp_path / "prior" / "autoencoder.safetensors")
+    found = load_tensors(tmp_path / "prior" / "autoencoder.safetensors")
     expected = {n for n in made["autoencoder"] if n.startswith(("decoder.", "post_quant"))}
     assert set(found) == expected
     assert all(torch.equal(t, made["autoencoder"][n]) for n, t in found.items())
@@ -494,7 +494,7 @@ def test_the_exact_denoiser_saved_by_generative_gives_its_output(form, tmp_path)
         state if form == "generative" else original_denoiser_state(state), tmp_path / "m.pt"
     )
     del theirs, state
-    tensors, card = convert_tensors(weights.read_checkpoint(tmp_path / "m.pt"), card)
+    tensors, card = convert_tensors(read_checkpoint(tmp_path / "m.pt"), card)
     ours = load_network(card, tensors, partial=False)
     with torch.inference_mode():
         assert worst(ours(z, timesteps=t, context=context), expected) < TOLERANCE
@@ -511,7 +511,7 @@ def test_the_exact_autoencoder_saved_by_generative_gives_its_output(form, tmp_pa
     assert count_parameters(state) == 13_766_248
     named = state if form == "generative" else original_autoencoder_state(state)
     torch.save(named, tmp_path / "m.pt")
-    tensors, card = convert_tensors(weights.read_checkpoint(tmp_path / "m.pt"), card)
+    tensors, card = convert_tensors(read_checkpoint(tmp_path / "m.pt"), card)
     ours = load_network(card, tensors, partial=False)
     found = autoencoder_differences(theirs, ours, randn(1, 1, 48, 64, 40), randn(1, 3, 6, 8, 5))
     assert max(found) < TOLERANCE

@@ -19,7 +19,7 @@ from inversesr.priors.networks.build import (
 )
 from inversesr.priors.networks.local_autoencoder import LocalAutoencoder
 from inversesr.priors.networks.local_denoiser import LocalDenoiser
-from inversesr.priors.store import save_tensors
+from inversesr.priors.tensors import save_tensors
 from tests.priors.test_latent_diffusion import local_card
 from tests.support import problems
 from tests.support.laws import normal

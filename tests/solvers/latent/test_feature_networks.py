@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from inversesr.errors import InputError
-from inversesr.priors.store import save_tensors
+from inversesr.priors.tensors import save_tensors
 from inversesr.solvers.latent.feature_networks import VGG_STAGES, VGG_WIDTHS, load_features
 from tests.support.laws import normal
 

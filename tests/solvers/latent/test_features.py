@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from inversesr.priors.store import save_tensors
+from inversesr.priors.tensors import save_tensors
 from inversesr.solvers.latent.features import perceptual_term
 from inversesr.solvers.options import SolverOptions
 from tests.solvers.latent.test_feature_networks import vgg_tensors

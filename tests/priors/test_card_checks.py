@@ -1,0 +1,56 @@
+import copy
+
+import pytest
+
+from inversesr.errors import InputError
+from inversesr.priors.brain_ldm import BRAIN_LDM
+from inversesr.priors.card import parse_card
+from inversesr.priors.card_checks import contradiction
+
+
+def changed(path, value):
+    data = copy.deepcopy(BRAIN_LDM)
+    *parents, last = path.split(".")
+    place = data
+    for key in parents:
+        place = place[key]
+    place[last] = value
+    return data
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "sentence"),
+    [
+        ("grid.shape", [160, 224, 161], "no multiple of latent.factor"),
+        ("grid.axcodes", "LLS", "three different directions"),
+        ("grid.origin_mm", None, "needs shape and origin_mm"),
+        ("grid.kind", "free", "a free grid has no shape"),
+        ("networks.denoiser.arguments.in_channels", 3, "takes 3 channels"),
+        ("networks.denoiser.arguments.cross_attention_dim", 8, "cross_attention_dim is 8"),
+        ("schedule", None, "a denoiser needs a schedule"),
+        ("schedule.prediction", "flow", "belongs to the schedule rectified_flow"),
+        ("conditioning.null", [0.0], "one value a variable"),
+        ("sd_factor", 0.0, "sd_factor is 0; it must be finite and above 0"),
+        ("sd_over_error", 0.0, "sd_over_error is 0; it must be finite and above 0"),
+        ("sd_over_error", 1.2, "sd_over_error needs a network error"),
+        ("sd_factor", float("nan"), "sd_factor is nan; it must be finite and above 0"),
+        ("networks.denoiser.file", "../denoiser.safetensors", "beside prior.json"),
+        ("networks.denoiser.file", "denoiser.pt", "beside prior.json"),
+    ],
+)
+def test_a_card_that_contradicts_itself_is_refused_in_one_sentence(path, value, sentence):
+    with pytest.raises(InputError, match=sentence) as caught:
+        parse_card(changed(path, value))
+    assert str(caught.value).startswith("prior.json of 'brain-ldm' contradicts itself: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_sound_card_has_no_contradiction():
+    assert contradiction(parse_card(BRAIN_LDM)) == ""
+
+
+def test_a_default_outside_its_range_is_refused():
+    data = copy.deepcopy(BRAIN_LDM)
+    data["conditioning"]["variables"][1]["default"] = 20
+    with pytest.raises(InputError, match="default of 'age'"):
+        parse_card(data)

@@ -15,10 +15,10 @@ from inversesr.errors import InputError
 from inversesr.evaluation.scores import Scores
 from inversesr.evaluation.scores import evaluate as evaluate_volumes
 from inversesr.io.nifti import Scan, read_mask, read_scan, scan_from_image, to_image
+from inversesr.resources import set_threads
 from inversesr.result import Result
 from inversesr.volume import Grid
 from inversesr.workflows import restore as pipeline
-from inversesr.workflows.run import set_threads
 
 ConfigT = TypeVar("ConfigT", Config, SimulateConfig)
 Image = Any  # a path or a nibabel image; nibabel has no types
@@ -53,12 +53,12 @@ def restore(
     if not several:
         message = "found no scan; expected at least one path or nibabel image"
         raise InputError(message)
-    loaded = [load(scan, config.volume) for scan in several]
+    loaded = [load(scan, config.volume, config.voxel_size_mm) for scan in several]
     grid = loaded[0].volume.grid
     region = None if mask is None else _marked(mask, grid, "the scan").astype(np.float32)
     protect = None
     if config.protect is not None:
-        protect = read_mask(Path(config.protect), grid).astype(np.float32)
+        protect = read_mask(Path(config.protect).expanduser(), grid).astype(np.float32)
     return pipeline.restore(loaded, config, region, protect=protect)
 
 
@@ -108,7 +108,7 @@ def _changed(config: ConfigT, choices: dict[str, Any]) -> ConfigT:
 def _marked(mask: Any, grid: Grid, whose: str) -> NDArray[np.bool_]:  # noqa: ANN401
     """Return where a mask is above 0: a file, or an array of the shape of an image."""
     if isinstance(mask, str | Path):
-        return read_mask(Path(mask), grid)
+        return read_mask(Path(mask).expanduser(), grid)
     if np.shape(mask) != grid.shape:
         found, expected = np.shape(mask), grid.shape
         message = f"the mask has the shape {found}; expected that of {whose}, {expected}"
@@ -116,15 +116,17 @@ def _marked(mask: Any, grid: Grid, whose: str) -> NDArray[np.bool_]:  # noqa: AN
     return np.asarray(mask) > 0
 
 
-def load(scan: Image, volume: int | None = None) -> Scan:
+def load(
+    scan: Image, volume: int | None = None, size: tuple[float, float, float] | None = None
+) -> Scan:
     """Take in a path or a nibabel image.
 
     Raises:
         InputError: it is neither, or unusable.
     """
     if isinstance(scan, str | Path):
-        return read_scan(Path(scan), volume)
+        return read_scan(Path(scan).expanduser(), volume, voxel_size=size)
     if hasattr(scan, "dataobj") and hasattr(scan, "affine"):
-        return scan_from_image(scan, volume=volume)
+        return scan_from_image(scan, volume=volume, voxel_size=size)
     message = f"found a {type(scan).__name__}; expected a path or a nibabel image"
     raise InputError(message)

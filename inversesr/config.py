@@ -100,6 +100,11 @@ class Config:
     noise: float | None = option(
         None, "Noise standard deviation in the scan's own intensities [default: estimated]."
     )
+    voxel_size: str | None = option(
+        None,
+        "Voxel sizes in mm along the three axes of the file, in place of the header's.",
+        unit="X,Y,Z",
+    )
     volume: int | None = option(None, "Which volume of a 4D series to use, counted from 0.")
     output_type: str = option(
         "float32",
@@ -123,6 +128,7 @@ class Config:
         _require_number("gap", self.gap_mm, None, " mm")
         _require_number("noise", self.noise, 0.0)
         _require_number("volume", self.volume, 0)
+        object.__setattr__(self, "voxel_size", _plain_sizes(self.voxel_size))
         _require_number("threads", self.threads, 1)
         _require_number("seed", self.seed, 0)
         _require_number("samples", self.samples, 1)
@@ -132,6 +138,14 @@ class Config:
                 f"leave out --samples, or give --solver {SAMPLING_SOLVER}"
             )
             raise InputError(message)
+
+    @property
+    def voxel_size_mm(self) -> tuple[float, float, float] | None:
+        """Voxel sizes that were given, in mm."""
+        if self.voxel_size is None:
+            return None
+        x, y, z = (float(size) for size in self.voxel_size.split(","))
+        return (x, y, z)
 
 
 def refuse_ignored(config: Config) -> None:
@@ -209,6 +223,21 @@ def _make_plain(config: object) -> None:
         if isinstance(value, Real) and type(value).__module__ == "numpy":
             plain = int(value) if isinstance(value, Integral) else float(value)
             object.__setattr__(config, name, plain)
+
+
+def _plain_sizes(given: object) -> str | None:
+    """Return three voxel sizes as "X,Y,Z", whether they came as text or as numbers."""
+    if given is None:
+        return None
+    parts = given.split(",") if isinstance(given, str) else given
+    expected = "three lengths above 0 mm, such as 0.9,0.9,5"
+    try:
+        sizes = [float(part) for part in parts]  # type: ignore[attr-defined]
+    except (TypeError, ValueError):
+        sizes = []
+    is_fine = len(sizes) == 3 and all(isfinite(s) and s >= SMALLEST_SPACING_MM for s in sizes)
+    _require(is_fine, "voxel_size", repr(given), expected)
+    return ",".join(f"{size:g}" for size in sizes)
 
 
 def _require_number(name: str, value: object, least: float | None, unit: str = "") -> None:

@@ -8,6 +8,10 @@ from pathlib import Path
 
 import psutil
 
+from inversesr.errors import InputError
+
+# What may be asked for at the most; a system refuses far more only after it has begun.
+LEAST_THREADS_ALLOWED, THREADS_PER_CORE = 64, 4
 BUSY_PERCENT = 50.0
 PROCESS_STATUS = Path("/proc/self/status")
 # folder, limit, usage, and what of the usage is files that can be dropped at once
@@ -102,3 +106,21 @@ def process_seconds() -> float:
 def gibibytes(n_bytes: float) -> str:
     """Return a size in words, such as "1.5 GiB"."""
     return f"{n_bytes / 2**30:.1f} GiB"
+
+
+def set_threads(n: int | None) -> None:
+    """Set the threads of this process; None leaves them, but for more than it may use at once.
+
+    Raises:
+        InputError: far more are asked for than there are cores.
+    """
+    import torch
+
+    most = max(LEAST_THREADS_ALLOWED, THREADS_PER_CORE * (os.cpu_count() or 1))
+    if n is not None and n > most:
+        message = (
+            f"threads is {n}; expected at most {most} on this machine of {os.cpu_count()} cores: "
+            "more threads than cores make nothing faster"
+        )
+        raise InputError(message)
+    torch.set_num_threads(n or min(torch.get_num_threads(), usable_cores()))

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 Affine = NDArray[np.float64]
 Image = NDArray[np.float32]
+# Axes that are nearer to right angles are taken as right: affines are rounded.
+LEAST_SHEAR_DEGREES = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,11 +69,31 @@ class Grid:
 
     def same_as(self, other: "Grid", tolerance_mm: float = 1e-3) -> bool:
         """Whether both grids put every voxel at the same place, to within a tolerance."""
-        if self.shape != other.shape:
-            return False
+        return self.shape == other.shape and self.farthest_mm(other) <= tolerance_mm
+
+    def farthest_mm(self, other: "Grid") -> float:
+        """Largest distance between the places that two grids of one shape give to a corner."""
         corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.shape])).reshape(3, -1)
         difference = (self.affine - other.affine) @ np.vstack([corners, np.ones(8)])
-        return bool(np.abs(difference[:3]).max() <= tolerance_mm)
+        return float(np.linalg.norm(difference[:3], axis=0).max())
+
+    @cached_property
+    def shear_degrees(self) -> float:
+        """How far the axes are from right angles to each other; 0 where they are right."""
+        cosines = self.directions.T @ self.directions - np.eye(3)
+        return float(np.degrees(np.arcsin(min(np.abs(cosines).max(), 1.0))))
+
+    @cached_property
+    def plane_distance_mm(self) -> tuple[float, float, float]:
+        """Distance between neighbouring planes of voxels across each axis, in mm.
+
+        It is the spacing unless the axes are sheared: then planes are nearer to each other than
+        voxels that follow one another along the slant.
+        """
+        if self.shear_degrees < LEAST_SHEAR_DEGREES:
+            return self.spacing_mm
+        x, y, z = (1.0 / np.linalg.norm(np.linalg.inv(self.affine[:3, :3]), axis=1)).tolist()
+        return (x, y, z)
 
     def respaced(self, shape: tuple[int, int, int], spacing_mm: tuple[float, ...]) -> "Grid":
         """Return a grid with other voxels that has the same axes and the same centre."""

@@ -39,7 +39,7 @@ class Acquisition:
         slice_spacing_mm: Distance between slice centres.
         thickness_mm: Full width at half maximum of the slice profile.
         profile: Name of the slice profile.
-        fine_spacing_mm: Voxel size of the fine grid along each axis.
+        fine_spacing_mm: Distance between planes of the fine grid across each axis.
         assumptions: Where each figure came from, in sentences.
         warnings: Assumptions that may well be wrong, in sentences.
     """
@@ -66,11 +66,12 @@ def describe_acquisition(scan: Scan, config: Config) -> Acquisition:
     """
     grid = scan.volume.grid
     slice_axis = find_slice_axis(grid, scan.slice_axis)
+    _refuse_unplaced(scan, config)
     fine_spacing = _fine_spacing(grid, config.spacing_mm, scan.name)
-    spacing = grid.spacing_mm[slice_axis]
+    spacing = grid.plane_distance_mm[slice_axis]
     if fine_spacing[slice_axis] == spacing and scan.slice_axis is not None:
-        slice_axis = int(np.argmax(np.array(grid.spacing_mm) / np.array(fine_spacing)))
-        spacing = grid.spacing_mm[slice_axis]
+        slice_axis = int(np.argmax(np.array(grid.plane_distance_mm) / np.array(fine_spacing)))
+        spacing = grid.plane_distance_mm[slice_axis]
     thickness, source = _thickness(scan, config, spacing)
     assumptions = (
         f"slices lie towards {grid.axcodes[slice_axis]} (axis {slice_axis}, counted from 0), "
@@ -94,9 +95,23 @@ def describe_acquisition(scan: Scan, config: Config) -> Acquisition:
     )
 
 
+def _refuse_unplaced(scan: Scan, config: Config) -> None:
+    """Refuse a header that says nothing: voxels of 1 mm that no code vouches for."""
+    header, spacing = scan.header, scan.volume.grid.spacing_mm
+    is_coded = header.qform_code > 0 or header.sform_code > 0
+    if is_coded or spacing != (1.0, 1.0, 1.0) or config.voxel_size is not None:
+        return
+    message = (
+        f"{scan.name} has no valid spatial information: its qform and sform codes are 0 and its "
+        "voxels 1 x 1 x 1 mm, as a header is where nothing was set: give --voxel-size X,Y,Z in "
+        "mm, or convert the scan from DICOM again"
+    )
+    raise InputError(message)
+
+
 def find_slice_axis(grid: Grid, stated: int | None) -> int:
     """Return the coarsest axis; among equally coarse ones the stated one, else the last."""
-    spacing = np.array(grid.spacing_mm)
+    spacing = np.array(grid.plane_distance_mm)
     coarse = np.flatnonzero(spacing >= spacing.max() * (1.0 - SAME_SPACING))
     return stated if stated is not None and stated in coarse else int(coarse[-1])
 
@@ -107,7 +122,8 @@ def fine_grid(scan_grid: Grid, acquisition: Acquisition) -> Grid:
     Raises:
         InputError: it would not fit into memory.
     """
-    extent = np.array(scan_grid.shape) * np.array(scan_grid.spacing_mm)
+    distances = np.array(scan_grid.plane_distance_mm)
+    extent = np.array(scan_grid.shape) * distances
     n = np.maximum(np.round(extent / np.array(acquisition.fine_spacing_mm)), 1.0)
     needed, available = float(np.prod(n)) * WORKING_BYTES_PER_VOXEL, available_memory_bytes()
     if needed > available:
@@ -116,7 +132,10 @@ def fine_grid(scan_grid: Grid, acquisition: Acquisition) -> Grid:
             f"{gibibytes(needed)}, {gibibytes(available)} are free: give a coarser --spacing"
         )
         raise InputError(message)
-    return scan_grid.respaced((int(n[0]), int(n[1]), int(n[2])), acquisition.fine_spacing_mm)
+    # along the axes, which are longer than the way across planes where they are sheared
+    slant = np.array(scan_grid.spacing_mm) / distances
+    spacing = tuple((slant * np.array(acquisition.fine_spacing_mm)).tolist())
+    return scan_grid.respaced((int(n[0]), int(n[1]), int(n[2])), spacing)
 
 
 def forward_operator(scan_grid: Grid, fine: Grid, acquisition: Acquisition) -> SeparableOperator:
@@ -127,7 +146,7 @@ def forward_operator(scan_grid: Grid, fine: Grid, acquisition: Acquisition) -> S
 
 
 def _axis_matrix(scan_grid: Grid, fine: Grid, acquisition: Acquisition, axis: int) -> Array | None:
-    coarse, thin = scan_grid.spacing_mm[axis], fine.spacing_mm[axis]
+    coarse, thin = scan_grid.plane_distance_mm[axis], fine.plane_distance_mm[axis]
     is_slice_axis = axis == acquisition.slice_axis
     if scan_grid.shape[axis] == fine.shape[axis] and not is_slice_axis:
         return None
@@ -140,7 +159,7 @@ def _axis_matrix(scan_grid: Grid, fine: Grid, acquisition: Acquisition, axis: in
 
 
 def _fine_spacing(grid: Grid, wanted: float | None, name: str) -> tuple[float, float, float]:
-    spacing = np.array(grid.spacing_mm)
+    spacing = np.array(grid.plane_distance_mm)
     found = " x ".join(f"{s:.4g}" for s in spacing)
     is_isotropic = spacing.max() <= spacing.min() * (1.0 + SAME_SPACING)
     if wanted is None and is_isotropic:

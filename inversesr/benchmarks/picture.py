@@ -9,13 +9,13 @@ from inversesr.acquisition.simulation import simulate, slice_axis_towards
 from inversesr.config import Config, SimulateConfig
 from inversesr.errors import InputError
 from inversesr.evaluation.scores import evaluate, onto
+from inversesr.io.atomic import check_output
 from inversesr.io.nifti import Scan, read_scan
 from inversesr.report.figures import Panel, intensity_window, mosaic, write_figure
 from inversesr.report.prior_pictures import beside_midline_mm
 from inversesr.solvers.options import SolverOptions, with_settings
 from inversesr.volume import Volume
 from inversesr.workflows.restore import restore
-from inversesr.workflows.run import check_output
 
 CORONAL, SAGITTAL = 1, 0
 # An error of this share of the window is drawn white.

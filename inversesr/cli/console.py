@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from inversesr.errors import OUT_OF_MEMORY, InputError, InverseSRError, is_out_of_memory
+from inversesr.errors import InputError, InverseSRError, machine_fault
 from inversesr.io.json_text import json_text
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
@@ -33,19 +33,16 @@ def failing_in_one_sentence() -> Iterator[None]:
     except InverseSRError as error:
         typer.echo(f"inversesr: {error}", err=True)
         raise typer.Exit(1) from error
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        typer.echo(f"inversesr: {OUT_OF_MEMORY}", err=True)
-        raise typer.Exit(1) from error
     except KeyboardInterrupt as error:
         typer.echo("inversesr: interrupted", err=True)
         raise typer.Exit(130) from error
     except BrokenPipeError:
         raise  # the reader went away: `cli.main` ends quietly
-    except OSError as error:
-        where = f": {error.filename}" if error.filename else ""
-        typer.echo(f"inversesr: {error.strerror or error}{where}", err=True)
+    except (MemoryError, RuntimeError, OSError, ImportError) as error:
+        fault = machine_fault(error) or (str(error) if isinstance(error, OSError) else "")
+        if not fault:
+            raise
+        typer.echo(f"inversesr: {fault}", err=True)
         raise typer.Exit(1) from error
 
 

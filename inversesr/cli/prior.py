@@ -77,10 +77,10 @@ def show(
     with failing_in_one_sentence():
         from contextlib import nullcontext
 
+        from inversesr.io.atomic import check_output
         from inversesr.io.nifti import read_scan
         from inversesr.report.prior_pictures import RECONSTRUCTION_NAME, SAMPLES_NAME, show_prior
         from inversesr.workflows.demo import demo_head
-        from inversesr.workflows.run import check_output
 
         names = (RECONSTRUCTION_NAME, *([SAMPLES_NAME] if samples else []))
         check_output([output / name for name in names], force=force)

@@ -11,12 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inversesr.errors import InputError
+from inversesr.io.stand_ins import check_link
 from inversesr.resources import available_memory_bytes, gibibytes
 from inversesr.volume import Affine
 
-SUFFIXES = (".nii.gz", ".nii", ".mgz", ".mgh")
+ITK_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
+SUFFIXES = (".nii.gz", ".nii", ".mgz", ".mgh", ".hdr", ".img", *ITK_SUFFIXES)
 GZIP_MAGIC = b"\x1f\x8b"
 LEAST_SLICES = 3
+LONGEST_NAME = 255
+CONVERTERS = {
+    (".mnc", ".mnc.gz"): "MINC: `mnc2nii FILE`",
+    (".mif", ".mif.gz", ".mih"): "MRtrix: `mrconvert FILE FILE.nii.gz`",
+    (".head", ".brik", ".brik.gz"): "AFNI: `3dAFNItoNIFTI FILE`",
+    (".par", ".rec"): "Philips PAR/REC: `parrec2nii FILE` of nibabel",
+    (".v", ".ima", ".dcm"): "DICOM: `dcm2niix -z y -b y FOLDER`",
+    (".png", ".jpg", ".jpeg", ".tif", ".tiff"): "pictures carry no voxel sizes: go back to DICOM",
+}
 # Voxel sizes outside this range mean that the header is broken or not in millimetres.
 SPACING_RANGE_MM = (0.02, 50.0)
 LARGEST_OFFSET_MM = 1e5
@@ -47,6 +58,13 @@ def check_path(path: Path) -> None:
             "LC_ALL=C.UTF-8"
         )
         raise InputError(message) from error
+    if len(path.name.encode()) > LONGEST_NAME:
+        message = (
+            f"the name {path.name[:40]}... is {len(path.name.encode())} bytes long; expected "
+            f"{LONGEST_NAME} at most: check the name"
+        )
+        raise InputError(message)
+    check_link(path)
     if path.is_dir():
         message = (
             f"{path} is a folder; expected one NIfTI file: "
@@ -59,9 +77,18 @@ def check_path(path: Path) -> None:
     if not path.name.lower().endswith(SUFFIXES):
         message = (
             f"{path.name} is not one of {', '.join(SUFFIXES)}: convert it to NIfTI first "
-            "(DICOM: `dcm2niix -z y -b y FOLDER`)"
+            f"({_converter(path)})"
         )
         raise InputError(message)
+
+
+def _converter(path: Path) -> str:
+    """Name what converts a file, by the ending of its name."""
+    ending = "".join(path.suffixes[-2:]).lower()
+    for endings, converter in CONVERTERS.items():
+        if ending.endswith(endings):
+            return converter
+    return "DICOM: `dcm2niix -z y -b y FOLDER`"
 
 
 def misnamed(path: Path) -> str:

@@ -1,68 +1,32 @@
-"""Reading and writing image files; the only module that knows nibabel.
+"""Reading and writing image files.
 
 A file is checked before its voxels are read, and every reason for which it cannot be used is one
 `InputError`. Text in a header (`descrip`, extensions, ...) may identify a patient: it is never
 copied nor shown.
 """
 
-import logging
-import struct
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import nibabel
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
-from nibabel.freesurfer.mghformat import MGHError
-from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from inversesr.errors import InputError
 from inversesr.io.checks import (
-    affine_fault,
     check_memory,
     check_path,
     check_shape,
     check_type,
     check_voxels,
-    misnamed,
     stem,
 )
+from inversesr.io.header import Header, VoxelSize, find_place, resized
 from inversesr.io.sidecar import Sidecar, read_sidecar
-from inversesr.volume import Affine, Grid, Volume
-
-# What nibabel, gzip and numpy raise on files that are cut off, empty or something else.
-UNREADABLE = (
-    ImageFileError, HeaderDataError, MGHError, EOFError, OSError, ValueError, TypeError, KeyError,
-    IndexError, OverflowError, AttributeError, struct.error, zlib.error, MemoryError,
-)  # fmt: skip
-
-
-@dataclass(frozen=True, eq=False)
-class Header:
-    """The part of a file's header that its derivatives must keep.
-
-    Attributes:
-        qform_code: NIfTI code of the qform, 0 where there is none.
-        sform_code: NIfTI code of the sform.
-        qform: World from voxel by the qform, shape (4, 4).
-        sform: World from voxel by the sform.
-        dtype: Type in which the voxels are stored.
-        spatial_unit: NIfTI name of the spatial unit.
-        is_nifti2: Whether the file is NIfTI-2.
-    """
-
-    qform_code: int
-    sform_code: int
-    qform: Affine
-    sform: Affine
-    dtype: np.dtype[Any]
-    spatial_unit: str
-    is_nifti2: bool
+from inversesr.io.source import UNREADABLE, opened, refuse
+from inversesr.volume import Grid, Volume
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,32 +58,42 @@ class Scan:
         )
 
 
-def read_scan(path: Path, volume: int | None = None, *, is_mask: bool = False) -> Scan:
+def read_scan(
+    path: Path,
+    volume: int | None = None,
+    *,
+    is_mask: bool = False,
+    voxel_size: VoxelSize | None = None,
+) -> Scan:
     """Read one 3D scan and the BIDS sidecars that hold for it.
 
     Args:
-        path: A .nii, .nii.gz, .mgz or .mgh file.
+        path: A NIfTI, MGH, NRRD or MetaImage file.
         volume: Which volume of a 4D series, counted from 0; None for a 3D image.
         is_mask: Whether one intensity everywhere is good enough.
+        voxel_size: Voxel sizes in mm along the three axes, in place of the header's.
 
     Raises:
-        InputError: the file is missing, unreadable or not one usable 3D image.
+        InputError: the file is missing, unreadable, damaged or not one usable 3D image.
+        MachineError: the machine cannot read it.
     """
+    path = path.expanduser()
     check_path(path)
-    try:
-        with _quietly():
-            image = nibabel.load(path)
-    except UNREADABLE as error:
-        message = (
-            f"{path.name} is not a readable image{misnamed(path)}: expected NIfTI or MGH, whole "
-            "and intact"
-        )
-        raise InputError(message) from error
     sidecar = Sidecar() if is_mask else read_sidecar(path)
-    return scan_from_image(image, path.name, stem(path), volume, sidecar, is_mask=is_mask)
+    with opened(path) as source:
+        scan = scan_from_image(
+            source.image,
+            path.name,
+            stem(path),
+            volume,
+            sidecar,
+            is_mask=is_mask,
+            voxel_size=voxel_size,
+        )
+    return replace(scan, warnings=(*source.notes, *scan.warnings))
 
 
-def scan_from_image(
+def scan_from_image(  # noqa: PLR0913 (what is known of a file beside its image)
     image: Any,  # noqa: ANN401 (nibabel has no types)
     label: str = "the image",
     name: str = "scan",
@@ -127,33 +101,26 @@ def scan_from_image(
     sidecar: Sidecar | None = None,
     *,
     is_mask: bool = False,
+    voxel_size: VoxelSize | None = None,
 ) -> Scan:
     """Check a nibabel image and take it in; see `read_scan`."""
-    try:
-        affine = np.asarray(image.affine, dtype=np.float64)
-        with _quietly():
-            header = _keep_header(image)
-    except UNREADABLE as error:
-        message = f"{label} has no usable header: repair it, or convert the scan again"
-        raise InputError(message) from error
     # FreeSurfer's sizes are numpy integers, which JSON does not know
     shape, series = check_shape(tuple(int(n) for n in image.shape), label, volume)
     check_type(image, label)
-    if fault := affine_fault(affine, shape):
-        message = f"{label} {fault}"
-        raise InputError(message)
+    place = find_place(image, shape, label)
+    if voxel_size is not None:
+        place = resized(place, shape, voxel_size)
     check_memory(image, label)
     data = _read_voxels(image, label, series)
     check_voxels(data, label, is_mask=is_mask)
     sidecar = sidecar or Sidecar()
-    warnings = (*_header_warnings(image, header, label), *sidecar.warnings)
     return Scan(
-        Volume(data, Grid(shape, affine)),
-        header,
+        Volume(data, Grid(shape, place.affine)),
+        place.header,
         name,
         _slice_axis(image),
         sidecar.content,
-        warnings,
+        (*place.warnings, *sidecar.warnings),
     )
 
 
@@ -165,7 +132,7 @@ def read_mask(path: Path, grid: Grid) -> NDArray[np.bool_]:
     """
     from scipy.ndimage import affine_transform
 
-    mask = read_scan(path, is_mask=True).volume
+    mask = _mask_volume(path)
     mask_from_grid = np.linalg.inv(mask.grid.affine) @ grid.affine
     inside = np.asarray(
         affine_transform(
@@ -180,6 +147,34 @@ def read_mask(path: Path, grid: Grid) -> NDArray[np.bool_]:
         message = f"{path.name} marks nothing inside the scan: expected a mask in the same space"
         raise InputError(message)
     return inside
+
+
+def _mask_volume(path: Path) -> Volume:
+    return read_scan(path, is_mask=True).volume
+
+
+def with_mask_warnings(scan: Scan, masks: Sequence[Path]) -> Scan:
+    """Return a scan that warns of masks with its shape that lie in another place.
+
+    Such a mask was often drawn on the scan and lost its header: it marks other tissue then.
+
+    Args:
+        scan: The scan.
+        masks: Files of its masks.
+    """
+    found = []
+    for path in masks:
+        grid = _mask_volume(path).grid
+        if grid.shape != scan.volume.grid.shape:
+            continue
+        apart = grid.farthest_mm(scan.volume.grid)
+        if apart > min(scan.volume.grid.spacing_mm) / 2.0:
+            found.append(
+                f"{path.name} has as many voxels as the scan but lies up to {apart:.3g} mm "
+                "elsewhere: it is used where its own header places it; if it was drawn on the "
+                "scan, give it the scan's header"
+            )
+    return replace(scan, warnings=(*scan.warnings, *found))
 
 
 def to_image(volume: Volume, source: Scan, output_type: str = "float32") -> Any:  # noqa: ANN401
@@ -200,6 +195,8 @@ def to_image(volume: Volume, source: Scan, output_type: str = "float32") -> Any:
     has_code = header.qform_code > 0 or header.sform_code > 0
     image.set_sform(header.sform @ source_from_volume if has_code else None, header.sform_code)
     image.set_qform(header.qform @ source_from_volume if has_code else None, header.qform_code)
+    # the qform sets them too, by its own lengths
+    image.header.set_zooms(volume.grid.spacing_mm)
     image.header.set_xyzt_units(xyz=header.spatial_unit)
     if output_type == "input" and header.dtype.kind in "iu":
         image.set_data_dtype(header.dtype)  # nibabel chooses slope and intercept for the range
@@ -225,39 +222,6 @@ def write_volume(path: Path, volume: Volume, source: Scan, output_type: str = "f
     nibabel.save(to_image(volume, source, output_type), path)
 
 
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """Keep nibabel from telling what it mends in a header, and numpy what overflows in it."""
-    logger = logging.getLogger("nibabel.global")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
-    try:
-        with np.errstate(all="ignore"):
-            yield
-    finally:
-        logger.setLevel(level)
-
-
-def _keep_header(image: Any) -> Header:  # noqa: ANN401
-    affine = np.asarray(image.affine, dtype=np.float64)
-    if not isinstance(image, nibabel.Nifti1Image):
-        return Header(0, 1, affine, affine, image.get_data_dtype(), "mm", is_nifti2=False)
-    qform, qform_code = image.get_qform(coded=True)
-    if qform is not None and affine_fault(qform, (1, 1, 1)):
-        qform, qform_code = None, 0
-    sform, sform_code = image.get_sform(coded=True)
-    unit = image.header.get_xyzt_units()[0]
-    return Header(
-        int(qform_code),
-        int(sform_code),
-        affine if qform is None else np.asarray(qform, dtype=np.float64),
-        affine if sform is None else np.asarray(sform, dtype=np.float64),
-        image.get_data_dtype(),
-        "mm" if unit == "unknown" else unit,
-        isinstance(image, nibabel.Nifti2Image),
-    )
-
-
 def _read_voxels(image: Any, label: str, volume: int | None) -> NDArray[np.float32]:  # noqa: ANN401
     try:
         with np.errstate(all="ignore"):
@@ -267,33 +231,12 @@ def _read_voxels(image: Any, label: str, volume: int | None) -> NDArray[np.float
             part = proxy if volume is None else proxy[(..., volume, *further)]
             data = np.asarray(part, dtype=np.float32)
     except UNREADABLE as error:
-        message = f"{label} ends before its last voxel or is damaged: copy or convert it again"
-        raise InputError(message) from error
+        refuse(label, error, "ends before its last voxel or is damaged: copy or convert it again")
     return np.ascontiguousarray(data.reshape(data.shape[:3]))
 
 
 def _slice_axis(image: Any) -> int | None:  # noqa: ANN401
-    if not isinstance(image, nibabel.Nifti1Image):
+    if not isinstance(image, nibabel.Nifti1Pair):
         return None
     axis = image.header.get_dim_info()[2]
     return None if axis is None else int(axis)
-
-
-def _header_warnings(image: Any, header: Header, label: str) -> tuple[str, ...]:  # noqa: ANN401
-    found = _orientation_warnings(image, header, label)
-    if header.spatial_unit == "mm":
-        return found
-    unit = header.spatial_unit
-    return (*found, f"{label} gives its lengths in {unit}s by its header: they are read as mm")
-
-
-def _orientation_warnings(image: Any, header: Header, label: str) -> tuple[str, ...]:  # noqa: ANN401
-    if header.qform_code == 0 and header.sform_code == 0:
-        return (f"{label} does not say how it lies in the world: left and right are a guess",)
-    if header.sform_code and not header.qform_code and image.header.get("qform_code", 0) > 0:
-        return (f"{label} has a broken qform: it is left out, the sform is used",)
-    if header.qform_code and header.sform_code:
-        linear = np.abs(header.qform[:3, :3] - header.sform[:3, :3]).max()
-        if linear > 0.01 * np.abs(header.sform[:3, :3]).max():
-            return (f"{label} has a qform and an sform that disagree: the sform is used",)
-    return ()

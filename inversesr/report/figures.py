@@ -8,6 +8,7 @@ A notebook shows them after `%matplotlib inline`. Superior (or anterior) is up a
 right is on the left, as radiologists read it.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -307,6 +308,8 @@ def _light_figure(width: float, height: float) -> Figure:
 
 def _figure(width: float, height: float, facecolor: str) -> Figure:
     """Make a figure that no window and no global state knows of."""
+    # where its cache cannot be written matplotlib says so at every start; nothing is lost by that
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:
         from matplotlib.figure import Figure as MatplotlibFigure
     except ImportError as error:

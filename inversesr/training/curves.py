@@ -1,6 +1,7 @@
 """Draws how a training went: the loss against the step, and the figures of held-out scans."""
 
 import csv
+import logging
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ def write_curves(run_dir: Path) -> None:
     losses, figures = (read_table(run_dir / name) for name in (LOSSES_NAME, VALIDATION_NAME))
     if not losses.get("step"):
         return
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # nor of a cache it cannot write
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 4), layout="constrained")

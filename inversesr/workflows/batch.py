@@ -19,6 +19,7 @@ import torch
 
 from inversesr.config import SOLVERS_WITHOUT_PRIOR, Config
 from inversesr.errors import InputError
+from inversesr.io.atomic import check_output
 from inversesr.io.checks import SUFFIXES, stem
 from inversesr.io.csv_table import write_csv
 from inversesr.io.json_text import json_text
@@ -27,14 +28,7 @@ from inversesr.priors.store import CARD_NAME, digest, find_prior
 from inversesr.resources import usable_cores
 from inversesr.solvers.options import SolverOptions, with_settings
 from inversesr.workflows.restore import choose_device
-from inversesr.workflows.run import (
-    Outputs,
-    check_output,
-    file_facts,
-    output_names,
-    run_job,
-    sidecar_facts,
-)
+from inversesr.workflows.run import Outputs, file_facts, output_names, run_job, sidecar_facts
 from inversesr.workflows.worker import end_children, failure_of, new_process
 
 TABLE_NAME = "batch.csv"

@@ -10,9 +10,10 @@ from typing import Any
 from inversesr.config import Config, SimulateConfig
 from inversesr.errors import InputError
 from inversesr.evaluation.scores import Scores, evaluate
+from inversesr.io.atomic import check_output
 from inversesr.io.nifti import read_scan, scan_from_image, write_volume
 from inversesr.workflows.files import simulate_file
-from inversesr.workflows.run import Outputs, check_output, run_job
+from inversesr.workflows.run import Outputs, run_job
 
 THICKNESS_MM = 5.0
 # what people get today, and what this project gives them; the last one is what is shown

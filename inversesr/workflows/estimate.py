@@ -31,13 +31,13 @@ from inversesr.priors.card import read_card
 from inversesr.priors.networks.error_net import ROLE as ERROR
 from inversesr.priors.store import find_prior
 from inversesr.report.html import has_report_packages, write_report
-from inversesr.resources import available_memory_bytes, resident_memory_bytes
+from inversesr.resources import available_memory_bytes, resident_memory_bytes, set_threads
 from inversesr.solvers.options import SolverOptions, with_settings
 from inversesr.solvers.registry import choose_solver
 from inversesr.volume import Affine, Grid, Image
 from inversesr.workflows import restore as pipeline
 from inversesr.workflows.fusion import fuse
-from inversesr.workflows.run import Outputs, file_facts, output_names, provenance, set_threads
+from inversesr.workflows.run import Outputs, file_facts, output_names, provenance
 
 # A block must be too large for the processor's cache, as the scan is.
 BLOCK_VOXELS = 2.5e6
@@ -151,7 +151,8 @@ def plan_run(
         InputError: the run would refuse the scans.
     """
     set_threads(config.threads)
-    scans = tuple(read_scan(path, config.volume) for path in paths)
+    size = config.voxel_size_mm
+    scans = tuple(read_scan(path, config.volume, voxel_size=size) for path in paths)
     config = replace(config, solver=solver_for(scans, config))
     acquisitions = tuple(describe_acquisition(scan, config) for scan in scans)
     locking, remarks = lock_for(scans, acquisitions[0], config)

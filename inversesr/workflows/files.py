@@ -8,9 +8,9 @@ from inversesr.acquisition.simulation import simulate
 from inversesr.config import SimulateConfig
 from inversesr.errors import InputError
 from inversesr.evaluation.scores import Scores, evaluate
+from inversesr.io.atomic import atomic_folder, check_output
 from inversesr.io.checks import stem
 from inversesr.io.nifti import read_mask, read_scan, write_volume
-from inversesr.workflows.run import atomic_folder, check_output
 
 
 def simulate_file(

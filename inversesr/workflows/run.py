@@ -4,43 +4,36 @@ Everything is written under temporary names in a folder of its own and renamed a
 image last: who finds the image finds a whole one, with all that belongs to it.
 """
 
-import fcntl
 import hashlib
-import os
 import platform
-import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from time import perf_counter, time
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 
 from inversesr.config import SOLVERS_WITHOUT_PRIOR, Config
 from inversesr.errors import InputError
+from inversesr.io.atomic import atomic_folder, check_output
 from inversesr.io.checks import stem
 from inversesr.io.json_text import json_text
-from inversesr.io.nifti import Scan, read_mask, read_scan, write_volume
+from inversesr.io.nifti import Scan, read_mask, read_scan, with_mask_warnings, write_volume
 from inversesr.io.sidecar import name_of_sidecar, sidecars_of
 from inversesr.priors.card import read_card
 from inversesr.priors.store import CARD_NAME, digest, find_prior
 from inversesr.protocols import Progress
 from inversesr.report.html import has_report_packages, write_report
 from inversesr.report.narrative import prior_sentences
-from inversesr.resources import peak_memory_bytes, usable_cores
+from inversesr.resources import peak_memory_bytes, set_threads
 from inversesr.result import Result, Source
 from inversesr.uncertainty.intervals import QUANTILES
 from inversesr.volume import Image, Volume
 from inversesr.workflows.restore import restore
 
 NOT_FOR_DIAGNOSIS = "Research use only: not for diagnosis."
-PARTIAL_PREFIX = ".inversesr-partial-"
-# A folder younger than this may not have been locked yet by the run that made it.
-PARTIAL_GRACE_SECONDS = 60.0
 # of a float32, and what a map of deviations keeps of them
 MANTISSA_BITS, KEPT_BITS = 23, 9
 
@@ -144,8 +137,10 @@ def run_job(
     _check_inputs(scans, [file for file in (mask, protect) if file is not None], outputs)
     check_output([file for file in vars(outputs).values() if file is not None], force=force)
     set_threads(config.threads)
-    read = [read_scan(path, config.volume) for path in scans]
+    size = config.voxel_size_mm
+    read = [read_scan(path, config.volume, voxel_size=size) for path in scans]
     regions = [_read_region(file, read[0]) for file in (mask, protect)]
+    read[0] = with_mask_warnings(read[0], [file for file in (mask, protect) if file is not None])
     # before the work: what is hashed is what was read
     inputs = [file_facts(path) for path in scans]
     sidecars = sidecar_facts(scans)
@@ -230,82 +225,6 @@ def _check_inputs(scans: Sequence[Path], masks: Sequence[Path], outputs: Outputs
             raise InputError(message)
 
 
-def check_output(files: Sequence[Path], *, force: bool) -> None:
-    """Make sure that files can be written, before any work is done.
-
-    Raises:
-        InputError: a file exists and force is off, or its folder cannot be written to.
-    """
-    for file in files:
-        if file.is_dir():
-            message = f"{file} is a folder where a file is to be written: remove it"
-            raise InputError(message)
-        if file.exists() and not force:
-            message = f"{file} exists already: give --force to replace it, or another folder"
-            raise InputError(message)
-    nearest = files[0].parent
-    while not nearest.exists() and nearest != nearest.parent:
-        nearest = nearest.parent
-    if not nearest.is_dir():
-        message = f"{nearest} is a file, not a folder: give another output folder"
-        raise InputError(message)
-    if not os.access(nearest, os.W_OK | os.X_OK) or _is_read_only(nearest):
-        message = f"cannot write into {nearest}: give a folder that you own with -o"
-        raise InputError(message)
-
-
-@contextmanager
-def atomic_folder(folder: Path, last: str) -> Iterator[Path]:
-    """Give a temporary folder whose files are moved into place if nothing goes wrong.
-
-    Each file is moved by one rename. What a killed run left behind is cleared away by a later one.
-
-    Args:
-        folder: Where the files go; made if need be.
-        last: Name of the file that is moved when all others are in place.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    _clear_partial(folder)
-    partial = Path(tempfile.mkdtemp(prefix=PARTIAL_PREFIX, dir=folder))
-    lock = os.open(partial, os.O_RDONLY)
-    try:
-        _is_locked_now(lock)
-        yield partial
-        for file in sorted(partial.iterdir(), key=lambda file: file.name == last):
-            file.replace(folder / file.name)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-        os.close(lock)
-
-
-def _clear_partial(folder: Path) -> None:
-    """Remove partial folders whose makers are dead: a lock ends with the process that holds it."""
-    for left in folder.glob(f"{PARTIAL_PREFIX}*"):
-        with suppress(OSError):
-            if time() - left.stat().st_mtime < PARTIAL_GRACE_SECONDS:
-                continue
-            lock = os.open(left, os.O_RDONLY)
-            if _is_locked_now(lock):
-                shutil.rmtree(left, ignore_errors=True)
-            os.close(lock)
-
-
-def _is_locked_now(descriptor: int) -> bool:
-    """Take the lock of an open folder; False where another process holds it or none exist."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
-
-
-def set_threads(n: int | None) -> None:
-    """Set the threads of this process; None leaves them, but for more than it may use at once."""
-    import torch
-
-    torch.set_num_threads(n or min(torch.get_num_threads(), usable_cores()))
-
-
 def file_facts(path: Path) -> dict[str, Any]:
     """Name, size and sha256 of a file: enough to know it again."""
     with path.open("rb") as file:
@@ -382,12 +301,3 @@ def _source_record(source: Source) -> dict[str, Any]:
         "agreement": asdict(source.agreement),
         "motion_mm": source.motion_mm,
     }
-
-
-def _is_read_only(folder: Path) -> bool:
-    """Whether a file cannot be made here: permissions alone do not tell for root."""
-    try:
-        with tempfile.TemporaryFile(dir=folder):
-            return False
-    except OSError:
-        return True

@@ -7,7 +7,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import active_children, get_context, parent_process
 from typing import Any
 
-from inversesr.errors import OUT_OF_MEMORY, InverseSRError, is_out_of_memory
+from inversesr.errors import InverseSRError, machine_fault
 
 
 def new_process() -> ProcessPoolExecutor:
@@ -43,6 +43,6 @@ def failure_of(future: Future[Any]) -> str:
         return "the process was killed, as happens where memory runs out"
     if isinstance(error, InverseSRError):
         return str(error)
-    if is_out_of_memory(error):
-        return OUT_OF_MEMORY
+    if fault := machine_fault(error):
+        return fault
     return f"{type(error).__name__}: {error}".partition("\n")[0]

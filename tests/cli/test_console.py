@@ -13,7 +13,7 @@ from inversesr.cli.console import (
     training_bar,
     warn,
 )
-from inversesr.errors import InputError, InverseSRError
+from inversesr.errors import OUT_OF_MEMORY, InputError, InverseSRError
 from inversesr.training.loop import Moment
 
 
@@ -56,7 +56,7 @@ def test_too_little_memory_is_one_sentence(error, capsys):
     with pytest.raises(typer.Exit) as found, failing_in_one_sentence():
         raise error
     assert found.value.exit_code == 1
-    assert capsys.readouterr().err == "inversesr: out of memory: give a coarser --spacing\n"
+    assert capsys.readouterr().err == f"inversesr: {OUT_OF_MEMORY}\n"
 
 
 def test_other_failures_are_not_taken_for_that():

@@ -14,18 +14,10 @@ import pytest
 
 from inversesr.config import Config
 from inversesr.errors import InputError
+from inversesr.io.atomic import PARTIAL_PREFIX, atomic_folder, check_output
 from inversesr.workflows import run as job
 from inversesr.workflows.estimate import files_of
-from inversesr.workflows.run import (
-    PARTIAL_PREFIX,
-    atomic_folder,
-    check_output,
-    file_facts,
-    output_names,
-    provenance,
-    run_job,
-    shortened,
-)
+from inversesr.workflows.run import file_facts, output_names, provenance, run_job, shortened
 from tests.support import problems
 from tests.support.problems import free_card, one_thread, random_tensors  # noqa: F401  (a fixture)
 

@@ -74,7 +74,7 @@ class Effort:
 def describe_slices(scan_grid: Grid, fine: Grid, acquisition: Acquisition) -> Slices:
     """Return how the slices of a scan lie on its fine grid."""
     axis = acquisition.slice_axis
-    unit = fine.spacing_mm[axis]
+    unit = fine.plane_distance_mm[axis]
     first_slice = voxel_centres(scan_grid.shape[axis], acquisition.slice_spacing_mm)[0]
     first_voxel = voxel_centres(fine.shape[axis], unit)[0]
     geometry = SliceGeometry(

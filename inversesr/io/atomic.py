@@ -1,0 +1,117 @@
+"""Files that are there wholly or not at all, whatever happens while they are written.
+
+They are written under temporary names in a folder of their own and renamed at the end.
+"""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from time import time
+
+from inversesr.errors import InputError
+from inversesr.io.checks import LONGEST_NAME
+
+PARTIAL_PREFIX = ".inversesr-partial-"
+# A folder younger than this may not have been locked yet by the run that made it.
+PARTIAL_GRACE_SECONDS = 60.0
+
+
+def check_output(files: Sequence[Path], *, force: bool) -> None:
+    """Make sure that files can be written, before any work is done.
+
+    Raises:
+        InputError: a file exists and force is off, its name is too long, or its folder cannot be
+            written to.
+    """
+    for file in files:
+        n_bytes = len(os.fsencode(file.name))
+        if n_bytes > LONGEST_NAME:
+            message = (
+                f"{file.name[:40]}... would have a name of {n_bytes} bytes; expected at most "
+                f"{LONGEST_NAME}: give the scan a shorter name"
+            )
+            raise InputError(message)
+        if file.is_dir():
+            message = f"{file} is a folder where a file is to be written: remove it"
+            raise InputError(message)
+        if file.exists() and not force:
+            message = f"{file} exists already: give --force to replace it, or another folder"
+            raise InputError(message)
+    nearest = files[0].parent
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    if not nearest.is_dir():
+        message = f"{nearest} is a file, not a folder: give another output folder"
+        raise InputError(message)
+    if not os.access(nearest, os.W_OK | os.X_OK) or _is_read_only(nearest):
+        message = f"cannot write into {nearest}: give a folder that you own with -o"
+        raise InputError(message)
+
+
+@contextmanager
+def atomic_folder(folder: Path, last: str) -> Iterator[Path]:
+    """Give a temporary folder whose files are moved into place if nothing goes wrong.
+
+    Each file is moved by one rename. What a killed run left behind is cleared away by a later one.
+
+    Args:
+        folder: Where the files go; made if need be.
+        last: Name of the file that is moved when all others are in place.
+    """
+    made = _make(folder)
+    _clear_partial(folder)
+    partial = Path(tempfile.mkdtemp(prefix=PARTIAL_PREFIX, dir=folder))
+    lock = os.open(partial, os.O_RDONLY)
+    try:
+        _is_locked_now(lock)
+        yield partial
+        for file in sorted(partial.iterdir(), key=lambda file: file.name == last):
+            file.replace(folder / file.name)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        os.close(lock)
+        for new in made:
+            # what was made for files that never came; a folder with anything in it stays
+            with suppress(OSError):
+                new.rmdir()
+
+
+def _make(folder: Path) -> list[Path]:
+    """Make a folder and those above it; return those that were not there, the deepest first."""
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    return missing
+
+
+def _clear_partial(folder: Path) -> None:
+    """Remove partial folders whose makers are dead: a lock ends with the process that holds it."""
+    for left in folder.glob(f"{PARTIAL_PREFIX}*"):
+        with suppress(OSError):
+            if time() - left.stat().st_mtime < PARTIAL_GRACE_SECONDS:
+                continue
+            lock = os.open(left, os.O_RDONLY)
+            if _is_locked_now(lock):
+                shutil.rmtree(left, ignore_errors=True)
+            os.close(lock)
+
+
+def _is_locked_now(descriptor: int) -> bool:
+    """Take the lock of an open folder; False where another process holds it or none exist."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _is_read_only(folder: Path) -> bool:
+    """Whether a file cannot be made here: permissions alone do not tell for root."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return False
+    except OSError:
+        return True

@@ -312,7 +312,7 @@ def _figure(width: float, height: float, facecolor: str) -> Figure:
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:
         from matplotlib.figure import Figure as MatplotlibFigure
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         message = "pictures need matplotlib: pip install 'inversesr[report]'"
         raise InputError(message) from error
     return MatplotlibFigure(figsize=(width, height), facecolor=facecolor, layout="constrained")

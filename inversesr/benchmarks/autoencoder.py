@@ -13,7 +13,8 @@ from inversesr.acquisition.foreground import foreground
 from inversesr.evaluation.metrics import psnr
 from inversesr.io.checks import stem
 from inversesr.io.nifti import read_scan
-from inversesr.priors.latent_diffusion import LatentDiffusionPrior, load_prior
+from inversesr.priors.latent_diffusion import LatentDiffusionPrior
+from inversesr.priors.loading import load_prior
 from inversesr.volume import Image
 
 # The brightest voxels are vessels and fat: they do not set the scale.

@@ -23,7 +23,7 @@ from inversesr.io.nifti import Scan, read_scan, write_volume
 from inversesr.priors.brain_ldm import BRAIN_LDM
 from inversesr.priors.card import FileCard, PriorCard, dump_card, grid_of, parse_card
 from inversesr.priors.instrumented import count_passes
-from inversesr.priors.latent_diffusion import load_prior
+from inversesr.priors.loading import load_prior
 from inversesr.priors.store import CARD_NAME, digest, write_text
 from inversesr.priors.tensors import kept, save_tensors
 from inversesr.resources import peak_memory_bytes

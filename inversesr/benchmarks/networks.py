@@ -14,7 +14,8 @@ from torch import Tensor
 
 from inversesr.priors.brain_ldm import BRAIN_LDM
 from inversesr.priors.card import NetworkCard, PriorCard, parse_card
-from inversesr.priors.latent_diffusion import LatentDiffusionPrior, assemble_prior
+from inversesr.priors.latent_diffusion import LatentDiffusionPrior
+from inversesr.priors.loading import assemble_prior
 from inversesr.priors.networks.build import build_network, fast_dtype
 from inversesr.resources import available_memory_bytes, peak_memory_bytes
 from inversesr.workflows.worker import new_process

@@ -11,7 +11,8 @@ from inversesr.errors import InputError
 from inversesr.evaluation.scores import evaluate, onto
 from inversesr.io.atomic import check_output
 from inversesr.io.nifti import Scan, read_scan
-from inversesr.report.figures import Panel, intensity_window, mosaic, write_figure
+from inversesr.report.figures import Panel, mosaic, write_figure
+from inversesr.report.planes import intensity_window
 from inversesr.report.prior_pictures import beside_midline_mm
 from inversesr.solvers.options import SolverOptions, with_settings
 from inversesr.volume import Volume

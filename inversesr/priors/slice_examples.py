@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
 from inversesr.operators.slice_profile import slice_matrix
-from inversesr.priors.networks.unet import SliceGeometry
+from inversesr.priors.networks.slice_geometry import SliceGeometry
 
 # A slice that would stick out further than this is not measured.
 LARGEST_OVERHANG = 0.25

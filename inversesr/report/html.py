@@ -18,15 +18,9 @@ import torch
 
 from inversesr.acquisition.geometry import forward_operator
 from inversesr.report.display import WHITE, Layer, pack_layers
-from inversesr.report.figures import (
-    agreement,
-    compare,
-    intensity_range,
-    intensity_window,
-    trace,
-    write_figure,
-)
+from inversesr.report.figures import agreement, compare, trace, write_figure
 from inversesr.report.narrative import EVERYWHERE
+from inversesr.report.planes import intensity_range, intensity_window
 from inversesr.result import Result
 from inversesr.volume import Volume
 

@@ -14,8 +14,10 @@ from torch.nn.functional import pad
 
 from inversesr.errors import InputError
 from inversesr.operators.resample import RigidResample
-from inversesr.priors.latent_diffusion import LatentDiffusionPrior, load_prior
-from inversesr.report.figures import PLANES, Panel, mosaic, write_figure
+from inversesr.priors.latent_diffusion import LatentDiffusionPrior
+from inversesr.priors.loading import load_prior
+from inversesr.report.figures import Panel, mosaic, write_figure
+from inversesr.report.planes import PLANES
 from inversesr.volume import Grid, Volume
 
 SAMPLES_NAME, RECONSTRUCTION_NAME = "samples.png", "reconstruction.png"

@@ -11,7 +11,8 @@ from inversesr.measurements.slices import Task
 from inversesr.priors.card import PriorCard, read_card
 from inversesr.priors.instrumented import CountedPrior
 from inversesr.priors.networks.error_net import ErrorNet, load_error_net
-from inversesr.priors.networks.unet import ROLE, SliceGeometry, load_warmstart
+from inversesr.priors.networks.slice_geometry import SliceGeometry
+from inversesr.priors.networks.unet import ROLE, load_warmstart
 from inversesr.priors.store import find_prior
 from inversesr.protocols import Progress, Solution
 from inversesr.solvers.latent.few_step_noise import few_step_noise

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from inversesr.priors.networks.unet import SliceGeometry
+from inversesr.priors.networks.slice_geometry import SliceGeometry
 from inversesr.priors.slice_examples import Batch, make_example
 from inversesr.training.random import happens, uniform
 

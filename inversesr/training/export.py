@@ -26,7 +26,8 @@ from inversesr.priors.card import (
     dump_card,
     parse_card,
 )
-from inversesr.priors.latent_diffusion import LatentDiffusionPrior, assemble_prior
+from inversesr.priors.latent_diffusion import LatentDiffusionPrior
+from inversesr.priors.loading import assemble_prior
 from inversesr.priors.networks import haar
 from inversesr.priors.networks.local_autoencoder import FACTOR
 from inversesr.priors.store import CARD_NAME, digest, read_json, write_text
@@ -34,7 +35,7 @@ from inversesr.priors.tensors import save_tensors
 from inversesr.priors.typed_json import read_value
 from inversesr.training.architectures import arguments_of, averaged_weights
 from inversesr.training.autoencoder import whole_scan
-from inversesr.training.denoiser import LATENTS_NAME
+from inversesr.training.latents import LATENTS_NAME
 from inversesr.training.loop import CHECKPOINT_NAME
 from inversesr.training.scans import held_back, read_scan
 

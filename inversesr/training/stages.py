@@ -17,7 +17,8 @@ from inversesr.training import loop
 from inversesr.training.architectures import arguments_of, averaged_weights
 from inversesr.training.autoencoder import AutoencoderConfig, train_autoencoder
 from inversesr.training.curves import can_draw, write_curves
-from inversesr.training.denoiser import DenoiserConfig, train_denoiser
+from inversesr.training.denoiser import train_denoiser
+from inversesr.training.denoiser_config import DenoiserConfig
 from inversesr.training.error_net import ErrorConfig, train_error
 from inversesr.training.settings import configure
 from inversesr.training.unet import WarmStartConfig, train_warmstart

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import torch
 
-from inversesr.priors.networks.unet import SliceGeometry, WarmStartNet, WarmStartShape, refine
+from inversesr.priors.networks.slice_geometry import SliceGeometry
+from inversesr.priors.networks.unet import WarmStartNet, WarmStartShape
+from inversesr.priors.networks.unet_inference import refine
 from inversesr.priors.slice_examples import Batch, charbonnier, locked_error, slice_maps
 from inversesr.training import loop
 from inversesr.training.degradation import DegradationConfig

@@ -4,7 +4,7 @@ import torch
 
 from inversesr.benchmarks.autoencoder import measure_reconstruction, reconstruct
 from inversesr.io.nifti import Scan, write_volume
-from inversesr.priors.latent_diffusion import load_prior
+from inversesr.priors.loading import load_prior
 from inversesr.volume import Grid, Volume
 
 

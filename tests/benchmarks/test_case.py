@@ -10,8 +10,8 @@ from inversesr.benchmarks.case import Case, Trace, measure, run_alone, score_aga
 from inversesr.benchmarks.rows import Row
 from inversesr.config import Config, SimulateConfig
 from inversesr.io.nifti import read_scan
-from inversesr.priors.latent_diffusion import load_prior
-from inversesr.priors.schedule import timestep_path
+from inversesr.priors.loading import load_prior
+from inversesr.priors.samplers import timestep_path
 from inversesr.solvers.latent.chain import N_SAMPLE_STEPS
 from inversesr.workflows.files import simulate_file
 from inversesr.workflows.run import run_job

@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from inversesr.priors.gaussian import make_gaussian_prior
-from inversesr.priors.schedule import add_noise, ddim, timestep_path
+from inversesr.priors.samplers import ddim, timestep_path
+from inversesr.priors.schedule import add_noise
 
 
 class KeepEverySecond:

@@ -6,12 +6,10 @@ import torch
 
 from inversesr.errors import InputError
 from inversesr.priors.brain_ldm import BRAIN_LDM
-from inversesr.priors.card import FileCard, dump_card, parse_card
-from inversesr.priors.latent_diffusion import assemble_prior, load_prior
-from inversesr.priors.networks.build import build_network
-from inversesr.priors.schedule import ddim_invert, timestep_path
-from inversesr.priors.store import digest
-from inversesr.priors.tensors import save_tensors
+from inversesr.priors.card import parse_card
+from inversesr.priors.loading import assemble_prior
+from inversesr.priors.samplers import ddim_invert, timestep_path
+from tests.support.small_brain_ldm import card_of, random_tensors
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -21,35 +19,6 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-def card_of(**changes):
-    """The brain LDM with small widths and a small grid."""
-    data = copy.deepcopy(BRAIN_LDM)
-    data["networks"]["autoencoder"]["arguments"] |= {
-        "channels": [4, 8, 8, 8],
-        "norm_num_groups": 4,
-    }
-    data["networks"]["denoiser"]["arguments"] |= {
-        "channels": [8, 16, 24],
-        "num_head_channels": [0, 16, 24],
-        "norm_num_groups": 4,
-    }
-    data["grid"] |= {"shape": [32, 64, 32]}
-    return parse_card({**data, **changes})
-
-
-def random_tensors(card):
-    made = {}
-    for role, network in card.networks.items():
-        generator = torch.Generator().manual_seed(2)
-        made[role] = {}
-        for name, t in build_network(network).state_dict().items():
-            noise = torch.randn(t.shape, generator=generator)
-            around = 1.0 if t.ndim == 1 and name.endswith("weight") else 0.0
-            scale = 0.1 if t.ndim == 1 else t[0].numel() ** -0.5
-            made[role][name] = around + scale * noise
-    return made
 
 
 def prior_of(card=None, dtype=torch.float32, **changes):
@@ -249,38 +218,6 @@ def test_a_free_prior_takes_other_shapes_and_a_fixed_one_does_not():
         prior.on_shape((12, 8, 8))
     with pytest.raises(InputError, match="fixed grid"):
         prior_of().on_shape((16, 24, 8))
-
-
-def write_prior(folder, card, tensors):
-    folder.mkdir(parents=True)
-    files = {}
-    for role, network in card.networks.items():
-        path = folder / network.file
-        save_tensors(path, tensors[role])
-        files[network.file] = FileCard(path.stat().st_size, digest(path))
-    (folder / "prior.json").write_text(dump_card(replace(card, files=files)))
-
-
-def test_a_prior_on_disk_is_loaded_as_it_was_written(tmp_path):
-    card = card_of()
-    tensors = random_tensors(card)
-    write_prior(tmp_path / "p", card, tensors)
-    loaded = load_prior(tmp_path / "p", dtype=torch.float32)
-    z = latent(loaded)
-    assert torch.equal(loaded.decode(z), assemble_prior(card, tensors).decode(z))
-    automatic = load_prior(tmp_path / "p")
-    assert automatic.dtype in {torch.float32, torch.bfloat16}
-
-
-def test_a_changed_file_is_refused(tmp_path):
-    card = card_of()
-    write_prior(tmp_path / "p", card, random_tensors(card))
-    path = tmp_path / "p" / "denoiser.safetensors"
-    data = bytearray(path.read_bytes())
-    data[-1] ^= 1
-    path.write_bytes(bytes(data))
-    with pytest.raises(InputError, match=r"SHA-256.*`inversesr prior import DIR --force`"):
-        load_prior(tmp_path / "p")
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from inversesr.operators.slice_profile import PROFILES
-from inversesr.priors.networks.unet import SliceGeometry
+from inversesr.priors.networks.slice_geometry import SliceGeometry
 from inversesr.priors.slice_examples import (
     add_rician_noise,
     charbonnier,

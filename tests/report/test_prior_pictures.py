@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from inversesr.errors import InputError
-from inversesr.priors.latent_diffusion import load_prior
+from inversesr.priors.loading import load_prior
 from inversesr.report.prior_pictures import (
     beside_midline_mm,
     draw_reconstruction,

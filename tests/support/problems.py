@@ -14,7 +14,7 @@ from inversesr.priors.brain_ldm import BRAIN_LDM
 from inversesr.priors.card import FileCard, dump_card, parse_card
 from inversesr.priors.gaussian import make_gaussian_prior
 from inversesr.priors.instrumented import CountedPrior, count_passes
-from inversesr.priors.latent_diffusion import assemble_prior
+from inversesr.priors.loading import assemble_prior
 from inversesr.priors.networks.build import build_network
 from inversesr.priors.store import digest
 from inversesr.priors.tensors import save_tensors

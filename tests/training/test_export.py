@@ -9,12 +9,12 @@ import torch
 from inversesr.errors import InputError
 from inversesr.priors.card import ScheduleCard, read_card
 from inversesr.priors.catalogue import verify_prior
-from inversesr.priors.latent_diffusion import load_prior
+from inversesr.priors.loading import load_prior
 from inversesr.priors.networks.error_net import load_error_net
 from inversesr.priors.networks.local_autoencoder import LocalAutoencoder
 from inversesr.priors.tensors import load_tensors
-from inversesr.training.denoiser import Latents, write_statistics
 from inversesr.training.export import ExportConfig, export_prior, held_out_scans
+from inversesr.training.latents import Latents, write_statistics
 from inversesr.training.loop import CHECKPOINT_NAME, save_start
 from tests.priors.networks.test_build import NETWORKS
 from tests.priors.test_latent_diffusion import local_card

@@ -5,7 +5,7 @@ import torch
 
 from inversesr.errors import InputError
 from inversesr.training.autoencoder import AutoencoderConfig
-from inversesr.training.denoiser import DenoiserConfig
+from inversesr.training.denoiser_config import DenoiserConfig
 from inversesr.training.settings import configure, read_settings
 
 

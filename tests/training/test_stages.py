@@ -7,7 +7,7 @@ import torch
 from typer.testing import CliRunner
 
 from inversesr.cli.app import app
-from inversesr.priors.latent_diffusion import load_prior
+from inversesr.priors.loading import load_prior
 from inversesr.priors.tensors import load_tensors
 from inversesr.training.architectures import arguments_of, averaged_weights
 from inversesr.training.export import ExportConfig, export_prior

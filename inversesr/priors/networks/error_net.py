@@ -28,14 +28,10 @@ from inversesr.priors.networks.blocks import (
 )
 from inversesr.priors.networks.build import load_part
 from inversesr.priors.networks.slabwise import slabwise
-from inversesr.priors.networks.unet import (
-    N_PHASES,
-    SliceGeometry,
-    describe,
-    in_tiles,
-    slice_phases,
-    white_level,
-)
+from inversesr.priors.networks.slice_geometry import SliceGeometry
+from inversesr.priors.networks.tiling import in_tiles
+from inversesr.priors.networks.unet import N_PHASES, describe, slice_phases
+from inversesr.priors.networks.unet_inference import white_level
 
 # name of the network in prior.json
 ROLE = "error"

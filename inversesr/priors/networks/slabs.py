@@ -1,18 +1,11 @@
 """Encoding and decoding of large images in bounded memory, without approximation.
 
 The image is a list of slabs along its first axis. Every convolution sees one plane of each
-neighbour, and GroupNorm uses the statistics of the whole image, merged from those of the slabs,
-
-    M2 = sum_k M2_k + n_k (mean_k - mean)^2,        var = M2 / n,
-
-so the result is that of the whole image to rounding. A slab is replaced by its result as soon as
-the next one has taken the plane that it needs.
-
-Reference for the merge: Chan, Golub, LeVeque (1983), Algorithms for computing the sample
-variance, doi:10.1080/00031305.1983.10483115.
+neighbour, and GroupNorm uses the statistics of the whole image, so the result is that of the
+whole image to rounding. A slab is replaced by its result as soon as the next one has taken the
+plane that it needs.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,15 +14,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from inversesr.priors.networks.fused_upsampling import foldable, upsample_convolve
+from inversesr.priors.networks.slab_normalisation import Fill, Slabs, activation, normaliser
 
-Slabs = list[Tensor]
-Fill = Callable[[Tensor, Tensor], None]
 Parts = tuple[Tensor | None, Tensor, Tensor | None]
 # About 80 MB of 128 bfloat16 channels: large enough for full speed, small beside the image.
 # Slabs below 32 MB would come from the heap of the C library, which fragments and is not returned.
 DEFAULT_SLAB_VOXELS = 300_000
-# For kernels of batch normalisation: statistics are given, and running ones are not kept.
-_TRAINING, _MOMENTUM = False, 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +89,7 @@ def _step(block: Any, slabs: Slabs, work: _Pass) -> Slabs:  # noqa: ANN401  (MON
     if foldable(block) is not None:
         return _upsample(slabs, block, work)
     if isinstance(block, nn.GroupNorm):
-        normalise = _normaliser(slabs, block)
+        normalise = normaliser(slabs, block)
         for slab in slabs:
             normalise(slab, slab)
         return slabs
@@ -108,8 +98,8 @@ def _step(block: Any, slabs: Slabs, work: _Pass) -> Slabs:  # noqa: ANN401  (MON
 
 def _residual(block: Any, slabs: Slabs) -> Slabs:  # noqa: ANN401
     """Apply a residual block; the slabs are replaced one by one."""
-    h = _convolve(list(slabs), block.conv1.conv, _activation(slabs, block.norm1))
-    h = _convolve(h, block.conv2.conv, _activation(h, block.norm2))
+    h = _convolve(list(slabs), block.conv1.conv, activation(slabs, block.norm1))
+    h = _convolve(h, block.conv2.conv, activation(h, block.norm2))
     for i, slab in enumerate(slabs):
         # without a change of width the shortcut is the slab itself
         slabs[i] = _channels_last(block.nin_shortcut(slab)).add_(h[i])
@@ -215,74 +205,6 @@ def _window(
         else:
             fill(part, inner[:, :, place])
     return window
-
-
-def _activation(slabs: Slabs, norm: nn.GroupNorm) -> Fill:
-    """Return GroupNorm with the statistics of all slabs, followed by SiLU."""
-    normalise = _normaliser(slabs, norm)
-
-    def fill(part: Tensor, place: Tensor) -> None:
-        normalise(part, place)
-        torch.ops.aten.silu.out(place, out=place)
-
-    return fill
-
-
-def _normaliser(slabs: Slabs, norm: nn.GroupNorm) -> Fill:
-    """Return GroupNorm with the statistics of all slabs."""
-    mean, variance = group_statistics(slabs, norm)
-    each = norm.num_channels // norm.num_groups
-    by_channel = [v.to(norm.weight).repeat_interleave(each) for v in (mean, variance)]
-    unused = mean.new_empty(0, dtype=norm.weight.dtype)
-
-    def fill(part: Tensor, place: Tensor) -> None:
-        torch.ops.aten.native_batch_norm.out(
-            part,
-            norm.weight,
-            norm.bias,
-            *by_channel,
-            _TRAINING,
-            _MOMENTUM,
-            norm.eps,
-            out=place,
-            save_mean=unused,
-            save_invstd=unused,
-        )
-
-    return fill
-
-
-def group_statistics(slabs: Slabs, norm: nn.GroupNorm) -> tuple[Tensor, Tensor]:
-    """Compute mean and variance of every group over all slabs.
-
-    Args:
-        slabs: Parts of one image, shapes (1, C, ., Y, Z), dense.
-        norm: The normalisation, for its groups.
-
-    Returns:
-        Means and (biased) variances, shape (n_groups,), float64.
-    """
-    n_channels = norm.num_channels
-    count, mean, squares = 0, torch.zeros(1), torch.zeros(1)
-    # plane by plane: over a whole slab, sums in float32 would lose the fifth digit
-    for plane in (p for slab in slabs for p in torch.split(slab, 1, dim=2)):
-        added = plane[0, 0].numel()
-        # statistics of float32 are handed out in float32 even where the slab is bfloat16
-        running = [torch.zeros(n_channels, device=plane.device) for _ in range(2)]
-        found = torch.ops.aten.batch_norm_update_stats(plane, *running, _MOMENTUM)
-        m, variance = (v.double() for v in found)
-        own = variance * added
-        if count == 0:
-            count, mean, squares = added, m, own
-            continue
-        shift = m - mean
-        total = count + added
-        squares = squares + own + shift**2 * (count * added / total)
-        mean, count = mean + shift * (added / total), total
-    # channels of one size merge to groups by plain means
-    mean, variance = (v.reshape(norm.num_groups, -1) for v in (mean, squares / count))
-    centre = mean.mean(dim=1)
-    return centre, (variance + (mean - centre[:, None]) ** 2).mean(dim=1)
 
 
 def _split(x: Tensor, work: _Pass) -> Slabs:

@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from inversesr.priors.instrumented import CountedPrior
-from inversesr.priors.schedule import CLEAN, Schedule, ddim, ddim_step, timestep_path
+from inversesr.priors.samplers import ddim, ddim_step, timestep_path
+from inversesr.priors.schedule import CLEAN, Schedule
 from inversesr.protocols import Shape
 from inversesr.solvers.options import SolverOptions
 

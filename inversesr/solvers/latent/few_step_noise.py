@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from inversesr.priors.instrumented import CountedPrior
-from inversesr.priors.schedule import ddim_invert
+from inversesr.priors.samplers import ddim_invert
 from inversesr.protocols import Solution
 from inversesr.solvers.latent.chain import differentiable_chain, noise_levels, short_path
 from inversesr.solvers.latent.descent import Plan, by_autograd, descend

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from inversesr.priors.card import VariableCard
 from inversesr.priors.instrumented import CountedPrior
-from inversesr.priors.schedule import timestep_path
+from inversesr.priors.samplers import timestep_path
 from inversesr.protocols import Solution
 from inversesr.solvers.latent.chain import N_SAMPLE_STEPS, differentiable_chain, draw
 from inversesr.solvers.latent.descent import Plan, by_autograd, descend

@@ -20,7 +20,8 @@ import torch
 from torch import Tensor
 
 from inversesr.priors.instrumented import CountedPrior
-from inversesr.priors.schedule import add_noise, ddim
+from inversesr.priors.samplers import ddim
+from inversesr.priors.schedule import add_noise
 from inversesr.protocols import Solution
 from inversesr.solvers.latent.chain import draw, noise_levels, short_path, step_variance
 from inversesr.solvers.latent.nuisance import Nuisance, fit_nuisance

@@ -9,8 +9,9 @@ from inversesr.measurements.slices import Task
 from inversesr.operators.interpolation import spline_operator
 from inversesr.priors.card import PriorCard, dump_card
 from inversesr.priors.instrumented import CountedPrior, count_passes
-from inversesr.priors.latent_diffusion import LatentDiffusionPrior, load_prior
-from inversesr.priors.schedule import ddim
+from inversesr.priors.latent_diffusion import LatentDiffusionPrior
+from inversesr.priors.loading import load_prior
+from inversesr.priors.samplers import ddim
 from inversesr.priors.tensors import kept
 from inversesr.solvers.latent.chain import draw, short_path
 from inversesr.solvers.latent.fixed_prior import Fitted, fit_fixed, percentile_scale

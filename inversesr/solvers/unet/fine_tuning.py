@@ -21,7 +21,9 @@ from torch import nn
 
 from inversesr import parallel
 from inversesr.priors.networks.build import fast_dtype
-from inversesr.priors.networks.unet import MULTIPLE, SliceGeometry, WarmStartNet
+from inversesr.priors.networks.slice_geometry import SliceGeometry
+from inversesr.priors.networks.tiling import MULTIPLE
+from inversesr.priors.networks.unet import WarmStartNet
 from inversesr.priors.slice_examples import Batch, collate, locked_error, make_example
 
 # lengths of a patch, the degraded axis last, and patches in a step

@@ -18,13 +18,9 @@ from inversesr.acquisition.geometry import Acquisition
 from inversesr.measurements.slices import Task
 from inversesr.priors.networks.build import fast_dtype
 from inversesr.priors.networks.error_net import ErrorNet, expected_error
-from inversesr.priors.networks.unet import (
-    SliceGeometry,
-    WarmStartNet,
-    refine,
-    refine_mirrored,
-    white_level,
-)
+from inversesr.priors.networks.slice_geometry import SliceGeometry
+from inversesr.priors.networks.unet import WarmStartNet
+from inversesr.priors.networks.unet_inference import refine, refine_mirrored, white_level
 from inversesr.protocols import Solution
 from inversesr.solvers.unet.fine_tuning import Slicing, adapt, can_adapt
 from inversesr.volume import Grid, voxel_centres

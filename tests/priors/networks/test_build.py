@@ -4,7 +4,7 @@ from torch import nn
 
 from inversesr.errors import InputError
 from inversesr.priors.card import NetworkCard, dump_card, read_card
-from inversesr.priors.latent_diffusion import load_prior
+from inversesr.priors.loading import load_prior
 from inversesr.priors.networks.build import (
     boundary_layers,
     build_network,

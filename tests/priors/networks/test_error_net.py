@@ -8,7 +8,8 @@ from inversesr.priors.networks.error_net import (
     ErrorShape,
     expected_error,
 )
-from inversesr.priors.networks.unet import SliceGeometry, white_level
+from inversesr.priors.networks.slice_geometry import SliceGeometry
+from inversesr.priors.networks.unet_inference import white_level
 from inversesr.training.initialisation import seed_weights
 
 GEOMETRY = SliceGeometry(4.0, 4.0, 1.5)

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from inversesr.priors.networks.build import boundary_layers, hold_in
-from inversesr.priors.networks.slabs import decode_in_slabs, encode_in_slabs, group_statistics
+from inversesr.priors.networks.slabs import decode_in_slabs, encode_in_slabs
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -58,22 +58,6 @@ def test_slabs_give_the_image_of_the_whole(slab_voxels, attention):
         expected, expected_latent = network.decode(z), network.encode(x)[0]
     assert relative(decode_in_slabs(network, z, slab_voxels), expected) < 1e-5
     assert relative(encode_in_slabs(network, x, slab_voxels), expected_latent) < 1e-5
-
-
-def test_statistics_of_slabs_are_those_of_the_whole_even_far_from_zero():
-    norm = torch.nn.GroupNorm(4, 8)
-    x = randn(1, 8, 13, 6, 7) * 0.5 + torch.arange(8.0).reshape(1, 8, 1, 1, 1) * 10.0
-    mean, variance = group_statistics([part.contiguous() for part in x.split(3, dim=2)], norm)
-    groups = x.double().reshape(4, -1)
-    assert torch.allclose(mean, groups.mean(1), rtol=1e-6)
-    assert torch.allclose(variance, groups.var(1, unbiased=False), rtol=1e-5)
-
-
-def test_a_constant_group_has_no_variance():
-    norm = torch.nn.GroupNorm(2, 4)
-    mean, variance = group_statistics([torch.full((1, 4, 2, 3, 3), 0.25)] * 3, norm)
-    assert torch.allclose(mean, torch.full((2,), 0.25, dtype=torch.float64))
-    assert (variance < 1e-6).all()
 
 
 def test_bfloat16_weights_stay_close_to_float32():

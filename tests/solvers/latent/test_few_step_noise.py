@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from inversesr.priors.schedule import ddim, timestep_path
+from inversesr.priors.samplers import ddim, timestep_path
 from inversesr.solvers.latent.chain import short_path
 from inversesr.solvers.latent.few_step_noise import few_step_noise, noise_penalty
 from inversesr.solvers.options import SolverOptions

@@ -9,7 +9,7 @@ from inversesr.acquisition.simulation import simulate
 from inversesr.config import Config, SimulateConfig
 from inversesr.io.nifti import Scan
 from inversesr.measurements.slices import Task
-from inversesr.priors.latent_diffusion import assemble_prior
+from inversesr.priors.loading import assemble_prior
 from inversesr.solvers.latent import fixed_prior
 from inversesr.solvers.latent.pose import PriorRefused
 from inversesr.solvers.latent.preparation import (

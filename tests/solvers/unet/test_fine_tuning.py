@@ -3,7 +3,8 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from inversesr.priors.networks.unet import SliceGeometry, WarmStartNet, WarmStartShape
+from inversesr.priors.networks.slice_geometry import SliceGeometry
+from inversesr.priors.networks.unet import WarmStartNet, WarmStartShape
 from inversesr.priors.slice_examples import collate, locked_error, make_example
 from inversesr.solvers.unet.fine_tuning import (
     CHARBONNIER,

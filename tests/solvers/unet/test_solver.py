@@ -13,7 +13,8 @@ from inversesr.io.nifti import Scan
 from inversesr.measurements.slices import Task
 from inversesr.priors.card import read_card
 from inversesr.priors.networks.error_net import FIRST_SCALE, SD_OF_SCALE, ErrorNet, ErrorShape
-from inversesr.priors.networks.unet import WarmStartNet, WarmStartShape, white_level
+from inversesr.priors.networks.unet import WarmStartNet, WarmStartShape
+from inversesr.priors.networks.unet_inference import white_level
 from inversesr.priors.store import find_prior
 from inversesr.solvers.unet.solver import Effort, describe_slices, warmstart
 from inversesr.volume import Grid, Volume

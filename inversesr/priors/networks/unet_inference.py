@@ -1,0 +1,73 @@
+"""Thinning the slices of one volume by a trained network, averaged over flipped copies."""
+
+import torch
+
+from inversesr.priors.networks.slice_geometry import SliceGeometry
+from inversesr.priors.networks.tiling import Tiling, in_tiles
+from inversesr.priors.networks.unet import WarmStartNet
+
+WHITE_QUANTILE = 0.999
+# Axes to reverse; the slice axis, which the network sees otherwise than the rest, comes first.
+MIRRORS: tuple[tuple[int, ...], ...] = (
+    (), (2,), (0,), (0, 2), (1,), (1, 2), (0, 1), (0, 1, 2),
+)  # fmt: skip
+
+
+def refine(
+    net: WarmStartNet,
+    x: torch.Tensor,
+    slices: SliceGeometry,
+    dtype: torch.dtype = torch.float32,
+    tiling: Tiling | None = None,
+) -> torch.Tensor:
+    """Thin the slices of one volume.
+
+    Args:
+        net: Trained network.
+        x: Spline-interpolated (and locked) volume, shape (X, Y, Z), slices along Z, any length,
+            any intensity scale with the background near zero.
+        slices: Where the slices lie along Z.
+        dtype: Arithmetic inside the network; float32, or bfloat16 where the hardware has it.
+        tiling: How to cut a large volume; the default keeps the memory below 3 GiB for 200
+            slices.
+
+    Returns:
+        Volume of shape (X, Y, Z), float32, in the intensities of x. It need not reproduce the
+        scan exactly: lock it.
+    """
+    white = white_level(x)
+    geometry = slices.as_tensor()[None].to(x.device)
+    return white * in_tiles(lambda tile: net(tile / white, geometry), [x], dtype, tiling)
+
+
+def refine_mirrored(
+    net: WarmStartNet,
+    x: torch.Tensor,
+    slices: SliceGeometry,
+    dtype: torch.dtype,
+    n_mirrors: int,
+) -> torch.Tensor:
+    """Thin the slices of a volume and of mirror images of it, and average.
+
+    Args:
+        net: Trained network.
+        x: Volume as `refine` takes it, shape (X, Y, Z).
+        slices: Where the slices lie along Z.
+        dtype: Arithmetic inside the network.
+        n_mirrors: Number of images, 1 to 8; the first is the volume itself.
+
+    Returns:
+        Volume of shape (X, Y, Z), float32.
+    """
+    total = torch.zeros_like(x)
+    for axes in MIRRORS[:n_mirrors]:
+        seen = slices.mirrored(x.shape[-1]) if x.ndim - 1 in axes else slices
+        total += refine(net, x.flip(axes).contiguous(), seen, dtype).flip(axes)
+    return total / len(MIRRORS[:n_mirrors])
+
+
+def white_level(x: torch.Tensor) -> torch.Tensor:
+    """Return the intensity that counts as one: the 99.9th percentile, or 1 for an empty volume."""
+    rank = max(1, round(WHITE_QUANTILE * x.numel()))
+    white = x.flatten().kthvalue(rank).values
+    return torch.where(white > 0, white, torch.ones_like(white))

@@ -52,7 +52,6 @@ MOST_LINES, MOST_TOP_MODULES = 300, 10
 # Modules still longer than that; the list may only shrink.
 LONG = {
     "io.nifti",
-    "training.loop",
     "workflows.batch",
     "workflows.estimate",
     "workflows.run",

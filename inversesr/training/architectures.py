@@ -8,7 +8,7 @@ from torch import Tensor
 
 from inversesr.errors import InputError
 from inversesr.priors.tensors import load_tensors
-from inversesr.training import loop
+from inversesr.training.checkpoint import CHECKPOINT_NAME, strip
 
 Tensors = Mapping[str, Tensor]
 
@@ -22,14 +22,14 @@ def averaged_weights(run_dir: Path) -> dict[str, Tensor]:
     Raises:
         InputError: it has not been trained there.
     """
-    path = run_dir / loop.CHECKPOINT_NAME
+    path = run_dir / CHECKPOINT_NAME
     if not path.is_file():
         message = (
             f"{path} is missing; expected a trained network: "
             f"run `inversesr prior train {run_dir.name} -o {run_dir.parent}` first"
         )
         raise InputError(message)
-    return loop.strip(load_tensors(path), "averaged.")
+    return strip(load_tensors(path), "averaged.")
 
 
 def arguments_of(network: str, tensors: Tensors) -> dict[str, Any]:

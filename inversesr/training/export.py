@@ -35,8 +35,8 @@ from inversesr.priors.tensors import save_tensors
 from inversesr.priors.typed_json import read_value
 from inversesr.training.architectures import arguments_of, averaged_weights
 from inversesr.training.autoencoder import whole_scan
+from inversesr.training.checkpoint import CHECKPOINT_NAME
 from inversesr.training.latents import LATENTS_NAME
-from inversesr.training.loop import CHECKPOINT_NAME
 from inversesr.training.scans import held_back, read_scan
 
 STORED_DTYPE = torch.float16

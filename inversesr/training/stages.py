@@ -16,6 +16,7 @@ from inversesr.training import distributed as processes
 from inversesr.training import loop
 from inversesr.training.architectures import arguments_of, averaged_weights
 from inversesr.training.autoencoder import AutoencoderConfig, train_autoencoder
+from inversesr.training.checkpoint import CHECKPOINT_NAME, save_start
 from inversesr.training.curves import can_draw, write_curves
 from inversesr.training.denoiser import train_denoiser
 from inversesr.training.denoiser_config import DenoiserConfig
@@ -113,7 +114,7 @@ def train_stage(order: Order, watch: loop.Watch | None = None) -> Path:
             from.
     """
     stage_dir = order.run_dir / order.stage
-    checkpoint = stage_dir / loop.CHECKPOINT_NAME
+    checkpoint = stage_dir / CHECKPOINT_NAME
     if checkpoint.exists() and not order.resume:
         message = f"{checkpoint} exists: give --resume to continue it, or another folder with -o"
         raise InputError(message)
@@ -122,7 +123,7 @@ def train_stage(order: Order, watch: loop.Watch | None = None) -> Path:
     # all have looked before one writes
     processes.wait()
     if order.start is not None and not checkpoint.exists() and processes.rank() == 0:
-        loop.save_start(prior_weights(order.start, order.stage), checkpoint)
+        save_start(prior_weights(order.start, order.stage), checkpoint)
     processes.wait()
     STAGES[order.stage].train(order.data_dirs, config, stage_dir, resume=resume, watch=watch)
     if processes.rank() == 0 and can_draw():

@@ -3,7 +3,8 @@ import torch
 from torch import distributed, multiprocessing, nn
 
 from inversesr.training import distributed as processes
-from inversesr.training.loop import LoopConfig, Task, new_state, restore, save, take_step
+from inversesr.training.checkpoint import restore, save
+from inversesr.training.loop import LoopConfig, Task, new_state, take_step
 
 
 def make_net():

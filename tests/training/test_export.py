@@ -13,9 +13,9 @@ from inversesr.priors.loading import load_prior
 from inversesr.priors.networks.error_net import load_error_net
 from inversesr.priors.networks.local_autoencoder import LocalAutoencoder
 from inversesr.priors.tensors import load_tensors
+from inversesr.training.checkpoint import CHECKPOINT_NAME, save_start
 from inversesr.training.export import ExportConfig, export_prior, held_out_scans
 from inversesr.training.latents import Latents, write_statistics
-from inversesr.training.loop import CHECKPOINT_NAME, save_start
 from tests.priors.networks.test_build import NETWORKS
 from tests.priors.test_latent_diffusion import local_card
 from tests.support.problems import one_thread, random_tensors  # noqa: F401  (a fixture)

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
+from inversesr.training.checkpoint import CHECKPOINT_NAME, save
 from inversesr.training.loop import (
-    CHECKPOINT_NAME,
     LOSSES_NAME,
     VALIDATION_NAME,
     LoopConfig,
@@ -13,8 +13,6 @@ from inversesr.training.loop import (
     advance,
     learning_rate,
     new_state,
-    restore,
-    save,
     take_step,
     train,
 )
@@ -36,45 +34,6 @@ def make_task():
 
 def rows(path):
     return list(csv.DictReader(path.read_text().splitlines()))
-
-
-def test_two_steps_and_two_resumed_steps_equal_four_steps(tmp_path):
-    whole = make_task()
-    state = new_state(whole.model, CONFIG)
-    for _ in range(4):
-        take_step(state, whole, CONFIG)
-        state.progress = advance(state, CONFIG, 0.0, 0.0)
-
-    first = make_task()
-    half = new_state(first.model, CONFIG)
-    for _ in range(2):
-        take_step(half, first, CONFIG)
-        half.progress = advance(half, CONFIG, 0.0, 0.0)
-    save(half, tmp_path / CHECKPOINT_NAME)
-    second = make_task()
-    averaged = train(second, CONFIG, tmp_path, resume=True)
-
-    for name, weight in state.model.state_dict().items():
-        assert torch.equal(weight, second.model.state_dict()[name])
-    for name, weight in state.averaged.state_dict().items():
-        assert torch.equal(weight, averaged.state_dict()[name])
-
-
-def test_a_restored_state_draws_the_same_batches(tmp_path):
-    task = make_task()
-    state = new_state(task.model, CONFIG)
-    take_step(state, task, CONFIG)
-    save(state, tmp_path / "c.safetensors")
-    other = new_state(make_task().model, CONFIG)
-    restore(other, tmp_path / "c.safetensors")
-    assert torch.equal(task.draw(state.generator, 1), task.draw(other.generator, 1))
-    assert other.step == 1
-
-
-def test_saving_leaves_no_partial_file(tmp_path):
-    train(make_task(), CONFIG, tmp_path, resume=False)
-    names = {path.name for path in tmp_path.iterdir()}
-    assert names == {CHECKPOINT_NAME, LOSSES_NAME, VALIDATION_NAME}
 
 
 def test_training_lowers_the_loss(tmp_path):

@@ -82,6 +82,7 @@ class Solution:
         unprotected: The image before anything in it was protected from the prior, or None.
         thickness_factor: Factor of the slice thickness that was found to explain the scan best.
         sd: Standard deviation of the error of x, locked, as a network expects it, or None.
+        solver: Name of the solver that made x, where it is another one than was asked for.
     """
 
     x: torch.Tensor
@@ -97,3 +98,4 @@ class Solution:
     unprotected: torch.Tensor | None = None
     thickness_factor: float = 1.0
     sd: torch.Tensor | None = None
+    solver: str = ""

@@ -6,7 +6,7 @@ from typing import Any
 
 from inversesr.acquisition.geometry import Acquisition
 from inversesr.acquisition.plausibility import doubts
-from inversesr.config import Config
+from inversesr.config import SOLVERS_WITHOUT_PRIOR, Config
 from inversesr.io.nifti import Scan, to_image
 from inversesr.measurements.consistency import Agreement
 from inversesr.volume import Volume
@@ -40,9 +40,10 @@ class Result:
     Attributes:
         volume: The image on the fine grid, in the first scan's world and intensities.
         sources: The scans behind it.
-        config: The choices made, the solver that was used among them.
+        config: The choices as they were made.
         status: How the solver ended.
         history: Figures by iteration.
+        solver_used: Name of the solver that made the image; `solver_asked` is that of the choices.
         lock: "exact", "noise" or "off": what was done, not what was asked for.
         seconds: Time spent in each phase.
         notes: What should be known of the solver and its choice, in sentences.
@@ -53,6 +54,7 @@ class Result:
         quantiles: Quantile in (0, 1) -> image, where samples were drawn.
         surprise: How far the prior's best fit misses the scan, in standard deviations, or None.
         unprotected: The image before anything was protected from the prior, if asked for.
+        prior_refused: Name or folder of a prior that did not fit the scan, or None.
     """
 
     volume: Volume
@@ -60,6 +62,7 @@ class Result:
     config: Config
     status: str
     history: dict[str, list[float]]
+    solver_used: str
     lock: str
     seconds: dict[str, float]
     notes: tuple[str, ...] = ()
@@ -69,12 +72,23 @@ class Result:
     quantiles: dict[float, Volume] = field(default_factory=dict)
     surprise: Volume | None = None
     unprotected: Volume | None = None
+    prior_refused: str | None = None
 
     def __repr__(self) -> str:
         """In short: what it is made of and how large it is."""
         shape = " x ".join(str(n) for n in self.volume.grid.shape)
         names = ", ".join(source.scan.name for source in self.sources)
-        return f"<{names} restored by {self.config.solver}: {shape} voxels>"
+        return f"<{names} restored by {self.solver_used}: {shape} voxels>"
+
+    @property
+    def solver_asked(self) -> str:
+        """Name of the solver that was asked for, or "auto"."""
+        return self.config.solver
+
+    @property
+    def prior_used(self) -> str | None:
+        """Name or folder of the prior that the image rests on; None where it rests on none."""
+        return None if self.solver_used in SOLVERS_WITHOUT_PRIOR else self.config.prior
 
     @property
     def image(self) -> Any:  # noqa: ANN401 (nibabel has no types)

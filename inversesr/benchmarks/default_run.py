@@ -110,7 +110,7 @@ def _run(content: Mapping[str, Any], settings: tuple[str, ...]) -> list[Phase]:
         config = Config(solver=SOLVER, prior=str(folder / "prior"), settings=settings)
         result, _ = run_job([folder / "head.nii.gz"], config, progress=clock)
         *phases, (total, seconds) = clock.ended().items()
-        instead = result.facts.get("used_instead")
+        instead = result.solver_used if result.prior_refused else None
         note = f"the prior was refused, {instead} was used" if instead else ""
         return [
             once,

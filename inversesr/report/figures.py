@@ -161,7 +161,7 @@ def trace(result: Result) -> Figure:
     panel = figure.subplots()
     for name, values in result.history.items():
         panel.plot(np.arange(1, len(values) + 1), values, label=name.replace("_", " "))
-    solver = result.facts.get("used_instead", result.config.solver)
+    solver = result.solver_used
     panel.set_title(f"{solver}: {result.status}", fontsize=10)
     panel.set_xlabel("iteration")
     if result.history:

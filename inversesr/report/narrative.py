@@ -14,10 +14,10 @@ EVERYWHERE = 0.995
 def prior_sentences(result: Result) -> tuple[str, ...]:
     """Return what model spoke where, how much of the head that is, and what kept it silent."""
     name = Path(result.config.prior).name
-    solver, instead = result.config.solver, result.facts.get("used_instead")
-    if instead is not None:
+    solver = result.solver_used
+    if result.prior_refused is not None:
         return (
-            f"The prior {name!r} was refused and spoke nowhere: {instead} was used instead.",
+            f"The prior {name!r} was refused: {solver} was used instead.",
             *(f"The reason: {note}." for note in result.notes),
         )
     if solver == "spline":
@@ -51,7 +51,7 @@ def _reach(speaker: str, result: Result) -> tuple[str, ...]:
 
 def _fallback(result: Result) -> str:
     """Name what an image falls back to where the prior is silent."""
-    if result.config.solver == "warmstart":
+    if result.solver_used == "warmstart":
         return "spline interpolation of the scan"
     return "the first guess or spline interpolation of the scan"
 

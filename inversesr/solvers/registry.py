@@ -106,7 +106,7 @@ def _with_prior(name: str, method: Method, *, is_published: bool = False) -> Sol
         prepared = prepare(task, prior, warm, config.seed)
         if isinstance(prepared, PriorRefused):
             instead = _tv(task, config, progress)
-            return replace(instead, notes=(prepared.reason,), facts={"used_instead": "tv"})
+            return replace(instead, notes=(prepared.reason,), solver="tv")
         problem, counted = prepared
         generator = torch.Generator().manual_seed(config.seed)
         solution = method(

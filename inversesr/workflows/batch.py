@@ -309,7 +309,9 @@ def is_done(scan: Path, outputs: Outputs, config: Config) -> bool:
     if not outputs.sidecar.is_file():
         return False
     record = _read_record(outputs.sidecar)
-    made_by = {**record["config"], "solver": record["requested_solver"]}
+    # a record of the version before has the solver that was chosen there
+    asked = record.get("requested_solver", record["config"]["solver"])
+    made_by = {**record["config"], "solver": asked}
     wanted = json.loads(json_text(asdict(config)))
     return (
         _choices(made_by) == _choices(wanted)
@@ -352,7 +354,7 @@ def _told(entry: Entry, outputs: Outputs, status: str) -> Entry:
         status=status,
         image=str(folder / outputs.image.name),
         report=str(folder / files["report"]) if "report" in files else "",
-        solver=record["solver"]["name"],
+        solver=record["solver"]["used"],
         seconds=record["seconds"]["total"],
         peak_gib=record["peak_memory_bytes"] / 2**30,
         largest_share=max(scan["agreement"]["largest_share"] for scan in record["scans"]),

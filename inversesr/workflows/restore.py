@@ -50,10 +50,10 @@ def restore(
     device = choose_device(config.device)
     if len(scans) == 1:
         return _restore_one(scans[0], config, progress, device, (protect, mask))
-    config = replace(config, solver=solver_of_fusion(len(scans), config))
+    used = solver_of_fusion(len(scans), config)
     start = perf_counter()
     fusion = fuse(scans, config, mask, progress, device)
-    return _fused_result(fusion, config, perf_counter() - start)
+    return _fused_result(fusion, config, used, perf_counter() - start)
 
 
 def solver_of_fusion(n_scans: int, config: Config) -> str:
@@ -112,12 +112,12 @@ def _restore_one(
     protect, brain = (None if r is None else torch.from_numpy(r > 0).to(y) for r in regions)
     task = Task(y, scan.volume.grid, acquisition, sigma, protect, brain)
     solver, notes = choose_solver(task, config.solver, config.samples)
-    config = replace(config, solver=solver)
+    chosen = replace(config, solver=solver)
     prepared = perf_counter()
-    solution = solve(task, config, progress)
+    solution = solve(task, chosen, progress)
     solved = perf_counter()
     task = task.with_thickness(solution.thickness_factor)
-    locking, remarks = _locking(task, config)
+    locking, remarks = _locking(task, chosen)
     x = _as_written(_locked(task, solution.x, locking), task, scan, config)
     source = Source(
         scan,
@@ -137,10 +137,12 @@ def _restore_one(
         config,
         solution.status,
         solution.history,
+        solution.solver or solver,
         locking,
         seconds,
         (*notes, *solution.notes, *remarks),
         solution.facts,
+        prior_refused=config.prior if solution.solver else None,
     )
     return _with_maps(result, task, solution, x)
 
@@ -203,7 +205,7 @@ def _with_maps(result: Result, task: Task, solution: Solution, x: torch.Tensor) 
     )
 
 
-def _fused_result(fusion: Fusion, config: Config, seconds: float) -> Result:
+def _fused_result(fusion: Fusion, config: Config, used: str, seconds: float) -> Result:
     x = fusion.solution.x
     sources: list[Source] = []
     notes: list[str] = []
@@ -230,6 +232,7 @@ def _fused_result(fusion: Fusion, config: Config, seconds: float) -> Result:
         config,
         fusion.solution.status,
         fusion.solution.history,
+        used,
         "off",
         {"fuse": seconds},
         tuple(notes),

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from inversesr.config import SOLVERS_WITHOUT_PRIOR, Config
+from inversesr.config import Config
 from inversesr.errors import InputError
 from inversesr.io.atomic import atomic_folder, check_output
 from inversesr.io.checks import stem
@@ -150,7 +150,6 @@ def run_job(
     result = restore(read, config, regions[0], progress, regions[1])
     record = provenance(result, inputs)
     record["sidecars"] = sidecars
-    record["requested_solver"] = config.solver
     record["masks"] = mask_facts
     record["seconds"] = {"read": reading, **record["seconds"]}
     written = outputs_of(outputs, result)
@@ -256,7 +255,8 @@ def provenance(result: Result, inputs: Sequence[dict[str, Any]]) -> dict[str, An
         "inputs": list(inputs),
         "config": asdict(result.config),
         "solver": {
-            "name": result.config.solver,
+            "asked": result.solver_asked,
+            "used": result.solver_used,
             "status": result.status,
             **result.history,
             **result.facts,
@@ -282,10 +282,9 @@ def provenance(result: Result, inputs: Sequence[dict[str, Any]]) -> dict[str, An
 
 def _prior_record(result: Result) -> dict[str, str] | None:
     """Name, version and hash of the card of the prior, which has the hashes of its weights."""
-    solver = result.facts.get("used_instead", result.config.solver)
-    if solver in SOLVERS_WITHOUT_PRIOR:
+    if result.prior_used is None:
         return None
-    folder = find_prior(result.config.prior)
+    folder = find_prior(result.prior_used)
     card = read_card(folder)
     return {"name": card.name, "version": card.version, "sha256": digest(folder / CARD_NAME)}
 

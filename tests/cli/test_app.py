@@ -85,7 +85,7 @@ def test_every_field_of_a_config_is_one_flag_with_its_name_default_and_help(comm
 @pytest.mark.parametrize(
     ("arguments", "fulfilled"),
     [
-        (["--solver", "spline"], lambda r: r["solver"]["name"] == "spline"),
+        (["--solver", "spline"], lambda r: r["solver"]["used"] == "spline"),
         (["--spacing", "2"], lambda r: r["output"]["shape"] == [12, 11, 12]),
         (["--thickness", "3"], lambda r: r["scans"][0]["acquisition"]["thickness_mm"] == 3.0),
         (["--gap", "1.5"], lambda r: r["scans"][0]["acquisition"]["thickness_mm"] == 2.5),

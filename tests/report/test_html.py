@@ -222,9 +222,7 @@ def test_missing_packages_are_noticed(monkeypatch):
 
 
 def test_a_refused_prior_leaves_its_solver_s_name_to_the_one_that_was_used(result, tmp_path):
-    refused = replace(
-        result, config=replace(result.config, solver="latent-pnp"), facts={"used_instead": "tv"}
-    )
+    refused = replace(result, config=replace(result.config, solver="latent-pnp"), solver_used="tv")
     record = provenance(refused, [{"name": "scan.nii.gz", "bytes": 1, "sha256": "0" * 64}])
     write_report(tmp_path / "report.html", refused, record)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")

@@ -25,9 +25,8 @@ def said(result, solver, mask=None, **facts):
     """What is said of a result if some solver had made it."""
     config = Config(solver=solver, prior="/some/where/mine")
     volume = None if mask is None else result.volume.with_data(mask.astype(np.float32))
-    return " ".join(
-        prior_sentences(replace(result, config=config, prior_mask=volume, facts=facts))
-    )
+    changed = replace(result, config=config, solver_used=solver, prior_mask=volume, facts=facts)
+    return " ".join(prior_sentences(changed))
 
 
 def mask_of(result, value):
@@ -77,9 +76,9 @@ def test_protected_and_surprising_tissue_are_told_apart(result):
 
 
 def test_a_refused_prior_spoke_nowhere_and_says_why(result):
-    refused = replace(result, notes=("the scan resembles nothing",))
-    found = said(refused, "latent-pnp", used_instead="tv")
-    assert "'mine' was refused and spoke nowhere: tv was used instead" in found
+    reason = "the scan resembles nothing"
+    found = said(replace(result, notes=(reason,), prior_refused="/some/where/mine"), "tv")
+    assert "'mine' was refused: tv was used instead" in found
     assert "The reason: the scan resembles nothing." in found
     assert "guess" not in found
 
@@ -89,4 +88,5 @@ def test_an_image_without_a_head_still_has_a_share(result):
     data = np.full(result.volume.data.shape, 7.0, np.float32)
     empty = replace(result, volume=result.volume.with_data(data), prior_mask=mask)
     config = Config(solver="latent-pnp", prior="mine")
-    assert "50.0 %" in " ".join(prior_sentences(replace(empty, config=config)))
+    changed = replace(empty, config=config, solver_used="latent-pnp")
+    assert "50.0 %" in " ".join(prior_sentences(changed))

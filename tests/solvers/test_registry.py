@@ -226,7 +226,7 @@ def test_a_refused_prior_is_replaced_by_tv_and_says_so(task, tmp_path, monkeypat
     folder = problems.write_prior(tmp_path / "fixed", card, random_tensors(card))
     found = solve(task, Config(solver="latent-pnp", prior=str(folder), settings=FAST), silent)
     torch.testing.assert_close(found.x, solve(task, Config(solver="tv"), silent).x)
-    assert found.facts["used_instead"] == "tv"
+    assert found.solver == "tv"
     assert "tv is used instead" in found.notes[0]
 
 

@@ -20,6 +20,7 @@ from inversesr.solvers.tv import single as tv
 from inversesr.volume import Grid, Volume
 from inversesr.workflows import restore as pipeline
 from inversesr.workflows.restore import choose_device, restore, solver_of_fusion
+from inversesr.workflows.run import provenance
 from tests.support.problems import random_tensors, tiny_card, write_prior
 
 SHAPE = (22, 23, 24)
@@ -212,7 +213,11 @@ def test_a_mask_that_is_no_brain_refuses_a_fixed_prior_and_tv_is_used(tmp_path, 
     config = Config(solver="latent-pnp", prior=str(folder))
     mask = np.ones(thick.grid.shape, dtype=np.float32)
     result = restore([Scan.made_here(thick)], config, mask)
-    assert result.facts["used_instead"] == "tv"
+    assert (result.solver_asked, result.solver_used) == ("latent-pnp", "tv")
+    assert (result.prior_used, result.prior_refused) == (None, str(folder))
+    record = provenance(result, [])
+    assert (record["solver"]["asked"], record["solver"]["used"]) == ("latent-pnp", "tv")
+    assert record["prior_card"] is None
     assert "expected 700 to 2200 mL in one piece" in result.warnings[0]
 
 

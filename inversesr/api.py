@@ -9,11 +9,13 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from inversesr.acquisition.content import check_content
 from inversesr.acquisition.simulation import simulate as simulate_volume
 from inversesr.config import Config, SimulateConfig, refuse_ignored
 from inversesr.errors import InputError
 from inversesr.evaluation.scores import Scores
 from inversesr.evaluation.scores import evaluate as evaluate_volumes
+from inversesr.io.names import check_one_subject
 from inversesr.io.nifti import Scan, read_mask, read_scan, scan_from_image, to_image
 from inversesr.resources import set_threads
 from inversesr.result import Result
@@ -53,7 +55,10 @@ def restore(
     if not several:
         message = "found no scan; expected at least one path or nibabel image"
         raise InputError(message)
+    check_one_subject([Path(scan) for scan in several if isinstance(scan, str | Path)])
     loaded = [load(scan, config.volume, config.voxel_size_mm) for scan in several]
+    for scan in loaded:
+        check_content(scan)
     grid = loaded[0].volume.grid
     region = None if mask is None else _marked(mask, grid, "the scan").astype(np.float32)
     protect = None

@@ -7,11 +7,15 @@ import re
 
 import numpy as np
 
+from inversesr.acquisition.lost_slices import doubts_of_slices
 from inversesr.io.nifti import Scan
 from inversesr.volume import Image, Volume
 
-# Air has -1000 Hounsfield units and bone more than 500; magnitudes of MRI are not negative.
-CT_LOW, CT_HIGH = -500.0, 500.0
+# Air has -1000 Hounsfield units and bone more than 500; what lies outside the round field of view
+# is written as low as -4096, metal as high as 16 bits hold.
+CT_LOW, CT_HIGH, CT_RANGE = -500.0, 500.0, (-4100.0, 66000.0)
+CT_AIR, LEAST_CT_AIR_SHARE = (-1100.0, -900.0), 0.03
+# magnitudes of MRI are not negative
 NEGATIVE_SHARE = 0.1
 # The brain of an adult is about 130 x 170 x 120 mm, of a newborn 90 x 110 x 80 mm; the field of
 # view of a head scan is below 300 mm.
@@ -41,6 +45,7 @@ def doubts(scan: Scan, slice_axis: int) -> tuple[str, ...]:
         *_doubts_of_sidecar(scan),
         *_doubts_of_extent(scan.volume, slice_axis),
         *_doubts_of_intensities(scan.volume.data, slice_axis),
+        *doubts_of_slices(scan.volume.data, slice_axis),
     )
     return tuple(f"{scan.name} {doubt}" for doubt in found)
 
@@ -82,7 +87,7 @@ def _doubts_of_extent(volume: Volume, slice_axis: int) -> list[str]:
 
 def _doubts_of_intensities(y: Image, slice_axis: int) -> list[str]:
     low, high = float(y.min()), float(y.max())
-    if low < CT_LOW and high > CT_HIGH:
+    if _is_like_ct(y, low, high):
         return [
             f"has intensities from {low:.0f} to {high:.0f}, like the Hounsfield units of CT: "
             "this program is made for MRI"
@@ -97,6 +102,14 @@ def _doubts_of_intensities(y: Image, slice_axis: int) -> list[str]:
     if _likeness(y, slice_axis) < LEAST_LIKENESS:
         found.append(f"looks like noise, neighbouring voxels are hardly alike: {ADVICE}")
     return found
+
+
+def _is_like_ct(y: Image, low: float, high: float) -> bool:
+    """Whether intensities are those of CT: in their range, and a part of them air."""
+    is_in_range = CT_RANGE[0] <= low < CT_LOW and CT_HIGH < high <= CT_RANGE[1]
+    if not is_in_range:
+        return False
+    return float(((y > CT_AIR[0]) & (y < CT_AIR[1])).mean()) >= LEAST_CT_AIR_SHARE
 
 
 def _likeness(y: Image, slice_axis: int) -> float:

@@ -8,7 +8,6 @@ Reference: Brain Imaging Data Structure 1.10, "The Inheritance Principle".
 """
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 from inversesr.errors import InputError
 from inversesr.io.checks import stem
 from inversesr.io.json_text import parse_json
+from inversesr.io.names import entities_of
 
 DESCRIPTION_NAME = "dataset_description.json"
 # Folders of a dataset that are datasets of their own; those of derivatives, each.
@@ -87,18 +87,6 @@ def sidecars_of(path: Path) -> tuple[Path, ...]:
 def name_of_sidecar(file: Path, scan: Path) -> str:
     """Return the name of a sidecar as seen from the folder of its scan."""
     return os.path.relpath(file, _folder_of(scan))
-
-
-def entities_of(name: str) -> dict[str, str] | None:
-    """Return the entities of a name of BIDS, its suffix among them; None of any other name.
-
-    Args:
-        name: File name without its ending, such as sub-01_acq-thick_T1w.
-    """
-    *pairs, suffix = name.split("_")
-    if not re.fullmatch("[A-Za-z0-9]+", suffix) or any("-" not in pair for pair in pairs):
-        return None
-    return {**dict(pair.split("-", 1) for pair in pairs), "suffix": suffix}
 
 
 def _applicable(path: Path) -> Iterator[Path]:

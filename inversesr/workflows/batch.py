@@ -23,6 +23,7 @@ from inversesr.io.atomic import check_output
 from inversesr.io.checks import SUFFIXES, stem
 from inversesr.io.csv_table import write_csv
 from inversesr.io.json_text import json_text
+from inversesr.io.names import is_named_labels, part_of
 from inversesr.priors.card import read_card
 from inversesr.priors.store import CARD_NAME, digest, find_prior
 from inversesr.resources import usable_cores
@@ -35,8 +36,6 @@ TABLE_NAME = "batch.csv"
 DESCRIPTION_NAME = "dataset_description.json"
 DONE, KEPT, REFUSED, FAILED = "done", "kept", "refused", "failed"
 STATUSES = (DONE, KEPT, REFUSED, FAILED)
-# what lies beside scans in the folder `anat` of a BIDS dataset and is none
-NO_SCANS = ("mask", "dseg", "probseg", "defacemask", "surprise")
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,8 @@ def find_scans(
 
     In a BIDS dataset these are the scans in its `anat` folders, derivatives left out; elsewhere
     all images but hidden ones and results of `inversesr`: those beside their scans, and whatever
-    lies below a folder with the table of a batch.
+    lies below a folder with the table of a batch. What is called a mask, a label map, or the phase
+    of a complex image is no scan.
 
     Args:
         folder: Where to look.
@@ -107,7 +107,10 @@ def find_scans(
     if not found:
         where = "in the anat folders of the BIDS dataset" if is_bids else "below"
         like = f" like {' or '.join(patterns)}" if patterns else ""
-        message = f"no image{like} {where} {folder}; expected {', '.join(SUFFIXES)}"
+        message = (
+            f"no image{like} {where} {folder}; expected {', '.join(SUFFIXES)}, not called a mask, "
+            "a label map or the phase of a scan"
+        )
         raise InputError(message)
     return found
 
@@ -116,10 +119,12 @@ def _may_be_scan(path: Path, *, is_bids: bool) -> bool:
     """Whether a file, named from the folder on, lies where scans lie and is called like one."""
     if any(part.startswith(".") for part in path.parts):
         return False
+    if is_named_labels(stem(path)) or part_of(stem(path)) is not None:
+        return False
     if not is_bids:
         return True
     is_derived = path.parts[0] in ("derivatives", "sourcedata", "code")
-    return path.parent.name == "anat" and not is_derived and not stem(path).endswith(NO_SCANS)
+    return path.parent.name == "anat" and not is_derived
 
 
 def _files_below(folder: Path, without: Path | None) -> Iterator[Path]:

@@ -19,12 +19,13 @@ from time import perf_counter
 import numpy as np
 import torch
 
+from inversesr.acquisition.content import read_scans
 from inversesr.acquisition.geometry import Acquisition, describe_acquisition, fine_grid
 from inversesr.acquisition.noise import estimate_noise
 from inversesr.acquisition.plausibility import doubts
 from inversesr.config import AUTOMATIC, SOLVERS_WITHOUT_PRIOR, Config
 from inversesr.errors import InputError
-from inversesr.io.nifti import Scan, read_mask, read_scan, write_volume
+from inversesr.io.nifti import Scan, read_mask, write_volume
 from inversesr.measurements.consistency import choose_lock
 from inversesr.measurements.slices import Task
 from inversesr.priors.card import read_card
@@ -151,8 +152,7 @@ def plan_run(
         InputError: the run would refuse the scans.
     """
     set_threads(config.threads)
-    size = config.voxel_size_mm
-    scans = tuple(read_scan(path, config.volume, voxel_size=size) for path in paths)
+    scans = tuple(read_scans(paths, config.volume, config.voxel_size_mm))
     config = replace(config, solver=solver_for(scans, config))
     acquisitions = tuple(describe_acquisition(scan, config) for scan in scans)
     locking, remarks = lock_for(scans, acquisitions[0], config)

@@ -15,12 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from inversesr.acquisition.content import read_scans
 from inversesr.config import Config
 from inversesr.errors import InputError
 from inversesr.io.atomic import atomic_folder, check_output
 from inversesr.io.checks import stem
 from inversesr.io.json_text import json_text
-from inversesr.io.nifti import Scan, read_mask, read_scan, with_mask_warnings, write_volume
+from inversesr.io.nifti import Scan, read_mask, with_mask_warnings, write_volume
 from inversesr.io.sidecar import name_of_sidecar, sidecars_of
 from inversesr.priors.card import read_card
 from inversesr.priors.store import CARD_NAME, digest, find_prior
@@ -137,8 +138,7 @@ def run_job(
     _check_inputs(scans, [file for file in (mask, protect) if file is not None], outputs)
     check_output([file for file in vars(outputs).values() if file is not None], force=force)
     set_threads(config.threads)
-    size = config.voxel_size_mm
-    read = [read_scan(path, config.volume, voxel_size=size) for path in scans]
+    read = read_scans(scans, config.volume, config.voxel_size_mm)
     regions = [_read_region(file, read[0]) for file in (mask, protect)]
     read[0] = with_mask_warnings(read[0], [file for file in (mask, protect) if file is not None])
     # before the work: what is hashed is what was read

@@ -87,6 +87,30 @@ def test_another_modality_of_the_sidecar_is_doubted(modality):
     assert "is not MRI by its sidecar" in doubt
 
 
+@pytest.mark.parametrize(
+    ("low", "high"), [(-9461.0, 11105403.0), (-600.0, 900.0), (-1000.0, 3000.0)], ids=str
+)
+def test_a_wide_range_is_not_that_of_ct_unless_a_part_of_it_is_air(low, high):
+    """Bias correction and filters leave some voxels far below zero."""
+    data = head().volume.data * high / 600.0
+    data[3, 3, :] = low
+    assert doubts(scan_of(data), 2) == ()
+
+
+@pytest.mark.parametrize("outside", [-1024.0, -2000.0, -3024.0])
+def test_ct_is_known_whatever_stands_outside_its_field_of_view(outside):
+    data = head().volume.data * 4.0 - 1024.0
+    data[:8] = outside
+    assert "Hounsfield" in doubts(scan_of(data), 2)[0]
+
+
+def test_a_lost_slice_is_doubted_by_its_number():
+    data = head().volume.data.copy()
+    data[:, :, 12] = 0.0
+    (doubt,) = doubts(scan_of(data), 2)
+    assert "slice 12 (counted from 0)" in doubt
+
+
 def test_likeness_is_the_correlation_of_neighbours():
     """An autoregressive image has the correlation it was made with."""
     rng, rho = np.random.default_rng(0), 0.6

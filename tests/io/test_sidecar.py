@@ -7,7 +7,7 @@ import pytest
 
 from inversesr.errors import InputError
 from inversesr.io.nifti import read_scan
-from inversesr.io.sidecar import entities_of, read_sidecar, sidecars_of
+from inversesr.io.sidecar import read_sidecar, sidecars_of
 
 
 @pytest.fixture
@@ -181,20 +181,3 @@ def test_a_link_to_a_scan_has_the_sidecars_beside_the_link_or_those_of_the_scan(
     assert read_sidecar(link).content == {"SliceThickness": 4}
     link.with_name("mine.json").write_text('{"SliceThickness": 5}')
     assert read_sidecar(link).content == {"SliceThickness": 5}
-
-
-@pytest.mark.parametrize(
-    ("name", "entities"),
-    [
-        ("sub-01_T1w", {"sub": "01", "suffix": "T1w"}),
-        ("sub-a_ses-b-c_T2w", {"sub": "a", "ses": "b-c", "suffix": "T2w"}),
-        ("T1w", {"suffix": "T1w"}),
-        ("sub-01", None),
-        ("sub-01_", None),
-        ("head_sub-01_T1w x", None),
-        ("dataset_description", None),
-        ("", None),
-    ],
-)
-def test_entities_are_read_from_names_of_bids_only(name, entities):
-    assert entities_of(name) == entities

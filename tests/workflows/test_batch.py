@@ -297,6 +297,24 @@ def test_of_a_bids_dataset_the_anatomical_scans_are_taken(folder, tmp_path):
     assert not (tmp_path / "plain" / "dataset_description.json").exists()
 
 
+@pytest.mark.parametrize("is_bids", [False, True])
+def test_masks_label_maps_and_phases_are_no_scans(tmp_path, is_bids):
+    anat = tmp_path / "sub-01" / "anat"
+    anat.mkdir(parents=True)
+    for name in (
+        "sub-01_T1w", "sub-01_part-mag_T2w", "sub-01_part-phase_T2w", "sub-01_part-real_T2w",
+        "sub-01_part-imag_T2w", "sub-01_dseg", "sub-01_label-GM_probseg", "sub-01_desc-brain_mask",
+        "lesion_mask", "brain_seg", "aparc+aseg", "head_ph",
+    ):  # fmt: skip
+        (anat / f"{name}.nii.gz").touch()
+    if is_bids:
+        (tmp_path / "dataset_description.json").write_text("{}")
+    found = [path.name for path in find_scans(tmp_path)]
+    assert found == ["sub-01_T1w.nii.gz", "sub-01_part-mag_T2w.nii.gz"]
+    with pytest.raises(InputError, match="not called a mask"):
+        find_scans(tmp_path, ["*_mask.nii.gz"])
+
+
 @pytest.mark.parametrize(
     ("patterns", "n"), [([], 2), (["*.nii"], 1), (["ward */*"], 1), (["a*", "b*"], 2)]
 )

@@ -13,8 +13,7 @@ from inversesr.acquisition.content import check_content
 from inversesr.acquisition.simulation import simulate as simulate_volume
 from inversesr.config import Config, SimulateConfig, refuse_ignored
 from inversesr.errors import InputError
-from inversesr.evaluation.scores import Scores
-from inversesr.evaluation.scores import evaluate as evaluate_volumes
+from inversesr.evaluation.scores import Scores, score_volume
 from inversesr.io.names import check_one_subject
 from inversesr.io.nifti import Scan, read_mask, read_scan, scan_from_image, to_image
 from inversesr.resources import set_threads
@@ -95,7 +94,7 @@ def evaluate(image: Image, truth: Image, mask: Any = None) -> Scores:  # noqa: A
     """
     expected = load(truth).volume
     inside = None if mask is None else _marked(mask, expected.grid, "the truth")
-    return evaluate_volumes(load(image).volume, expected, inside)
+    return score_volume(load(image).volume, expected, inside)
 
 
 def _changed(config: ConfigT, choices: dict[str, Any]) -> ConfigT:

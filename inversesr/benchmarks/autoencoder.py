@@ -57,12 +57,12 @@ def measure_reconstruction(
     """
     prior, rows = load_prior(prior_name), []
     for path in images:
-        rows.append(reconstruct(prior, read_scan(path).volume.data, stem(path)))
+        rows.append(measure_image(prior, read_scan(path).volume.data, stem(path)))
         progress(rows[-1])
     return rows
 
 
-def reconstruct(prior: LatentDiffusionPrior, data: Image, name: str) -> Reconstruction:
+def measure_image(prior: LatentDiffusionPrior, data: Image, name: str) -> Reconstruction:
     """Encode and decode one image.
 
     Args:

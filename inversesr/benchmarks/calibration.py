@@ -1,8 +1,8 @@
 """Coverage of what a solver says of its errors: do its intervals hold the truth?
 
-Samples of `split-gibbs` are judged, or the error that `warmstart` expects. Crops are degraded
+Samples of `split-gibbs` are errors, or the error that `warmstart` expects. Crops are degraded
 along their sharpest axis to slices of whole voxels, so that images lie on the voxels of the truth
-and nothing is interpolated to be judged.
+and nothing is interpolated to be errors.
 """
 
 import math
@@ -28,11 +28,11 @@ from inversesr.solvers.registry import solve
 from inversesr.uncertainty.coverage import (
     FITTED_LEVEL,
     LEVELS,
-    Judged,
+    PredictedErrors,
     coverage,
     crps,
+    errors_inside,
     fit_factor,
-    judge,
     width,
 )
 from inversesr.volume import Volume
@@ -59,7 +59,7 @@ class Coverage:
         rms_sd: Root mean square of the deviation that the solver states.
         mean_width: Mean width of the 90 % interval, likewise.
         crps: Mean continuous ranked probability score, likewise.
-        n_voxels: Voxels judged.
+        n_voxels: Voxels errors.
     """
 
     image: str
@@ -113,14 +113,14 @@ def measure_calibration(
         config, solver=solver, samples=n_samples if solver == SAMPLING_SOLVER else None
     )
     rows: list[Coverage] = []
-    cases: list[Judged] = []
+    cases: list[PredictedErrors] = []
     for path in images:
         whole = read_scan(path).volume
         for wanted in slices_mm:
             truth = crop_for_slices(whole, sum(wanted), crop)
-            row, judged = _measure(stem(path), truth, wanted, config)
+            row, errors = _measure(stem(path), truth, wanted, config)
             rows.append(row)
-            cases.append(judged)
+            cases.append(errors)
             progress(row)
     rows.append(_mean(rows, fit_factor(cases)))
     progress(rows[-1])
@@ -155,7 +155,7 @@ def _slices(truth: Volume, wanted_mm: float) -> tuple[int, int]:
 
 def _measure(
     name: str, truth: Volume, wanted_mm: tuple[float, float], config: Config
-) -> tuple[Coverage, Judged]:
+) -> tuple[Coverage, PredictedErrors]:
     axis, group = _slices(truth, sum(wanted_mm))
     unit = truth.grid.spacing_mm[axis]
     distance, thickness = group * unit, unit * min(max(1, round(wanted_mm[0] / unit)), group)
@@ -169,21 +169,21 @@ def _measure(
     spread, n_samples = _spread(name, solution)
     x = lock(task.A, solution.x, y, 0.0).numpy()
     sd = spread.numpy()
-    judged = judge(x, sd, truth.data, foreground(truth.data), n_samples)
+    errors = errors_inside(x, sd, truth.data, foreground(truth.data), n_samples)
     row = Coverage(
         image=name,
         thickness_mm=thickness,
         gap_mm=distance - thickness,
         factor=float(solution.facts.get(FACTORS[config.solver], 1.0)),
-        covered={f"{level:.0%}": coverage(judged, level) for level in LEVELS},
-        needed_factor=fit_factor([judged]),
-        rms_error=float(np.sqrt(np.mean(np.square(judged.error, dtype=np.float64)))),
-        rms_sd=float(np.sqrt(np.mean(np.square(judged.sd, dtype=np.float64)))),
-        mean_width=2.0 * width(FITTED_LEVEL, n_samples) * float(judged.sd.mean(dtype=np.float64)),
-        crps=crps(judged),
-        n_voxels=judged.error.size,
+        covered={f"{level:.0%}": coverage(errors, level) for level in LEVELS},
+        needed_factor=fit_factor([errors]),
+        rms_error=float(np.sqrt(np.mean(np.square(errors.error, dtype=np.float64)))),
+        rms_sd=float(np.sqrt(np.mean(np.square(errors.sd, dtype=np.float64)))),
+        mean_width=2.0 * width(FITTED_LEVEL, n_samples) * float(errors.sd.mean(dtype=np.float64)),
+        crps=crps(errors),
+        n_voxels=errors.error.size,
     )
-    return row, judged
+    return row, errors
 
 
 def _spread(name: str, solution: Solution) -> tuple[torch.Tensor, float]:

@@ -15,7 +15,7 @@ from inversesr.benchmarks.rows import PASSES, Row
 from inversesr.config import Config
 from inversesr.evaluation.metrics import spectral_error
 from inversesr.evaluation.null_space import NullSpaceScore, null_space_score
-from inversesr.evaluation.scores import evaluate, onto
+from inversesr.evaluation.scores import onto, score_volume
 from inversesr.io.nifti import Scan, read_scan
 from inversesr.resources import peak_memory_bytes
 from inversesr.result import Result, Source
@@ -152,7 +152,7 @@ def _scored(row: Row, result: Result, truth: Volume) -> Row:
 
     source, fine = result.sources[0], result.volume.grid
     A = forward_operator(source.scan.volume.grid, fine, source.acquisition)
-    scores = evaluate(result.volume, truth)
+    scores = score_volume(result.volume, truth)
     unseen = null_space_score(A, fine, truth)(torch.from_numpy(result.volume.data))
     x, _, _ = onto(result.volume, truth.grid)
     axis = source.acquisition.slice_axis

@@ -21,7 +21,7 @@ from inversesr.errors import InputError
 from inversesr.io.checks import stem
 from inversesr.io.nifti import Scan, read_scan, write_volume
 from inversesr.priors.card import PriorCard, read_card
-from inversesr.priors.networks.unet import ROLE as WARMSTART_ROLE
+from inversesr.priors.networks.unet import ROLE as UNET
 from inversesr.priors.store import find_prior
 from inversesr.volume import Grid, Volume
 from inversesr.workflows.files import simulate_file
@@ -161,7 +161,7 @@ def _can_run(solver: str, card: PriorCard) -> bool:
     if solver in SOLVERS_WITHOUT_PRIOR:
         return True
     if solver == "warmstart":
-        return WARMSTART_ROLE in card.networks
+        return UNET in card.networks
     has_networks = {"autoencoder", "denoiser"} <= set(card.networks)
     return has_networks and (card.latent.has_encoder or solver in PUBLISHED)
 

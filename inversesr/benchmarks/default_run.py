@@ -22,10 +22,10 @@ from inversesr.config import Config, SimulateConfig
 from inversesr.io.nifti import Scan, read_scan, write_volume
 from inversesr.priors.brain_ldm import BRAIN_LDM
 from inversesr.priors.card import FileCard, PriorCard, dump_card, grid_of, parse_card
-from inversesr.priors.instrumented import count_passes
+from inversesr.priors.instrumented import instrument
 from inversesr.priors.loading import load_prior
 from inversesr.priors.store import CARD_NAME, digest, write_text
-from inversesr.priors.tensors import kept, save_tensors
+from inversesr.priors.tensors import cached, save_tensors
 from inversesr.resources import peak_memory_bytes
 from inversesr.solvers.latent.preparation import mean_image, mean_recipe
 from inversesr.volume import Grid, Volume
@@ -144,9 +144,9 @@ def _plant_mean(folder: Path, head: Volume) -> float:
     """Time the mean image of a prior, and keep the head in its place."""
     prior = load_prior(folder, torch.device("cpu"))
     start = time.perf_counter()
-    mean_image(count_passes(prior), torch.zeros(()), torch.Generator().manual_seed(0))
+    mean_image(instrument(prior), torch.zeros(()), torch.Generator().manual_seed(0))
     seconds = time.perf_counter() - start
-    kept("mean", mean_recipe(prior.card), lambda: torch.from_numpy(head.data))
+    cached("mean", mean_recipe(prior.card), lambda: torch.from_numpy(head.data))
     return seconds
 
 

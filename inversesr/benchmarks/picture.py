@@ -8,7 +8,7 @@ import numpy as np
 from inversesr.acquisition.simulation import simulate, slice_axis_towards
 from inversesr.config import Config, SimulateConfig
 from inversesr.errors import InputError
-from inversesr.evaluation.scores import evaluate, onto
+from inversesr.evaluation.scores import onto, score_volume
 from inversesr.io.atomic import check_output
 from inversesr.io.nifti import Scan, read_scan
 from inversesr.report.figures import Panel, mosaic, write_figure
@@ -64,7 +64,7 @@ def picture_solvers(
             settings=tuple(settings),
         )
         volume = restore([thick], config).volume
-        psnr_db = evaluate(volume, thin).psnr_db
+        psnr_db = score_volume(volume, thin).psnr_db
         found[f"{solver}, {psnr_db:.2f} dB"] = thin.with_data(onto(volume, thin.grid)[0])
         progress(solver, psnr_db)
     write_figure(draw_side_by_side(thin, found), file, DOTS_PER_INCH)

@@ -13,7 +13,7 @@ from pathlib import Path
 from inversesr.acquisition.simulation import simulate
 from inversesr.benchmarks.comparison import Setup, read_truth
 from inversesr.config import SimulateConfig
-from inversesr.evaluation.scores import evaluate
+from inversesr.evaluation.scores import score_volume
 from inversesr.io.checks import stem
 from inversesr.io.nifti import Scan
 from inversesr.volume import Volume
@@ -151,8 +151,8 @@ def measure_gain(case: _Case) -> Gain:
     thick = Scan.made_here(simulate(truth, case.task))
     config = case.setup.config(case.blank.solver, case.task, truth.grid)
     result = restore([thick], config)
-    found = evaluate(result.volume, truth)
-    spline = evaluate(restore([thick], replace(config, solver="spline")).volume, truth)
+    found = score_volume(result.volume, truth)
+    spline = score_volume(restore([thick], replace(config, solver="spline")).volume, truth)
     return replace(
         case.blank,
         gain_db=found.psnr_db - spline.psnr_db,

@@ -12,6 +12,7 @@ from inversesr.cli.console import (
     print_json,
     progress_bar,
     training_bar,
+    warn,
 )
 
 app = typer.Typer(
@@ -130,7 +131,7 @@ def fetch(name: Annotated[str, typer.Argument(help="Name of a public prior.")]) 
 def train(  # noqa: PLR0913  (one argument a flag)
     stage: Annotated[
         str,
-        typer.Argument(metavar="STAGE", help="warmstart, error, autoencoder, denoiser or export."),
+        typer.Argument(metavar="STAGE", help="unet, error, autoencoder, denoiser or export."),
     ],
     more: Annotated[list[Path] | None, typer.Argument(metavar="DIR...", hidden=True)] = None,
     *,
@@ -158,20 +159,32 @@ def train(  # noqa: PLR0913  (one argument a flag)
     with failing_in_one_sentence():
         from inversesr.training.settings import read_settings
 
+        stage = _present_stage(stage)
         folders = (*(data or []), *(more or []))
         settings = read_settings(config) if config else {}
         if stage == "export":
             _export(output, folders, settings)
             return
         from inversesr.training.distributed import joined, rank
-        from inversesr.training.stages import Order, train_stage
+        from inversesr.training.stages import TrainingRequest, train_stage
 
-        order = Order(stage, folders, output, settings, minutes, resume, start)
+        request = TrainingRequest(stage, folders, output, settings, minutes, resume, start)
         with joined():
             with training_bar(stage) as watch:
-                trained = train_stage(order, watch if rank() == 0 else None)
+                trained = train_stage(request, watch if rank() == 0 else None)
             if rank() == 0:
                 typer.echo(f"trained {stage}: {trained}")
+
+
+def _present_stage(stage: str) -> str:
+    """Return the present name of a stage, with a warning where it was an earlier one."""
+    from inversesr.priors.old_names import ROLES
+
+    if stage not in ROLES:
+        return stage
+    told = f"the stage {stage!r} is now {ROLES[stage]!r}"
+    warn((f"{told}; the old name will not be known in the next version",))
+    return ROLES[stage]
 
 
 def _export(run_dir: Path, data_dirs: tuple[Path, ...], settings: dict[str, Any]) -> None:

@@ -37,7 +37,7 @@ class Scores:
     resampled: bool
 
 
-def evaluate(image: Volume, truth: Volume, mask: Mask | None = None) -> Scores:
+def score_volume(image: Volume, truth: Volume, mask: Mask | None = None) -> Scores:
     """Compare an image with the truth, voxel by voxel of truth.
 
     Args:

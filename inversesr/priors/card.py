@@ -14,6 +14,7 @@ import numpy as np
 
 from inversesr.errors import InputError
 from inversesr.priors.card_checks import contradiction
+from inversesr.priors.old_names import with_present_names
 from inversesr.priors.store import CARD_NAME, read_json
 from inversesr.priors.typed_json import read_value
 from inversesr.volume import Affine, Grid
@@ -182,7 +183,7 @@ def parse_card(data: object) -> PriorCard:
     if found != FORMAT:
         message = f"prior.json has format {found!r}; expected {FORMAT}: update inversesr"
         raise InputError(message)
-    card = cast("PriorCard", read_value(PriorCard, data, "prior.json"))
+    card = cast("PriorCard", read_value(PriorCard, with_present_names(data), "prior.json"))
     problem = contradiction(card)
     if problem:
         message = f"prior.json of {card.name!r} contradicts itself: {problem}"

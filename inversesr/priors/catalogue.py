@@ -11,7 +11,7 @@ from inversesr.errors import InputError
 from inversesr.priors import brain_ldm
 from inversesr.priors.card import PriorCard, read_card
 from inversesr.priors.conversion.checkpoints import import_prior, is_encoder
-from inversesr.priors.networks.build import complain_about_tensors, tensor_shapes
+from inversesr.priors.networks.build import check_tensors, tensor_shapes
 from inversesr.priors.store import (
     CARD_NAME,
     check_file,
@@ -26,7 +26,7 @@ from inversesr.priors.tensors import stored_shapes
 
 
 @dataclass(frozen=True)
-class Source:
+class PublicPrior:
     """Where a public prior is published.
 
     Attributes:
@@ -45,7 +45,9 @@ class Source:
 
 
 SOURCES = {
-    "brain-ldm": Source(brain_ldm.REPOSITORY, brain_ldm.REPOSITORY_FILES, brain_ldm.BRAIN_LDM),
+    "brain-ldm": PublicPrior(
+        brain_ldm.REPOSITORY, brain_ldm.REPOSITORY_FILES, brain_ldm.BRAIN_LDM
+    ),
 }
 
 
@@ -118,7 +120,7 @@ def verify_prior(name_or_folder: str | Path) -> list[str]:
             raise InputError(message)
         expected, found = tensor_shapes(network), stored_shapes(folder / network.file)
         absent = is_encoder(set(expected) - set(found), expected) and not card.latent.has_encoder
-        complain_about_tensors(expected, found, str(folder / network.file), partial=absent)
+        check_tensors(expected, found, str(folder / network.file), partial=absent)
         sentences.append(f"{network.file}: {len(found)} tensors of {network.network} as expected")
     return sentences
 
@@ -154,7 +156,7 @@ def fetch_prior(name: str, *, endpoint: str | None = None) -> PriorCard:
     return card
 
 
-def _download(source: Source, file: str, folder: Path, endpoint: str | None) -> None:
+def _download(source: PublicPrior, file: str, folder: Path, endpoint: str | None) -> None:
     """Download one file, resuming what an interrupted attempt left."""
     by_hand = (
         f"on a machine with network run `{source.download_command()}`, then here "

@@ -23,7 +23,7 @@ Extractor = Callable[[Tensor], tuple[Tensor, ...]]
 
 
 @dataclass(frozen=True, eq=False)
-class CountedPrior:
+class InstrumentedPrior:
     """A prior as solvers use it; passes are counted on the way.
 
     Attributes:
@@ -102,7 +102,7 @@ class CountedPrior:
         return result
 
 
-def count_passes(prior: LatentDiffusionPrior, context: Tensor | None = None) -> CountedPrior:
+def instrument(prior: LatentDiffusionPrior, context: Tensor | None = None) -> InstrumentedPrior:
     """Wrap a latent diffusion prior for solvers.
 
     Args:
@@ -110,7 +110,7 @@ def count_passes(prior: LatentDiffusionPrior, context: Tensor | None = None) -> 
         context: Known conditioning variables as the denoiser sees them; None takes the defaults.
     """
     measured = prior.card.reconstruction_rmse
-    return CountedPrior(
+    return InstrumentedPrior(
         prior,
         prior.schedule,
         prior.card.conditioning.variables,

@@ -41,13 +41,13 @@ class SliceMaps:
         return torch.eye(len(self.pinv)) - self.pinv @ self.A
 
     @property
-    def locked_spline(self) -> torch.Tensor:
+    def consistent_spline(self) -> torch.Tensor:
         """Cubic interpolation made to reproduce the slices, shape (n_voxels, n_slices)."""
         return self.null @ self.spline + self.pinv
 
 
 @dataclass(frozen=True, eq=False)
-class Batch:
+class SliceExamples:
     """Patches, shape (B, 1, X, Y, Z), and what is needed to lock an estimate of them.
 
     Attributes:
@@ -64,13 +64,13 @@ class Batch:
     null: torch.Tensor
     measured: torch.Tensor
 
-    def lock(self, x: torch.Tensor) -> torch.Tensor:
+    def make_consistent(self, x: torch.Tensor) -> torch.Tensor:
         """Return the nearest images that reproduce the slices."""
         return torch.einsum("bcxyk,bzk->bcxyz", x, self.null) + self.measured
 
-    def to(self, device: torch.device) -> "Batch":
+    def to(self, device: torch.device) -> "SliceExamples":
         """Return the batch on a device."""
-        return Batch(
+        return SliceExamples(
             **{entry.name: getattr(self, entry.name).to(device) for entry in fields(self)}
         )
 
@@ -81,7 +81,7 @@ def make_example(
     profile: str,
     sigma: float,
     generator: torch.Generator,
-) -> Batch:
+) -> SliceExamples:
     """Make a batch of one patch: measure its slices, interpolate them.
 
     Args:
@@ -95,19 +95,21 @@ def make_example(
     y = truth @ maps.A.T
     if sigma > 0.0:
         y = add_rician_noise(y, sigma, generator)
-    return Batch(
+    return SliceExamples(
         truth=truth[None, None],
-        start=(y @ maps.locked_spline.T)[None, None],
+        start=(y @ maps.consistent_spline.T)[None, None],
         slices=geometry.as_tensor()[None],
         null=maps.null[None],
         measured=(y @ maps.pinv.T)[None, None],
     )
 
 
-def collate(batches: list[Batch]) -> Batch:
+def collate(batches: list[SliceExamples]) -> SliceExamples:
     """Join batches into one."""
-    names = [entry.name for entry in fields(Batch)]
-    return Batch(**{name: torch.cat([getattr(b, name) for b in batches]) for name in names})
+    names = [entry.name for entry in fields(SliceExamples)]
+    return SliceExamples(
+        **{name: torch.cat([getattr(b, name) for b in batches]) for name in names}
+    )
 
 
 def add_rician_noise(y: torch.Tensor, sigma: float, generator: torch.Generator) -> torch.Tensor:
@@ -150,8 +152,8 @@ def cubic_from_slices(centres: NDArray[np.float64], n_voxels: int) -> NDArray[np
     return np.asarray(matrix, dtype=np.float64)
 
 
-def locked_error(
-    x: torch.Tensor, batch: Batch, scale: float, gradient_weight: float
+def consistent_error(
+    x: torch.Tensor, batch: SliceExamples, scale: float, gradient_weight: float
 ) -> torch.Tensor:
     """Return the error of a batch after the lock.
 
@@ -166,7 +168,7 @@ def locked_error(
         scale: Error at which the penalty turns from squared to absolute.
         gradient_weight: Weight of the finite differences.
     """
-    error = batch.lock(x) - batch.truth
+    error = batch.make_consistent(x) - batch.truth
     loss = charbonnier(error, scale)
     for axis in (2, 3, 4):
         loss = loss + gradient_weight / 3.0 * charbonnier(error.diff(dim=axis), scale)

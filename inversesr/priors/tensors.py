@@ -84,7 +84,7 @@ def save_tensors(
         temporary.unlink(missing_ok=True)
 
 
-def kept(kind: str, recipe: str, make: Callable[[], Tensor]) -> Tensor:
+def cached(kind: str, recipe: str, make: Callable[[], Tensor]) -> Tensor:
     """Return a tensor that is made once and then read from the cache folder.
 
     Args:

@@ -29,7 +29,7 @@ from inversesr.result import Result, Source
 from inversesr.volume import Grid, Volume
 
 Figure = Any  # a matplotlib figure; matplotlib is imported only where something is drawn
-Image = Any  # a path, a nibabel image or a Volume
+Drawable = Any  # a path, a nibabel image or a Volume
 
 # Figures whose largest is this many times the smallest are drawn on a logarithmic scale.
 WIDE = 10.0
@@ -120,7 +120,7 @@ def write_figure(figure: Figure, file: Path | BinaryIO, dots_per_inch: int) -> N
     figure.savefig(file, format="png", dpi=dots_per_inch, metadata={"Software": None})
 
 
-def slices(image: Image, n_slices: int = 12, plane: str = "axial") -> Figure:
+def slices(image: Drawable, n_slices: int = 12, plane: str = "axial") -> Figure:
     """Draw slices of one image, evenly spaced.
 
     Args:
@@ -221,7 +221,7 @@ def quality_against_time(
     return figure
 
 
-def _as_volume(image: Image) -> Volume:
+def _as_volume(image: Drawable) -> Volume:
     if isinstance(image, Volume):
         return image
     if isinstance(image, str | Path):

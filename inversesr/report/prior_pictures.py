@@ -69,7 +69,7 @@ def show_prior(
         message = f"prior {prior.card.name!r} has no denoiser to sample: give --samples 0"
         raise InputError(message)
     folder.mkdir(parents=True, exist_ok=True)
-    seen, kept = reconstruct(prior, image)
+    seen, kept = encode_and_decode(prior, image)
     files = [folder / RECONSTRUCTION_NAME]
     write_figure(draw_reconstruction(seen, kept), files[0], DOTS_PER_INCH)
     samples = []
@@ -85,7 +85,7 @@ def show_prior(
 
 
 @torch.no_grad()
-def reconstruct(prior: LatentDiffusionPrior, image: Volume) -> tuple[Volume, Volume]:
+def encode_and_decode(prior: LatentDiffusionPrior, image: Volume) -> tuple[Volume, Volume]:
     """Return an image as the prior sees it, and what its autoencoder makes of it."""
     intensity = prior.card.intensity
     ends = (intensity.low_percentile, intensity.high_percentile)

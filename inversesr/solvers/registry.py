@@ -9,10 +9,10 @@ from inversesr.config import AUTOMATIC, SAMPLING_SOLVER, Config
 from inversesr.measurements.consistency import choose_lock, lock
 from inversesr.measurements.slices import Task
 from inversesr.priors.card import PriorCard, read_card
-from inversesr.priors.instrumented import CountedPrior
+from inversesr.priors.instrumented import InstrumentedPrior
 from inversesr.priors.networks.error_net import ErrorNet, load_error_net
 from inversesr.priors.networks.slice_geometry import SliceGeometry
-from inversesr.priors.networks.unet import ROLE, load_warmstart
+from inversesr.priors.networks.unet import ROLE, load_unet
 from inversesr.priors.store import find_prior
 from inversesr.protocols import Progress, Solution
 from inversesr.solvers.latent.few_step_noise import few_step_noise
@@ -41,7 +41,8 @@ from inversesr.uncertainty.intervals import LEAST_SAMPLES, factor_of_expected, s
 SHARE_OF_NOISE = 0.8
 
 Method = Callable[
-    [Problem, CountedPrior, SolverOptions, torch.Generator, Callable[[int, int], None]], Solution
+    [Problem, InstrumentedPrior, SolverOptions, torch.Generator, Callable[[int, int], None]],
+    Solution,
 ]
 Solver = Callable[[Task, Config, Progress], Solution]
 
@@ -59,8 +60,8 @@ def _tv(task: Task, config: Config, progress: Progress) -> Solution:
 
 def _warmstart(task: Task, config: Config, progress: Progress) -> Solution:
     options = with_settings(SolverOptions(), config.settings)
-    judge = load_error_net(config.prior, task.y.device) if options.expected_error else None
-    solution = _thinned(task, config, progress, judge)
+    error_net = load_error_net(config.prior, task.y.device) if options.expected_error else None
+    solution = _thinned(task, config, progress, error_net)
     if solution.sd is None:
         return solution
     factor = read_card(find_prior(config.prior)).error_factor
@@ -69,14 +70,16 @@ def _warmstart(task: Task, config: Config, progress: Progress) -> Solution:
 
 
 def _thinned(
-    task: Task, config: Config, progress: Progress, judge: ErrorNet | None = None
+    task: Task, config: Config, progress: Progress, error_net: ErrorNet | None = None
 ) -> Solution:
-    """Run the warm start, and have its result judged if there is a judge."""
+    """Run the U-Net, and estimate the error of its result if there is a network for it."""
     options = with_settings(SolverOptions(), config.settings)
-    net = load_warmstart(config.prior, task.y.device)
+    net = load_unet(config.prior, task.y.device)
     effort = Effort(options.adapt_steps, options.n_mirrors, config.seed)
     progress("warmstart", 0, options.adapt_steps + 1)
-    solution = warmstart(task, net, effort, lambda n, of: progress("warmstart", n, of + 1), judge)
+    solution = warmstart(
+        task, net, effort, lambda n, of: progress("warmstart", n, of + 1), error_net
+    )
     solution = keep_interpolation(task, solution)
     progress("warmstart", options.adapt_steps + 1, options.adapt_steps + 1)
     return solution
@@ -133,10 +136,10 @@ def _sd_factor(task: Task, config: Config, card: PriorCard, solution: Solution) 
     samples, share = solution.samples, card.sd_over_error
     if samples is None or len(samples) < LEAST_SAMPLES or share is None:
         return card.sd_factor
-    judge = load_error_net(config.prior, task.y.device)
-    if judge is None or not has_known_slices(task):
+    error_net = load_error_net(config.prior, task.y.device)
+    if error_net is None or not has_known_slices(task):
         return card.sd_factor
-    expected = deviation_to_expect(judge, task, solution.x)
+    expected = deviation_to_expect(error_net, task, solution.x)
     return factor_of_expected(samples, expected, share) or card.sd_factor
 
 

@@ -42,7 +42,7 @@ def arguments_of(network: str, tensors: Tensors) -> dict[str, Any]:
     return READERS[network](tensors)
 
 
-def _warmstart(tensors: Tensors) -> dict[str, Any]:
+def _unet(tensors: Tensors) -> dict[str, Any]:
     n_downs = _count(tensors, "downs.")
     widths = [len(tensors["stem.weight"])]
     widths += [len(tensors[f"downs.{level}.weight"]) for level in range(n_downs)]
@@ -60,7 +60,7 @@ def _error(tensors: Tensors) -> dict[str, Any]:
 
 
 def _denoiser(tensors: Tensors) -> dict[str, Any]:
-    return {"channels": len(tensors["head.weight"]), **_warmstart(tensors)}
+    return {"channels": len(tensors["head.weight"]), **_unet(tensors)}
 
 
 def _autoencoder(tensors: Tensors) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def _autoencoder(tensors: Tensors) -> dict[str, Any]:
 
 
 READERS: dict[str, Callable[[Tensors], dict[str, Any]]] = {
-    "WarmStartNet": _warmstart,
+    "SuperResolutionUNet": _unet,
     "ErrorNet": _error,
     "LocalAutoencoder": _autoencoder,
     "LocalDenoiser": _denoiser,

@@ -18,9 +18,9 @@ from torch.nn import functional
 
 from inversesr.priors.networks.local_autoencoder import FACTOR, LocalAutoencoder, encode_whole
 from inversesr.training import loop
-from inversesr.training.initialisation import make_ready
+from inversesr.training.initialisation import initialise
 from inversesr.training.patches import PatchConfig, draw_patch
-from inversesr.training.scans import Scan, held_back, read_scan, read_scans
+from inversesr.training.scans import TrainingScan, read_scan, read_scans, split_held_out
 from inversesr.training.synthetic import FIRST_OUTSIDE_BRAIN, SyntheticConfig, paint
 
 
@@ -92,11 +92,11 @@ def train_autoencoder(
     Returns:
         The network with averaged weights.
     """
-    paths, kept = held_back(data_dirs, config.held_out)
+    paths, kept = split_held_out(data_dirs, config.held_out)
     scans = read_scans(paths)
     examples = [whole_scan(read_scan(path), n) for n, path in enumerate(kept)]
-    net = make_ready(config.shape.build(), config.schedule.seed)
-    task = loop.Task(
+    net = initialise(config.shape.build(), config.schedule.seed)
+    task = loop.TrainingTask(
         net,
         lambda generator, _: draw_example(scans, config, generator),
         lambda model, batch: autoencoder_loss(model, batch, config),
@@ -114,7 +114,7 @@ class Example:
 
 
 def draw_example(
-    scans: list[Scan], config: AutoencoderConfig, generator: torch.Generator
+    scans: list[TrainingScan], config: AutoencoderConfig, generator: torch.Generator
 ) -> Example:
     """Draw patches in every orientation, and noise."""
     patches = [
@@ -151,7 +151,7 @@ def divergence(mean: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
     return 0.5 * (mean**2 + sigma**2 - 1.0 - 2.0 * sigma.log()).mean()
 
 
-def whole_scan(scan: Scan, number: int, multiple: int = FACTOR) -> torch.Tensor:
+def whole_scan(scan: TrainingScan, number: int, multiple: int = FACTOR) -> torch.Tensor:
     """Return a held-out scan in [0, 1], padded to a multiple, shape (X, Y, Z)."""
     if scan.is_labels:
         brain = torch.where(scan.voxels < FIRST_OUTSIDE_BRAIN, scan.voxels, 0)
@@ -165,10 +165,10 @@ def validate(
     net: LocalAutoencoder, examples: list[torch.Tensor], dtype: torch.dtype
 ) -> dict[str, float]:
     """Return the PSNR in dB within the brain of each held-out scan, data range 1."""
-    return {f"psnr_db_{n}": psnr(net, x, dtype) for n, x in enumerate(examples)}
+    return {f"psnr_db_{n}": reconstruction_psnr(net, x, dtype) for n, x in enumerate(examples)}
 
 
-def psnr(net: LocalAutoencoder, x: torch.Tensor, dtype: torch.dtype) -> float:
+def reconstruction_psnr(net: LocalAutoencoder, x: torch.Tensor, dtype: torch.dtype) -> float:
     """Encode and decode a scan, shape (X, Y, Z); compare where it is not background."""
     with torch.no_grad(), torch.autocast(x.device.type, dtype, enabled=is_mixed(dtype)):
         found = net.decode(encode_whole(net, x[None, None]))[0, 0]

@@ -10,7 +10,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from inversesr.training import distributed as processes
+from inversesr.priors.old_names import ROLES
+from inversesr.training import distributed
 
 CHECKPOINT_NAME = "checkpoint.safetensors"
 ADAM_BUFFERS = ("exp_avg", "exp_avg_sq", "step")
@@ -29,19 +30,26 @@ class State(Generic[ModelT]):
     progress: float = 0.0
 
 
-def save(state: State[ModelT], path: Path) -> None:
+def save_checkpoint(state: State[ModelT], path: Path) -> None:
     """Write a checkpoint under a temporary name and rename it."""
     tensors = {f"model.{k}": v for k, v in state.model.state_dict().items()}
     tensors |= {f"averaged.{k}": v for k, v in state.averaged.state_dict().items()}
     tensors |= {f"adam.{name}": value for name, value in adam_buffers(state).items()}
-    for number, generator in enumerate(processes.gather(state.generator.get_state())):
+    for number, generator in enumerate(distributed.gather(state.generator.get_state())):
         tensors[generator_name(number)] = generator
-    if processes.rank() != 0:
+    if distributed.rank() != 0:
         return
     metadata = {"state": json.dumps({"step": state.step, "progress": state.progress})}
     temporary = path.with_suffix(".partial")
     save_file({k: v.contiguous() for k, v in tensors.items()}, temporary, metadata)
     temporary.replace(path)
+
+
+def stage_folder(run_dir: Path, stage: str) -> Path:
+    """Return the folder of a stage; the one of its earlier name where only that is there."""
+    earlier = [run_dir / old for old, present in ROLES.items() if present == stage]
+    folders = [run_dir / stage, *earlier]
+    return next((folder for folder in folders if folder.is_dir()), folders[0])
 
 
 def save_start(weights: dict[str, torch.Tensor], path: Path) -> None:
@@ -57,7 +65,7 @@ def generator_name(number: int) -> str:
     return f"generator.{number}" if number else "generator"
 
 
-def restore(state: State[ModelT], path: Path) -> None:
+def load_checkpoint(state: State[ModelT], path: Path) -> None:
     """Bring a state to where a checkpoint left it, bit for bit."""
     with safe_open(path, framework="pt") as file:
         numbers = json.loads(file.metadata()["state"])
@@ -67,7 +75,7 @@ def restore(state: State[ModelT], path: Path) -> None:
     state.model.load_state_dict(strip(tensors, "model."), strict=strict)
     state.averaged.load_state_dict(strip(tensors, "averaged."), strict=strict)
     # a process that was not there before keeps its fresh generator
-    mine = tensors.get(generator_name(processes.rank()))
+    mine = tensors.get(generator_name(distributed.rank()))
     if mine is not None:
         state.generator.set_state(mine)
     state.step, state.progress = numbers["step"], numbers["progress"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from inversesr.priors.networks.slice_geometry import SliceGeometry
-from inversesr.priors.slice_examples import Batch, make_example
+from inversesr.priors.slice_examples import SliceExamples, make_example
 from inversesr.training.random import happens, uniform
 
 # Profiles and how often each is drawn: most vendors' models of a slice are a box.
@@ -37,7 +37,9 @@ class DegradationConfig:
     max_noise: float = 0.03
 
 
-def degrade(truth: torch.Tensor, config: DegradationConfig, generator: torch.Generator) -> Batch:
+def degrade(
+    truth: torch.Tensor, config: DegradationConfig, generator: torch.Generator
+) -> SliceExamples:
     """Make a batch of one patch: draw slices, measure them, interpolate them.
 
     Args:

@@ -19,15 +19,15 @@ from inversesr.priors.networks.local_denoiser import LocalDenoiser
 from inversesr.priors.schedule import Schedule, make_schedule
 from inversesr.training import loop
 from inversesr.training.denoiser_config import DenoiserConfig
-from inversesr.training.denoiser_validation import make_trial, validate
-from inversesr.training.initialisation import make_ready
+from inversesr.training.denoiser_validation import make_validation_crops, validate
+from inversesr.training.initialisation import initialise
 from inversesr.training.latents import (
     Latents,
     draw_crops,
     encode_scans,
     write_statistics,
 )
-from inversesr.training.scans import held_back, read_scans
+from inversesr.training.scans import read_scans, split_held_out
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,16 +61,16 @@ def train_denoiser(
     Returns:
         The network with averaged weights, and the latents on which it was trained.
     """
-    paths, kept = held_back(data_dirs, config.held_out)
+    paths, kept = split_held_out(data_dirs, config.held_out)
     autoencoder.eval().requires_grad_(requires_grad=False)
     scans = read_scans(paths)
     latents = encode_scans(autoencoder, scans, config)
     write_statistics(latents, config.noise, output_dir)
-    net = make_ready(config.shape.build(len(latents.mean)), config.schedule.seed)
+    net = initialise(config.shape.build(len(latents.mean)), config.schedule.seed)
     net.recomputes = config.recompute
     schedule = make_schedule(config.noise)
-    trial = make_trial(autoencoder, read_scans(kept), latents, config)
-    task = loop.Task(
+    trial = make_validation_crops(autoencoder, read_scans(kept), latents, config)
+    task = loop.TrainingTask(
         net,
         lambda generator, _: draw_noisy(latents, schedule, config, generator),
         lambda model, batch: denoiser_loss(model, batch, config.dtype),

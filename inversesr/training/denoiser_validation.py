@@ -16,14 +16,14 @@ from inversesr.training.latents import (
     encode,
     vary_scan,
 )
-from inversesr.training.scans import Scan
+from inversesr.training.scans import TrainingScan
 
 # crops of each held-out scan
 N_VALIDATION_CROPS = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Trial:
+class ValidationCrops:
     """Held-out crops, their noise, and the Gaussian that the denoiser has to beat.
 
     Attributes:
@@ -37,9 +37,12 @@ class Trial:
     gaussian: StationaryGaussian
 
 
-def make_trial(
-    autoencoder: LocalAutoencoder, held_out: list[Scan], latents: Latents, config: DenoiserConfig
-) -> Trial:
+def make_validation_crops(
+    autoencoder: LocalAutoencoder,
+    held_out: list[TrainingScan],
+    latents: Latents,
+    config: DenoiserConfig,
+) -> ValidationCrops:
     """Encode held-out scans, cut crops from them, and fit the Gaussian to the training scans."""
     generator = torch.Generator().manual_seed(config.schedule.seed)
     gaussian = fit(draw_crops(latents, N_MEASURED_CROPS, config.crop, generator))
@@ -50,13 +53,13 @@ def make_trial(
     own = Latents(volumes, latents.mean, latents.std)
     n_crops = N_VALIDATION_CROPS * len(volumes)
     if n_crops == 0:
-        return Trial(torch.empty(0), torch.empty(0), gaussian)
+        return ValidationCrops(torch.empty(0), torch.empty(0), gaussian)
     crops = draw_crops(own, n_crops, config.crop, generator)
-    return Trial(crops, torch.randn(crops.shape, generator=generator), gaussian)
+    return ValidationCrops(crops, torch.randn(crops.shape, generator=generator), gaussian)
 
 
 def validate(
-    net: LocalDenoiser, trial: Trial, schedule: Schedule, dtype: torch.dtype
+    net: LocalDenoiser, held_out: ValidationCrops, schedule: Schedule, dtype: torch.dtype
 ) -> dict[str, float]:
     """Return mean squared errors of the clean latent by noise level.
 
@@ -65,19 +68,19 @@ def validate(
         white Gaussian latents and of that for stationary Gaussian latents.
     """
     figures: dict[str, float] = {}
-    if not len(trial.crops):
+    if not len(held_out.crops):
         return figures
     for sigma in SIGMAS:
         t = schedule.timestep_of(sigma)
         a, b = schedule.level(t)
-        z_t = a * trial.crops + b * trial.eps
+        z_t = a * held_out.crops + b * held_out.eps
         found = {
             "network": a * z_t - b * predict(net, z_t, t, dtype),
-            "white": trial.gaussian.whitened().denoise(z_t, a, b),
-            "stationary": trial.gaussian.denoise(z_t, a, b),
+            "white": held_out.gaussian.whitened().denoise(z_t, a, b),
+            "stationary": held_out.gaussian.denoise(z_t, a, b),
         }
         for name, z in found.items():
-            figures[f"{name}_{sigma:g}"] = float((z - trial.crops).square().mean())
+            figures[f"{name}_{sigma:g}"] = float((z - held_out.crops).square().mean())
     return figures
 
 

@@ -28,7 +28,7 @@ def joined() -> Iterator[None]:
         distributed.destroy_process_group()
 
 
-def count() -> int:
+def world_size() -> int:
     """Return the number of processes."""
     return distributed.get_world_size() if _is_joined() else 1
 
@@ -38,27 +38,27 @@ def rank() -> int:
     return distributed.get_rank() if _is_joined() else 0
 
 
-def wait() -> None:
+def barrier() -> None:
     """Wait until every process is here."""
-    if count() > 1:
+    if world_size() > 1:
         distributed.barrier()
 
 
 def average(tensors: Iterable[torch.Tensor]) -> None:
     """Replace tensors of one type by their mean over all processes, in one exchange."""
-    if count() == 1:
+    if world_size() == 1:
         return
     mine = list(tensors)
     joint = torch.cat([tensor.flatten() for tensor in mine])
     distributed.all_reduce(joint)
-    parts = torch.split(joint / count(), [tensor.numel() for tensor in mine])
+    parts = torch.split(joint / world_size(), [tensor.numel() for tensor in mine])
     for tensor, part in zip(mine, parts, strict=True):
         tensor.copy_(part.reshape(tensor.shape))
 
 
-def from_first(*numbers: float) -> list[float]:
+def broadcast(*numbers: float) -> list[float]:
     """Return the numbers of process 0 in all processes."""
-    if count() == 1:
+    if world_size() == 1:
         return list(numbers)
     shared = torch.tensor(numbers, dtype=torch.float64)
     distributed.broadcast(shared, 0)
@@ -67,9 +67,9 @@ def from_first(*numbers: float) -> list[float]:
 
 def gather(tensor: torch.Tensor) -> list[torch.Tensor]:
     """Return the tensors of all processes, of equal shape, in the order of their numbers."""
-    if count() == 1:
+    if world_size() == 1:
         return [tensor]
-    gathered = [torch.empty_like(tensor) for _ in range(count())]
+    gathered = [torch.empty_like(tensor) for _ in range(world_size())]
     distributed.all_gather(gathered, tensor)
     return gathered
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import torch
 
 from inversesr.priors.networks.error_net import ErrorNet, ErrorShape
-from inversesr.priors.networks.unet import WarmStartNet
-from inversesr.priors.slice_examples import Batch
+from inversesr.priors.networks.unet import SuperResolutionUNet
+from inversesr.priors.slice_examples import SliceExamples
 from inversesr.training import loop
-from inversesr.training.initialisation import make_ready
+from inversesr.training.initialisation import initialise
 from inversesr.training.patches import PatchConfig, draw_batch
-from inversesr.training.scans import held_back, read_scans
+from inversesr.training.scans import read_scans, split_held_out
 
 N_VALIDATION_BATCHES = 8
 
@@ -42,16 +42,16 @@ class ErrorConfig:
 
 
 @dataclass(frozen=True, eq=False)
-class Judgement:
+class RestoredPatches:
     """Restored patches, shape (B, 1, X, Y, Z), and what was wrong with them."""
 
     x: torch.Tensor
-    batch: Batch
+    batch: SliceExamples
 
 
 def train_error(
     data_dirs: Iterable[Path],
-    warmstart: WarmStartNet,
+    unet: SuperResolutionUNet,
     config: ErrorConfig,
     output_dir: Path,
     *,
@@ -62,7 +62,7 @@ def train_error(
 
     Args:
         data_dirs: Folders of scans, and of label maps if there are any.
-        warmstart: Trained network whose errors are to be known.
+        unet: Trained network whose errors are to be known.
         config: Everything that can be chosen.
         output_dir: Receives the checkpoint and the tables of losses.
         resume: Continue from the checkpoint in output_dir, if there is one.
@@ -71,45 +71,47 @@ def train_error(
     Returns:
         The network with averaged weights.
     """
-    paths, kept = held_back(data_dirs, config.held_out)
+    paths, kept = split_held_out(data_dirs, config.held_out)
     scans, trial = read_scans(paths), read_scans(kept)
-    warmstart.eval().requires_grad_(requires_grad=False)
+    unet.eval().requires_grad_(requires_grad=False)
     generator = torch.Generator().manual_seed(config.schedule.seed)
     n_trials = N_VALIDATION_BATCHES if trial else 0
     trials = [
-        judge(warmstart, draw_batch(trial, config.patches, generator), config.dtype)
+        restore_patches(unet, draw_batch(trial, config.patches, generator), config.dtype)
         for _ in range(n_trials)
     ]
-    net = make_ready(ErrorNet(config.shape), config.schedule.seed)
-    task = loop.Task(
+    net = initialise(ErrorNet(config.shape), config.schedule.seed)
+    task = loop.TrainingTask(
         net,
-        lambda generator, _: judge(
-            warmstart, draw_batch(scans, config.patches, generator), config.dtype
+        lambda generator, _: restore_patches(
+            unet, draw_batch(scans, config.patches, generator), config.dtype
         ),
-        lambda model, judgement: error_loss(model, judgement, config.dtype),
+        lambda model, patches: error_loss(model, patches, config.dtype),
         lambda model: validate(model, trials, config.dtype),
     )
     return loop.train(task, config.schedule, output_dir, resume=resume, watch=watch)
 
 
-def judge(warmstart: WarmStartNet, batch: Batch, dtype: torch.dtype) -> Judgement:
+def restore_patches(
+    unet: SuperResolutionUNet, batch: SliceExamples, dtype: torch.dtype
+) -> RestoredPatches:
     """Restore and lock a batch."""
     kind = batch.start.device.type
     with torch.no_grad(), torch.autocast(kind, dtype, enabled=dtype != torch.float32):
-        x = warmstart(batch.start, batch.slices)
-    return Judgement(batch.lock(x), batch)
+        x = unet(batch.start, batch.slices)
+    return RestoredPatches(batch.make_consistent(x), batch)
 
 
-def error_loss(net: ErrorNet, judgement: Judgement, dtype: torch.dtype) -> torch.Tensor:
+def error_loss(net: ErrorNet, patches: RestoredPatches, dtype: torch.dtype) -> torch.Tensor:
     """Return the mean negative logarithm of the likelihood of the errors, less log 2."""
-    x, batch = judgement.x, judgement.batch
+    x, batch = patches.x, patches.batch
     with torch.autocast(x.device.type, dtype, enabled=dtype != torch.float32):
         scale = net(x, batch.start, batch.slices)
     loss: torch.Tensor = ((x - batch.truth).abs() / scale + scale.log()).mean()
     return loss
 
 
-def validate(net: ErrorNet, trials: list[Judgement], dtype: torch.dtype) -> dict[str, float]:
+def validate(net: ErrorNet, trials: list[RestoredPatches], dtype: torch.dtype) -> dict[str, float]:
     """Return what held-out errors cost, and what they would if their mean alone were known."""
     if not trials:
         return {}

@@ -35,16 +35,16 @@ from inversesr.priors.tensors import save_tensors
 from inversesr.priors.typed_json import read_value
 from inversesr.training.architectures import arguments_of, averaged_weights
 from inversesr.training.autoencoder import whole_scan
-from inversesr.training.checkpoint import CHECKPOINT_NAME
+from inversesr.training.checkpoint import CHECKPOINT_NAME, stage_folder
 from inversesr.training.latents import LATENTS_NAME
-from inversesr.training.scans import held_back, read_scan
+from inversesr.training.scans import read_scan, split_held_out
 
 STORED_DTYPE = torch.float16
-# every side of an image, so that the warm start and the autoencoder take it alike
+# every side of an image, so that the U-Net and the autoencoder take it alike
 MULTIPLE = 8
 # role -> class of the network
 ROLES = {
-    "warmstart": "WarmStartNet",
+    "unet": "SuperResolutionUNet",
     "error": "ErrorNet",
     "autoencoder": "LocalAutoencoder",
     "denoiser": "LocalDenoiser",
@@ -93,11 +93,11 @@ def export_prior(
     Raises:
         InputError: nothing was trained in run_dir.
     """
-    roles = [role for role in ROLES if (run_dir / role / CHECKPOINT_NAME).is_file()]
+    roles = [role for role in ROLES if (stage_folder(run_dir, role) / CHECKPOINT_NAME).is_file()]
     if not roles:
         message = f"{run_dir} holds no trained stage; expected one of {', '.join(ROLES)}"
         raise InputError(message)
-    tensors = {role: stored_weights(run_dir / role) for role in roles}
+    tensors = {role: stored_weights(stage_folder(run_dir, role)) for role in roles}
     card = make_card(run_dir, tensors, config)
     if "autoencoder" in roles:
         card = measure(card, tensors, held_out_scans(data_dirs, config))
@@ -163,7 +163,7 @@ def read_statistics(path: Path, latent: LatentCard) -> tuple[LatentCard, Schedul
 def held_out_scans(data_dirs: Iterable[Path], config: ExportConfig) -> list[Tensor]:
     """Read the scans that no stage was trained on, in [0, 1], padded to a multiple."""
     folders = list(data_dirs)
-    kept = held_back(folders, config.held_out)[1] if folders else []
+    kept = split_held_out(folders, config.held_out)[1] if folders else []
     return [whole_scan(read_scan(path), number, MULTIPLE) for number, path in enumerate(kept)]
 
 
@@ -176,7 +176,7 @@ def measure(
     prior = assemble_prior(card, {role: dict(t) for role, t in tensors.items()})
     n_voxels, total, latents = 0, 0.0, []
     for x in scans:
-        error, z = reconstruct(prior, x)
+        error, z = reconstruction_errors(prior, x)
         latents.append(z.flatten(1))
         total += float(error.double().square().sum())
         n_voxels += error.numel()
@@ -188,7 +188,7 @@ def measure(
     return replace(card, latent=replace(card.latent, mean=mean, std=std))
 
 
-def reconstruct(prior: LatentDiffusionPrior, x: Tensor) -> tuple[Tensor, Tensor]:
+def reconstruction_errors(prior: LatentDiffusionPrior, x: Tensor) -> tuple[Tensor, Tensor]:
     """Encode and decode a scan; return the errors where it is not background, and the latent."""
     length_x, length_y, length_z = x.shape
     fitting = prior.on_shape((length_x, length_y, length_z))

@@ -9,14 +9,14 @@ from torch import nn
 NetT = TypeVar("NetT", bound=nn.Module)
 
 
-def make_ready(net: NetT, seed: int) -> NetT:
+def initialise(net: NetT, seed: int) -> NetT:
     """Draw the weights of a network and lay them out as convolutions like them; in place."""
-    seed_weights(net, torch.Generator().manual_seed(seed))
+    draw_weights(net, torch.Generator().manual_seed(seed))
     net.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # no stub
     return net
 
 
-def seed_weights(net: nn.Module, generator: torch.Generator) -> None:
+def draw_weights(net: nn.Module, generator: torch.Generator) -> None:
     """Draw the weights that are not meant to be zero from a generator."""
     for layer in net.modules():
         if isinstance(layer, nn.Conv3d | nn.ConvTranspose3d | nn.Linear) and layer.weight.any():

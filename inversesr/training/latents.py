@@ -14,11 +14,11 @@ from torch.nn import functional
 from inversesr.priors.card import ScheduleCard
 from inversesr.priors.networks.local_autoencoder import FACTOR, LocalAutoencoder, encode_whole
 from inversesr.priors.store import write_text
-from inversesr.training import distributed as processes
+from inversesr.training import distributed
 from inversesr.training.denoiser_config import DenoiserConfig
 from inversesr.training.patches import orient, vary_contrast
 from inversesr.training.random import integer
-from inversesr.training.scans import Scan
+from inversesr.training.scans import TrainingScan
 from inversesr.training.synthetic import paint
 
 LATENTS_NAME = "latents.json"
@@ -47,7 +47,7 @@ class Latents:
 
 
 def encode_scans(
-    autoencoder: LocalAutoencoder, scans: list[Scan], config: DenoiserConfig
+    autoencoder: LocalAutoencoder, scans: list[TrainingScan], config: DenoiserConfig
 ) -> Latents:
     """Encode every scan several times, each time in another contrast and pose."""
     generator = torch.Generator().manual_seed(config.schedule.seed)
@@ -65,7 +65,7 @@ def encode_scans(
 
 def write_statistics(latents: Latents, noise: ScheduleCard, output_dir: Path) -> None:
     """Write latents.json: how latents are whitened and made noisy, which a prior must repeat."""
-    if processes.rank() != 0:
+    if distributed.rank() != 0:
         return
     output_dir.mkdir(parents=True, exist_ok=True)
     statistics = {"mean": latents.mean.tolist(), "std": latents.std.tolist()}
@@ -73,7 +73,9 @@ def write_statistics(latents: Latents, noise: ScheduleCard, output_dir: Path) ->
     write_text(output_dir / LATENTS_NAME, json.dumps(record, indent=2) + "\n")
 
 
-def vary_scan(scan: Scan, config: DenoiserConfig, generator: torch.Generator) -> torch.Tensor:
+def vary_scan(
+    scan: TrainingScan, config: DenoiserConfig, generator: torch.Generator
+) -> torch.Tensor:
     """Mirror and turn a scan, give it another contrast and an empty margin, shape (X, Y, Z)."""
     voxels = orient(scan, generator)
     if scan.is_labels:

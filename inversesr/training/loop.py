@@ -18,8 +18,14 @@ from typing import Generic, TypeVar
 import torch
 from torch import nn
 
-from inversesr.training import distributed as processes
-from inversesr.training.checkpoint import CHECKPOINT_NAME, ModelT, State, restore, save
+from inversesr.training import distributed
+from inversesr.training.checkpoint import (
+    CHECKPOINT_NAME,
+    ModelT,
+    State,
+    load_checkpoint,
+    save_checkpoint,
+)
 from inversesr.training.tables import append_row, drop_rows_after
 
 BETAS = (0.9, 0.99)
@@ -61,7 +67,7 @@ class LoopConfig:
 
 
 @dataclass(frozen=True, eq=False)
-class Task(Generic[ModelT, BatchT]):
+class TrainingTask(Generic[ModelT, BatchT]):
     """What a stage trains.
 
     Attributes:
@@ -78,7 +84,7 @@ class Task(Generic[ModelT, BatchT]):
 
 
 @dataclass(frozen=True)
-class Moment:
+class TrainingProgress:
     """Where a training is.
 
     Attributes:
@@ -94,11 +100,11 @@ class Moment:
     minutes: float
 
 
-Watch = Callable[[Moment], None]
+Watch = Callable[[TrainingProgress], None]
 
 
 def train(
-    task: Task[ModelT, BatchT],
+    task: TrainingTask[ModelT, BatchT],
     config: LoopConfig,
     output_dir: Path,
     *,
@@ -126,18 +132,20 @@ def train(
         before, elapsed = elapsed, time.monotonic() - start
         is_due = time.monotonic() - saved > 60.0 * config.checkpoint_minutes
         progress = advance(state, config, before, elapsed)
-        state.progress, is_due_everywhere = processes.from_first(progress, is_due)
-        moment = Moment(state.step, state.progress, math.fsum(losses) / len(losses), elapsed / 60)
-        if processes.rank() == 0:
+        state.progress, is_due_everywhere = distributed.broadcast(progress, is_due)
+        moment = TrainingProgress(
+            state.step, state.progress, math.fsum(losses) / len(losses), elapsed / 60
+        )
+        if distributed.rank() == 0:
             record(state, moment, task, config, output_dir)
         if state.step % config.log_every == 0:
             losses.clear()
         if is_due_everywhere:
-            save(state, checkpoint)
+            save_checkpoint(state, checkpoint)
             saved = time.monotonic()
         if watch is not None:
             watch(moment)
-    save(state, checkpoint)
+    save_checkpoint(state, checkpoint)
     return state.averaged
 
 
@@ -146,8 +154,8 @@ def begin(model: ModelT, config: LoopConfig, output_dir: Path, *, resume: bool) 
     output_dir.mkdir(parents=True, exist_ok=True)
     state = new_state(model, config)
     if resume and (output_dir / CHECKPOINT_NAME).exists():
-        restore(state, output_dir / CHECKPOINT_NAME)
-    if processes.rank() == 0:
+        load_checkpoint(state, output_dir / CHECKPOINT_NAME)
+    if distributed.rank() == 0:
         for name in (LOSSES_NAME, VALIDATION_NAME):
             drop_rows_after(output_dir / name, state.step)
     return state
@@ -155,8 +163,8 @@ def begin(model: ModelT, config: LoopConfig, output_dir: Path, *, resume: bool) 
 
 def record(
     state: State[ModelT],
-    moment: Moment,
-    task: Task[ModelT, BatchT],
+    moment: TrainingProgress,
+    task: TrainingTask[ModelT, BatchT],
     config: LoopConfig,
     output_dir: Path,
 ) -> None:
@@ -174,12 +182,14 @@ def new_state(model: ModelT, config: LoopConfig) -> State[ModelT]:
     """Return the state before the first step."""
     averaged = copy.deepcopy(model).requires_grad_(requires_grad=False)
     optimiser = torch.optim.AdamW(model.parameters(), betas=BETAS, weight_decay=0.0)
-    seed = config.seed + SEED_STRIDE * processes.rank()
+    seed = config.seed + SEED_STRIDE * distributed.rank()
     generator = torch.Generator().manual_seed(seed)
     return State(model, averaged, optimiser, generator)
 
 
-def take_step(state: State[ModelT], task: Task[ModelT, BatchT], config: LoopConfig) -> float:
+def take_step(
+    state: State[ModelT], task: TrainingTask[ModelT, BatchT], config: LoopConfig
+) -> float:
     """Draw a batch, follow its gradient, update the average; return the loss."""
     for group in state.optimiser.param_groups:
         group["lr"] = learning_rate(state, config)
@@ -188,7 +198,7 @@ def take_step(state: State[ModelT], task: Task[ModelT, BatchT], config: LoopConf
     loss.backward()  # type: ignore[no-untyped-call]
     mean_loss = loss.detach()
     gradients = [w.grad for w in state.model.parameters() if w.grad is not None]
-    processes.average([mean_loss, *gradients])
+    distributed.average([mean_loss, *gradients])
     norm = nn.utils.clip_grad_norm_(state.model.parameters(), config.max_gradient_norm)
     # Seen: weight gradients of bfloat16 convolutions are garbage, often no number, on features of
     # two voxels or fewer a side (torch 2.13 on the CPU). One such step would end it all.

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 import torch
 
-from inversesr.priors.slice_examples import Batch, collate
+from inversesr.priors.slice_examples import SliceExamples, collate
 from inversesr.training.degradation import DegradationConfig, degrade
 from inversesr.training.random import happens, integer, normal, uniform
-from inversesr.training.scans import Scan
+from inversesr.training.scans import TrainingScan
 from inversesr.training.synthetic import SyntheticConfig, draw_bias, paint
 
 # Places tried before a patch with too much background is accepted.
@@ -36,13 +36,17 @@ class PatchConfig:
     contrast: SyntheticConfig = field(default_factory=SyntheticConfig)
 
 
-def draw_batch(scans: list[Scan], config: PatchConfig, generator: torch.Generator) -> Batch:
+def draw_batch(
+    scans: list[TrainingScan], config: PatchConfig, generator: torch.Generator
+) -> SliceExamples:
     """Draw patches, degrade each by slices of its own, and stack them."""
     patches = [draw_patch(scans, config, generator) for _ in range(config.n_patches)]
     return collate([degrade(patch, config.degradation, generator) for patch in patches])
 
 
-def draw_patch(scans: list[Scan], config: PatchConfig, generator: torch.Generator) -> torch.Tensor:
+def draw_patch(
+    scans: list[TrainingScan], config: PatchConfig, generator: torch.Generator
+) -> torch.Tensor:
     """Draw one sharp patch with an augmented contrast, its last axis a sharp one."""
     wanted = happens(config.synthetic, generator)
     chosen = [scan for scan in scans if scan.is_labels == wanted] or scans
@@ -58,7 +62,7 @@ def draw_patch(scans: list[Scan], config: PatchConfig, generator: torch.Generato
     return vary_contrast(patch.float() / scan.white, generator)
 
 
-def orient(scan: Scan, generator: torch.Generator) -> torch.Tensor:
+def orient(scan: TrainingScan, generator: torch.Generator) -> torch.Tensor:
     """Move a sharp axis last, order the other two at random, and mirror at random."""
     last = scan.sharp_axes[integer(len(scan.sharp_axes), generator)]
     others = [axis for axis in range(3) if axis != last]

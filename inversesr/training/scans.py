@@ -18,7 +18,7 @@ COMMON_SPACING_MM = 1.0
 
 
 @dataclass(frozen=True, eq=False)
-class Scan:
+class TrainingScan:
     """A training volume.
 
     Attributes:
@@ -56,7 +56,9 @@ def find_scans(data_dirs: Iterable[Path]) -> list[Path]:
     return paths
 
 
-def held_back(data_dirs: Iterable[Path], words: Iterable[str]) -> tuple[list[Path], list[Path]]:
+def split_held_out(
+    data_dirs: Iterable[Path], words: Iterable[str]
+) -> tuple[list[Path], list[Path]]:
     """List the files to train on, and those kept for validation: a word is in their name.
 
     Raises:
@@ -67,7 +69,7 @@ def held_back(data_dirs: Iterable[Path], words: Iterable[str]) -> tuple[list[Pat
     return [path for path in paths if path not in kept], kept
 
 
-def read_scan(path: Path) -> Scan:
+def read_scan(path: Path) -> TrainingScan:
     """Read an image or, if its name has a word such as "seg" in it, a label map."""
     image = nibabel.load(path)
     array = np.asarray(image.dataobj)
@@ -78,7 +80,7 @@ def read_scan(path: Path) -> Scan:
         voxels, white = crop_to_content(array).astype(np.int16), 1.0
     else:
         voxels, white = to_bytes(crop_to_content(array)), 255.0
-    return Scan(name, torch.from_numpy(voxels), white, sharp, min(spacing))
+    return TrainingScan(name, torch.from_numpy(voxels), white, sharp, min(spacing))
 
 
 def to_bytes(array: np.ndarray) -> np.ndarray:
@@ -97,18 +99,18 @@ def crop_to_content(array: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(array)
 
 
-def at_common_spacing(scan: Scan) -> Scan:
+def at_common_spacing(scan: TrainingScan) -> TrainingScan:
     """Resample the sharp axes of an image to 1 mm, so that a network sees more than one scale."""
     factor = scan.spacing_mm / COMMON_SPACING_MM
     factors = [factor if axis in scan.sharp_axes else 1.0 for axis in range(3)]
     array = zoom(scan.voxels.numpy().astype(np.float32), factors, order=3)
     voxels = torch.from_numpy(array.clip(0, 255).round().astype(np.uint8))
-    return Scan(scan.name, voxels, scan.white, scan.sharp_axes, COMMON_SPACING_MM)
+    return TrainingScan(scan.name, voxels, scan.white, scan.sharp_axes, COMMON_SPACING_MM)
 
 
-def read_scans(paths: Iterable[Path]) -> list[Scan]:
+def read_scans(paths: Iterable[Path]) -> list[TrainingScan]:
     """Read scans; an image finer than 1 mm is kept at its own spacing and again at 1 mm."""
-    scans: list[Scan] = []
+    scans: list[TrainingScan] = []
     for path in paths:
         scan = read_scan(path)
         scans.append(scan)

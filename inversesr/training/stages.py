@@ -12,17 +12,16 @@ from inversesr.priors.card import NetworkCard, read_card
 from inversesr.priors.networks.build import check_listed, fast_dtype, load_network
 from inversesr.priors.store import find_prior
 from inversesr.priors.tensors import load_tensors
-from inversesr.training import distributed as processes
-from inversesr.training import loop
+from inversesr.training import distributed, loop
 from inversesr.training.architectures import arguments_of, averaged_weights
 from inversesr.training.autoencoder import AutoencoderConfig, train_autoencoder
-from inversesr.training.checkpoint import CHECKPOINT_NAME, save_start
+from inversesr.training.checkpoint import CHECKPOINT_NAME, save_start, stage_folder
 from inversesr.training.curves import can_draw, write_curves
 from inversesr.training.denoiser import train_denoiser
 from inversesr.training.denoiser_config import DenoiserConfig
 from inversesr.training.error_net import ErrorConfig, train_error
 from inversesr.training.settings import configure
-from inversesr.training.unet import WarmStartConfig, train_warmstart
+from inversesr.training.unet import SuperResolutionConfig, train_unet
 
 
 class Train(Protocol):
@@ -69,15 +68,15 @@ def after(needed: str, train: Callable[..., object]) -> Train:
 
 # one line a stage: what `inversesr prior train STAGE` knows
 STAGES = {
-    "warmstart": Stage(WarmStartConfig, train_warmstart, "WarmStartNet"),
-    "error": Stage(ErrorConfig, after("warmstart", train_error), "ErrorNet"),
+    "unet": Stage(SuperResolutionConfig, train_unet, "SuperResolutionUNet"),
+    "error": Stage(ErrorConfig, after("unet", train_error), "ErrorNet"),
     "autoencoder": Stage(AutoencoderConfig, train_autoencoder, "LocalAutoencoder"),
     "denoiser": Stage(DenoiserConfig, after("autoencoder", train_denoiser), "LocalDenoiser"),
 }
 
 
 @dataclass(frozen=True)
-class Order:
+class TrainingRequest:
     """What a user asked for.
 
     Attributes:
@@ -99,11 +98,11 @@ class Order:
     start: str | None = None
 
 
-def train_stage(order: Order, watch: loop.Watch | None = None) -> Path:
+def train_stage(request: TrainingRequest, watch: loop.Watch | None = None) -> Path:
     """Train one stage.
 
     Args:
-        order: What a user asked for.
+        request: What a user asked for.
         watch: Called after every step.
 
     Returns:
@@ -113,20 +112,20 @@ def train_stage(order: Order, watch: loop.Watch | None = None) -> Path:
         InputError: there is no such stage, no data, an impossible setting, or nothing to start
             from.
     """
-    stage_dir = order.run_dir / order.stage
+    stage_dir = stage_folder(request.run_dir, request.stage)
     checkpoint = stage_dir / CHECKPOINT_NAME
-    if checkpoint.exists() and not order.resume:
+    if checkpoint.exists() and not request.resume:
         message = f"{checkpoint} exists: give --resume to continue it, or another folder with -o"
         raise InputError(message)
-    config = config_of(order)
-    resume = order.resume or order.start is not None
+    config = config_of(request)
+    resume = request.resume or request.start is not None
     # all have looked before one writes
-    processes.wait()
-    if order.start is not None and not checkpoint.exists() and processes.rank() == 0:
-        save_start(prior_weights(order.start, order.stage), checkpoint)
-    processes.wait()
-    STAGES[order.stage].train(order.data_dirs, config, stage_dir, resume=resume, watch=watch)
-    if processes.rank() == 0 and can_draw():
+    distributed.barrier()
+    if request.start is not None and not checkpoint.exists() and distributed.rank() == 0:
+        save_start(prior_weights(request.start, request.stage), checkpoint)
+    distributed.barrier()
+    STAGES[request.stage].train(request.data_dirs, config, stage_dir, resume=resume, watch=watch)
+    if distributed.rank() == 0 and can_draw():
         write_curves(stage_dir)
     return stage_dir
 
@@ -147,16 +146,16 @@ def prior_weights(name_or_folder: str, role: str) -> dict[str, torch.Tensor]:
     return {name: tensor.float() for name, tensor in tensors.items()}
 
 
-def config_of(order: Order) -> Any:  # noqa: ANN401  (each stage has its own)
+def config_of(request: TrainingRequest) -> Any:  # noqa: ANN401  (each stage has its own)
     """Return the configuration of a stage: its defaults, this machine's type, the settings."""
-    if order.stage not in STAGES:
-        message = f"stage is {order.stage!r}; expected one of {', '.join(STAGES)}, export"
+    if request.stage not in STAGES:
+        message = f"stage is {request.stage!r}; expected one of {', '.join(STAGES)}, export"
         raise InputError(message)
-    default = replace(STAGES[order.stage].config(), dtype=fast_dtype(torch.device("cpu")))
-    config = configure(default, order.settings, order.stage)
-    if order.minutes is None:
+    default = replace(STAGES[request.stage].config(), dtype=fast_dtype(torch.device("cpu")))
+    config = configure(default, request.settings, request.stage)
+    if request.minutes is None:
         return config
-    return replace(config, schedule=replace(config.schedule, minutes=order.minutes))
+    return replace(config, schedule=replace(config.schedule, minutes=request.minutes))
 
 
 def load_trained(run_dir: Path, stage: str) -> Any:  # noqa: ANN401  (each stage has its own)
@@ -169,7 +168,7 @@ def load_trained(run_dir: Path, stage: str) -> Any:  # noqa: ANN401  (each stage
     Raises:
         InputError: it has not been trained.
     """
-    tensors = averaged_weights(run_dir / stage)
+    tensors = averaged_weights(stage_folder(run_dir, stage))
     name = STAGES[stage].network
     card = NetworkCard(name, arguments_of(name, tensors), str(run_dir / stage))
     return load_network(card, tensors, partial=False)

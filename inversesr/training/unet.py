@@ -1,6 +1,6 @@
 """The stage `warmstart`: teaches the network that thins thick slices.
 
-    loss = locked_error(x) + raw_weight f(x - truth)
+    loss = consistent_error(x) + raw_weight f(x - truth)
 
 x is the network's output and f the Charbonnier penalty; see `priors.slice_examples`. The last
 term keeps the network honest about what the slices show, for scans too noisy to be locked
@@ -14,14 +14,19 @@ from pathlib import Path
 import torch
 
 from inversesr.priors.networks.slice_geometry import SliceGeometry
-from inversesr.priors.networks.unet import WarmStartNet, WarmStartShape
+from inversesr.priors.networks.unet import SuperResolutionShape, SuperResolutionUNet
 from inversesr.priors.networks.unet_inference import refine
-from inversesr.priors.slice_examples import Batch, charbonnier, locked_error, slice_maps
+from inversesr.priors.slice_examples import (
+    SliceExamples,
+    charbonnier,
+    consistent_error,
+    slice_maps,
+)
 from inversesr.training import loop
 from inversesr.training.degradation import DegradationConfig
-from inversesr.training.initialisation import make_ready
+from inversesr.training.initialisation import initialise
 from inversesr.training.patches import PatchConfig, draw_batch
-from inversesr.training.scans import Scan, held_back, read_scan, read_scans
+from inversesr.training.scans import TrainingScan, read_scan, read_scans, split_held_out
 from inversesr.training.synthetic import FIRST_OUTSIDE_BRAIN, SyntheticConfig, paint
 
 VALIDATION_THICKNESSES = (4, 6)
@@ -40,7 +45,7 @@ EASY_PATCHES = PatchConfig(
 
 
 @dataclass(frozen=True)
-class WarmStartConfig:
+class SuperResolutionConfig:
     """Everything about the stage that can be chosen.
 
     Attributes:
@@ -56,7 +61,7 @@ class WarmStartConfig:
         raw_weight: Weight of the output before the lock.
     """
 
-    shape: WarmStartShape = field(default_factory=WarmStartShape)
+    shape: SuperResolutionShape = field(default_factory=SuperResolutionShape)
     patches: PatchConfig = field(default_factory=PatchConfig)
     easy_patches: PatchConfig = EASY_PATCHES
     n_easy_steps: int = 400
@@ -68,15 +73,15 @@ class WarmStartConfig:
     raw_weight: float = 0.25
 
 
-def train_warmstart(
+def train_unet(
     data_dirs: Iterable[Path],
-    config: WarmStartConfig,
+    config: SuperResolutionConfig,
     output_dir: Path,
     *,
     resume: bool,
     watch: loop.Watch | None = None,
-) -> WarmStartNet:
-    """Train the warm-start network.
+) -> SuperResolutionUNet:
+    """Train the super-resolution network.
 
     Args:
         data_dirs: Folders of scans, and of label maps if there are any.
@@ -88,35 +93,37 @@ def train_warmstart(
     Returns:
         The network with averaged weights.
     """
-    paths, kept = held_back(data_dirs, config.held_out)
+    paths, kept = split_held_out(data_dirs, config.held_out)
     scans = read_scans(paths)
     examples = [validation_example(read_scan(path), n) for n, path in enumerate(kept)]
-    net = make_ready(WarmStartNet(config.shape), config.schedule.seed)
-    task = loop.Task(
+    net = initialise(SuperResolutionUNet(config.shape), config.schedule.seed)
+    task = loop.TrainingTask(
         net,
         lambda generator, step: draw_batch(scans, patches_at(step, config), generator),
-        lambda model, batch: warmstart_loss(model, batch, config),
+        lambda model, batch: unet_loss(model, batch, config),
         lambda model: validate(model, examples, config.dtype),
     )
     return loop.train(task, config.schedule, output_dir, resume=resume, watch=watch)
 
 
-def patches_at(step: int, config: WarmStartConfig) -> PatchConfig:
+def patches_at(step: int, config: SuperResolutionConfig) -> PatchConfig:
     """Return what a step trains on: easy slices first, then everything."""
     return config.easy_patches if step < config.n_easy_steps else config.patches
 
 
-def warmstart_loss(net: WarmStartNet, batch: Batch, config: WarmStartConfig) -> torch.Tensor:
+def unet_loss(
+    net: SuperResolutionUNet, batch: SliceExamples, config: SuperResolutionConfig
+) -> torch.Tensor:
     """Return the error of a batch after the lock, with a little of that before it."""
     with torch.autocast(
         batch.start.device.type, config.dtype, enabled=config.dtype != torch.float32
     ):
         x = net(batch.start, batch.slices)
-    loss = locked_error(x, batch, config.charbonnier, config.gradient_weight)
+    loss = consistent_error(x, batch, config.charbonnier, config.gradient_weight)
     return loss + config.raw_weight * charbonnier(x - batch.truth, config.charbonnier)
 
 
-def validation_example(scan: Scan, number: int) -> torch.Tensor:
+def validation_example(scan: TrainingScan, number: int) -> torch.Tensor:
     """Return the middle of a held-out scan in [0, 1], a sharp axis last, (X, Y, Z)."""
     last = scan.sharp_axes[number % len(scan.sharp_axes)]
     voxels = scan.voxels.movedim(last, -1)
@@ -130,7 +137,7 @@ def validation_example(scan: Scan, number: int) -> torch.Tensor:
 
 
 def validate(
-    net: WarmStartNet, examples: list[torch.Tensor], dtype: torch.dtype
+    net: SuperResolutionUNet, examples: list[torch.Tensor], dtype: torch.dtype
 ) -> dict[str, float]:
     """Return the mean gain of the locked network over cubic interpolation in dB PSNR."""
     figures: dict[str, float] = {}
@@ -141,12 +148,14 @@ def validate(
     return figures
 
 
-def psnr_gain(net: WarmStartNet, truth: torch.Tensor, thickness: int, dtype: torch.dtype) -> float:
+def psnr_gain(
+    net: SuperResolutionUNet, truth: torch.Tensor, thickness: int, dtype: torch.dtype
+) -> float:
     """Degrade by touching box slices, restore, lock; compare with cubic interpolation."""
     geometry = SliceGeometry(thickness, thickness, (thickness - 1) / 2.0)
     maps = slice_maps(geometry, "rect", truth.shape[-1])
     y = truth @ maps.A.T
-    restored = refine(net, y @ maps.locked_spline.T, geometry, dtype)
+    restored = refine(net, y @ maps.consistent_spline.T, geometry, dtype)
     locked = restored @ maps.null.T + y @ maps.pinv.T
     inside = truth > 0
     errors = [(x - truth)[inside].square().mean() for x in (y @ maps.spline.T, locked)]

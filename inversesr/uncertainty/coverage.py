@@ -35,7 +35,7 @@ def width(level: float, n_samples: float) -> float:
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class PredictedErrors:
     """Errors of a restored image and what was expected of them, voxel by voxel inside a mask.
 
     Attributes:
@@ -56,25 +56,25 @@ class Judged:
         return np.asarray(np.where(self.error == 0.0, 0.0, found), dtype=np.float32)
 
 
-def judge(
+def errors_inside(
     x: Image, sd: Image, truth: Image, inside: NDArray[np.bool_], n_samples: float
-) -> Judged:
+) -> PredictedErrors:
     """Return errors and deviations inside a mask; all images have one shape."""
-    return Judged(truth[inside] - x[inside], sd[inside], n_samples)
+    return PredictedErrors(truth[inside] - x[inside], sd[inside], n_samples)
 
 
-def coverage(judged: Judged, level: float, factor: float = 1.0) -> float:
+def coverage(errors: PredictedErrors, level: float, factor: float = 1.0) -> float:
     """Return the share of truths inside their intervals.
 
     Args:
-        judged: Errors and deviations.
+        errors: Errors and deviations.
         level: What the intervals promise, in (0, 1).
         factor: By which every deviation is multiplied first.
     """
-    return float(np.mean(judged.ratio <= factor * width(level, judged.n_samples)))
+    return float(np.mean(errors.ratio <= factor * width(level, errors.n_samples)))
 
 
-def crps(judged: Judged) -> float:
+def crps(errors: PredictedErrors) -> float:
     """Return the mean continuous ranked probability score, in the scan's intensities.
 
         sd (w (2 Phi(w) - 1) + 2 phi(w) - pi^(-1/2)),      w = error / sd
@@ -84,13 +84,13 @@ def crps(judged: Judged) -> float:
 
     Source: Gneiting and Raftery (2007), doi:10.1198/016214506000001437.
     """
-    error, sd = judged.error.astype(np.float64), judged.sd.astype(np.float64)
+    error, sd = errors.error.astype(np.float64), errors.sd.astype(np.float64)
     w = np.divide(error, sd, out=np.zeros_like(error), where=sd > 0.0)
     score = sd * (w * (2.0 * norm.cdf(w) - 1.0) + 2.0 * norm.pdf(w) - 1.0 / np.sqrt(np.pi))
     return float(np.mean(np.where(sd > 0.0, score, np.abs(error))))
 
 
-def fit_factor(cases: list[Judged], level: float = FITTED_LEVEL) -> float:
+def fit_factor(cases: list[PredictedErrors], level: float = FITTED_LEVEL) -> float:
     """Return the factor of all deviations at which intervals hold what they promise.
 
     Every case counts the same, however many voxels it has.

@@ -9,7 +9,7 @@ from typing import Any
 
 from inversesr.config import Config, SimulateConfig
 from inversesr.errors import InputError
-from inversesr.evaluation.scores import Scores, evaluate
+from inversesr.evaluation.scores import Scores, score_volume
 from inversesr.io.atomic import check_output
 from inversesr.io.nifti import read_scan, scan_from_image, write_volume
 from inversesr.workflows.files import simulate_file
@@ -66,7 +66,7 @@ def run_demo(folder: Path, progress: Callable[[str, int, int], None], *, force: 
         settings = Config(solver=solver)
         sub = folder / solver
         result, outputs = run_job([thick_path], settings, sub, force=force, progress=progress)
-        scores[solver] = evaluate(result.volume, read_scan(truth_path).volume)
+        scores[solver] = score_volume(result.volume, read_scan(truth_path).volume)
     return Demo(outputs, scores)
 
 

@@ -190,7 +190,7 @@ def files_of(outputs: Outputs, config: Config) -> tuple[Path, ...]:
     is_published = solver in ("inversesr-dec", "inversesr-ldm")
     has_samples = solver == "split-gibbs" and (config.samples or options.n_samples) > 1
     present = {
-        "sd": has_samples or is_judged(config),
+        "sd": has_samples or has_expected_error(config),
         "low": has_samples,
         "high": has_samples,
         "prior_mask": is_protected,
@@ -202,7 +202,7 @@ def files_of(outputs: Outputs, config: Config) -> tuple[Path, ...]:
     return tuple(path for path in vars(found).values() if path is not None)
 
 
-def is_judged(config: Config) -> bool:
+def has_expected_error(config: Config) -> bool:
     """Whether a run would estimate the error of its result."""
     if config.solver != "warmstart":
         return False
@@ -375,7 +375,7 @@ def _time_adapting(scan: Scan, config: Config) -> float:
 def _time_writing(scan: Scan, path: Path, config: Config) -> float:
     """Time what follows the solver: image, record, report."""
     result = pipeline.restore([scan], replace(config, solver="spline"))
-    if is_judged(config):
+    if has_expected_error(config):
         result = replace(result, sd=result.volume)
     with tempfile.TemporaryDirectory() as name:
         start = perf_counter()

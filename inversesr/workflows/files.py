@@ -7,7 +7,7 @@ from pathlib import Path
 from inversesr.acquisition.simulation import simulate
 from inversesr.config import SimulateConfig
 from inversesr.errors import InputError
-from inversesr.evaluation.scores import Scores, evaluate
+from inversesr.evaluation.scores import Scores, score_volume
 from inversesr.io.atomic import atomic_folder, check_output
 from inversesr.io.checks import stem
 from inversesr.io.nifti import read_mask, read_scan, write_volume
@@ -42,7 +42,7 @@ def simulate_file(
 
 
 def evaluate_files(image: Path, truth: Path, mask: Path | None = None) -> Scores:
-    """Compare two image files; see `evaluate`."""
+    """Compare two image files; see `score_volume`."""
     truth_scan = read_scan(truth)
     inside = None if mask is None else read_mask(mask, truth_scan.volume.grid)
-    return evaluate(read_scan(image).volume, truth_scan.volume, inside)
+    return score_volume(read_scan(image).volume, truth_scan.volume, inside)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from inversesr.benchmarks.autoencoder import measure_reconstruction, reconstruct
+from inversesr.benchmarks.autoencoder import measure_image, measure_reconstruction
 from inversesr.io.nifti import Scan, write_volume
 from inversesr.priors.loading import load_prior
 from inversesr.volume import Grid, Volume
@@ -14,14 +14,14 @@ def blob(shape=(20, 22, 24)):
 
 
 def test_a_smooth_image_survives_the_built_in_autoencoder():
-    row = reconstruct(load_prior("builtin", dtype=torch.float32), blob(), "blob")
+    row = measure_image(load_prior("builtin", dtype=torch.float32), blob(), "blob")
     assert row.psnr_db > 25.0
     assert row.n_voxels == 24 * 24 * 24
 
 
 def test_the_figure_does_not_depend_on_the_scale_of_the_intensities():
     prior = load_prior("builtin", dtype=torch.float32)
-    first, second = (reconstruct(prior, scale * blob(), "blob").psnr_db for scale in (1.0, 0.01))
+    first, second = (measure_image(prior, scale * blob(), "blob").psnr_db for scale in (1.0, 0.01))
     assert first == pytest.approx(second, abs=0.01)
 
 

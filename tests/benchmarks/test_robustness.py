@@ -10,7 +10,7 @@ from inversesr.benchmarks import robustness as benchmark_robustness
 from inversesr.benchmarks.comparison import Setup
 from inversesr.benchmarks.robustness import Gain, measure_robustness, summarise_gains
 from inversesr.config import SimulateConfig
-from inversesr.evaluation.scores import evaluate
+from inversesr.evaluation.scores import score_volume
 from inversesr.io.nifti import Scan, read_scan
 from inversesr.workflows.restore import restore
 from tests.support.problems import one_thread  # noqa: F401  (a fixture)
@@ -64,9 +64,11 @@ def test_a_gain_is_the_difference_of_two_runs_on_the_same_slices(truth):
     volume = read_scan(truth).volume
     scan = Scan.made_here(simulate(volume, task))
     config = Setup().config("tv", task, volume.grid)
-    tv = evaluate(restore([scan], config).volume, volume)
+    tv = score_volume(restore([scan], config).volume, volume)
     # spline as it is, without a lock
-    spline = evaluate(restore([scan], replace(config, solver="spline", lock="off")).volume, volume)
+    spline = score_volume(
+        restore([scan], replace(config, solver="spline", lock="off")).volume, volume
+    )
     assert (row.psnr_db, row.ssim) == pytest.approx((tv.psnr_db, tv.ssim), rel=1e-5)
     assert (row.spline_psnr_db, row.spline_ssim) == pytest.approx(
         (spline.psnr_db, spline.ssim), rel=1e-5

@@ -146,12 +146,12 @@ def test_a_picture_is_drawn_and_the_error_told(folder, tmp_path):
 
 
 def test_export_tells_where_the_prior_is_and_what_was_not_measured(tmp_path):
-    made_up_run(tmp_path / "run", "warmstart", "autoencoder")
+    made_up_run(tmp_path / "run", "unet", "autoencoder")
     (tmp_path / "export.json").write_text('{"name": "mine"}')
     first, second = done(
         "train", "export", "--config", tmp_path / "export.json", "-o", tmp_path / "run"
     ).splitlines()
-    assert first == f"prior 'mine' of warmstart, autoencoder: {tmp_path / 'run' / 'prior'}"
+    assert first == f"prior 'mine' of unet, autoencoder: {tmp_path / 'run' / 'prior'}"
     size = sum(path.stat().st_size for path in (tmp_path / "run" / "prior").glob("*.safetensors"))
     assert second == f"{size / 1e6:.1f} MB, reconstruction error (rms, of 1) not measured"
 

@@ -4,7 +4,7 @@ import pytest
 from inversesr.acquisition.foreground import foreground
 from inversesr.errors import InputError
 from inversesr.evaluation.metrics import intensity_range, nmse, psnr, ssim
-from inversesr.evaluation.scores import evaluate
+from inversesr.evaluation.scores import score_volume
 from inversesr.volume import Grid, Volume
 
 SHAPE = (24, 22, 20)
@@ -35,7 +35,7 @@ def shifted(affine, voxels):
 
 def test_scores_are_those_of_the_metrics(truth):
     image = noisy(truth)
-    scores = evaluate(image, truth)
+    scores = score_volume(image, truth)
     mask, data_range = foreground(truth.data), intensity_range(truth.data)
     assert scores.psnr_db == psnr(image.data, truth.data, mask, data_range)
     assert scores.ssim == ssim(image.data, truth.data, mask, data_range)
@@ -50,7 +50,7 @@ def test_a_cropped_image_is_shifted_not_interpolated(truth):
     image = Volume(data, Grid(data.shape, shifted(AFFINE, (2, 1, 3))))
     inside = np.zeros(SHAPE, dtype=bool)
     inside[cut] = True
-    scores = evaluate(image, truth)
+    scores = score_volume(image, truth)
     assert scores.psnr_db == float("inf")
     assert not scores.resampled
     assert scores.n_voxels == int((foreground(truth.data) & inside).sum())
@@ -63,24 +63,24 @@ def test_other_voxel_orders_of_the_same_image_score_the_same(truth):
     )
     turned_data = np.ascontiguousarray(image.data[::-1].transpose(2, 1, 0))
     turned = Volume(turned_data, Grid(turned_data.shape, turned_affine))
-    assert evaluate(turned, truth).psnr_db == pytest.approx(
-        evaluate(image, truth).psnr_db, abs=0.01
+    assert score_volume(turned, truth).psnr_db == pytest.approx(
+        score_volume(image, truth).psnr_db, abs=0.01
     )
 
 
 def test_an_image_between_the_voxels_is_interpolated(truth):
     i, j, k = np.indices(SHAPE)
     image = Volume(smooth(i + 0.5, j - 0.25, k), Grid(SHAPE, shifted(AFFINE, (0.5, -0.25, 0.0))))
-    scores = evaluate(image, truth)
+    scores = score_volume(image, truth)
     assert scores.resampled
     assert scores.psnr_db > 55.0
     as_if_not_shifted = Volume(image.data, truth.grid)
-    assert evaluate(as_if_not_shifted, truth).psnr_db < 40.0
+    assert score_volume(as_if_not_shifted, truth).psnr_db < 40.0
 
 
 def test_a_coarser_image_is_interpolated(truth):
     image = Volume(truth.data[::2, ::2, ::2], Grid((12, 11, 10), AFFINE @ np.diag([2, 2, 2, 1.0])))
-    scores = evaluate(image, truth)
+    scores = score_volume(image, truth)
     assert scores.resampled
     assert 30.0 < scores.psnr_db < 80.0
 
@@ -89,7 +89,7 @@ def test_only_the_mask_is_compared(truth):
     mask = np.zeros(SHAPE, dtype=bool)
     mask[8:16, 8:16, 8:14] = True
     spoilt = truth.with_data(np.where(mask, truth.data, 500.0))
-    scores = evaluate(spoilt, truth, mask)
+    scores = score_volume(spoilt, truth, mask)
     assert scores.nmse == 0.0
     assert scores.n_voxels == int(mask.sum())
 
@@ -100,20 +100,20 @@ def test_an_image_elsewhere_is_refused(truth, voxels):
     mask = np.zeros(SHAPE, dtype=bool)
     mask[:14] = True
     with pytest.raises(InputError, match="same space"):
-        evaluate(image, truth, mask)
+        score_volume(image, truth, mask)
 
 
 def test_an_empty_or_tiny_mask_is_refused(truth):
     mask = np.zeros(SHAPE, dtype=bool)
     with pytest.raises(InputError, match="covers 0%"):
-        evaluate(truth, truth, mask)
+        score_volume(truth, truth, mask)
     mask[10:12, 10:12, 10:12] = True
     with pytest.raises(InputError, match="covers"):
-        evaluate(truth, truth, mask)
+        score_volume(truth, truth, mask)
 
 
 def test_an_image_too_small_for_ssim_is_refused_in_one_sentence():
     data = np.random.default_rng(0).uniform(1, 2, (30, 20, 10)).astype(np.float32)
     small = Volume(data, Grid(data.shape, np.eye(4)))
     with pytest.raises(InputError, match="expected at least 11 voxels along each axis"):
-        evaluate(small, small)
+        score_volume(small, small)

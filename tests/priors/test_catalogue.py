@@ -13,7 +13,7 @@ from inversesr.priors.brain_ldm import BRAIN_LDM
 from inversesr.priors.card import parse_card
 from inversesr.priors.catalogue import (
     SOURCES,
-    Source,
+    PublicPrior,
     describe_prior,
     fetch_prior,
     list_priors,
@@ -141,7 +141,7 @@ def hub(tmp_path, monkeypatch):
         name: hashlib.md5((root / name).read_bytes(), usedforsecurity=False).hexdigest()
         for name in ("models/autoencoder.pt", "models/model.pt")
     }
-    source = Source("somebody/something", files, small_card())
+    source = PublicPrior("somebody/something", files, small_card())
     monkeypatch.setitem(SOURCES, "brain-ldm", source)
     monkeypatch.setattr(Hub, "root", root)
     monkeypatch.setattr(Hub, "repository", source.repository)

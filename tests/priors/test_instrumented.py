@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from inversesr.errors import InputError
-from inversesr.priors.instrumented import count_passes
+from inversesr.priors.instrumented import instrument
 from inversesr.priors.latent_diffusion import LatentDiffusionPrior
 from tests.support.problems import generator, one_thread, tiny_card, tiny_prior  # noqa: F401  (a fixture)
 
@@ -36,7 +36,7 @@ def test_a_known_context_is_used_unless_another_is_given():
     inner = tiny_prior().inner
     old, young = inner.context({"age": 80}), inner.context({"age": 45})
     z = torch.randn(inner.latent_shape, generator=generator())
-    prior = count_passes(inner, old)
+    prior = instrument(inner, old)
     assert torch.equal(prior.denoise(z, 500), inner.denoise(z, 500, old))
     assert torch.equal(prior.denoise(z, 500, young), inner.denoise(z, 500, young))
     assert not torch.equal(inner.denoise(z, 500, old), inner.denoise(z, 500, young))
@@ -46,4 +46,4 @@ def test_a_prior_without_a_denoiser_is_refused_when_one_is_needed():
     whole = tiny_prior().inner
     bare = LatentDiffusionPrior(tiny_card(), whole.grid, whole.autoencoder, None, None)
     with pytest.raises(InputError, match="no denoiser"):
-        _ = count_passes(bare).schedule
+        _ = instrument(bare).schedule

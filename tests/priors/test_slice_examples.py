@@ -7,7 +7,7 @@ from inversesr.priors.networks.slice_geometry import SliceGeometry
 from inversesr.priors.slice_examples import (
     add_rician_noise,
     charbonnier,
-    locked_error,
+    consistent_error,
     make_example,
     slice_maps,
 )
@@ -58,11 +58,11 @@ def test_rician_noise_in_the_background_has_the_rayleigh_mean(generator):
 def test_the_error_after_the_lock_knows_only_what_slices_do_not_show(generator):
     truth = torch.rand((3, 4, 48), generator=generator)
     example = make_example(truth, OVERHANG, "rect", 0.0, generator)
-    seen = example.start - example.lock(torch.zeros_like(example.start))
+    seen = example.start - example.make_consistent(torch.zeros_like(example.start))
     shown = example.start - torch.einsum("bcxyk,bzk->bcxyz", example.start, example.null)
-    errors = [locked_error(x, example, 0.1, 0.25) for x in (seen, seen + 3.0 * shown)]
+    errors = [consistent_error(x, example, 0.1, 0.25) for x in (seen, seen + 3.0 * shown)]
     torch.testing.assert_close(errors[0], errors[1])
-    assert float(locked_error(example.truth, example, 0.1, 0.25)) < 1e-6
+    assert float(consistent_error(example.truth, example, 0.1, 0.25)) < 1e-6
 
 
 def test_the_penalty_is_squared_near_zero_and_absolute_far_away():

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from inversesr.errors import InputError
-from inversesr.priors.tensors import kept, load_tensors, save_tensors
+from inversesr.priors.tensors import cached, load_tensors, save_tensors
 
 
 @pytest.fixture(autouse=True)
@@ -45,26 +45,26 @@ def test_what_is_kept_is_made_once_and_again_for_another_recipe_or_a_damaged_fil
         made.append(len(made))
         return torch.full((2, 3), float(len(made)))
 
-    first = kept("mean", "a", make)
-    assert torch.equal(kept("mean", "a", make), first)
+    first = cached("mean", "a", make)
+    assert torch.equal(cached("mean", "a", make), first)
     assert len(made) == 1
-    assert float(kept("mean", "b", make)[0, 0]) == 2.0
+    assert float(cached("mean", "b", make)[0, 0]) == 2.0
     files = sorted((own_home / "made").iterdir())
     assert len(files) == 2
     for file in files:
         file.write_bytes(b"damaged")
-    assert float(kept("mean", "a", make)[0, 0]) == 3.0
-    assert float(kept("mean", "a", make)[0, 0]) == 3.0
+    assert float(cached("mean", "a", make)[0, 0]) == 3.0
+    assert float(cached("mean", "a", make)[0, 0]) == 3.0
 
 
 def test_what_cannot_be_kept_is_still_made(own_home):
     own_home.write_text("a file where a folder should be")
-    assert float(kept("mean", "a", lambda: torch.ones(1))) == 1.0
+    assert float(cached("mean", "a", lambda: torch.ones(1))) == 1.0
 
 
 def test_what_cannot_be_kept_is_made_all_the_same(own_home):
     own_home.write_text("a file where a folder should be")
-    assert float(kept("mean", "recipe", lambda: torch.ones(1))) == 1.0
+    assert float(cached("mean", "recipe", lambda: torch.ones(1))) == 1.0
 
 
 def test_a_failed_write_is_an_error_of_the_system_and_leaves_nothing(tmp_path):

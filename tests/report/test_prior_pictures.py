@@ -9,8 +9,8 @@ from inversesr.report.prior_pictures import (
     draw_reconstruction,
     draw_sample,
     draw_samples,
+    encode_and_decode,
     middle_mm,
-    reconstruct,
     show_prior,
 )
 from inversesr.volume import Grid, Volume
@@ -41,7 +41,7 @@ def image():
 
 
 def test_an_image_of_any_shape_is_reconstructed_in_its_own_voxels(folder, image):
-    seen, kept = reconstruct(load_prior(folder), image)
+    seen, kept = encode_and_decode(load_prior(folder), image)
     assert kept.data.shape == seen.data.shape == SHAPE
     assert seen.data.min() == pytest.approx(0.0, abs=1e-6)
     assert float(np.percentile(seen.data, 99.0)) < 1.001
@@ -57,7 +57,7 @@ def test_the_reconstruction_is_that_of_encode_and_decode(folder):
     x = torch.from_numpy((data - low) / (high - low)).float()
     fitting = prior.on_shape((16, 16, 16))
     expected = fitting.decode(fitting.encode(x)).numpy()
-    _, kept = reconstruct(prior, Volume(data, Grid((16, 16, 16), np.eye(4))))
+    _, kept = encode_and_decode(prior, Volume(data, Grid((16, 16, 16), np.eye(4))))
     np.testing.assert_allclose(kept.data, expected, atol=1e-5)
 
 
@@ -76,7 +76,7 @@ def test_both_pictures_are_written_and_the_error_is_measured(folder, image, tmp_
     drawn = show_prior(str(folder), image, tmp_path / "out", n_samples=2)
     assert [file.name for file in drawn.files] == ["reconstruction.png", "samples.png"]
     assert all(file.read_bytes().startswith(b"\x89PNG") for file in drawn.files)
-    seen, kept = reconstruct(load_prior(folder), image)
+    seen, kept = encode_and_decode(load_prior(folder), image)
     assert drawn.rmse == pytest.approx(float(np.sqrt(((kept.data - seen.data) ** 2).mean())))
 
 
@@ -107,7 +107,7 @@ def test_a_fixed_prior_sees_the_image_where_it_lies_in_the_world(tmp_path, image
     card = tiny_card()
     folder = problems.write_prior(tmp_path / "fixed", card, random_tensors(card))
     prior = load_prior(folder)
-    seen, kept = reconstruct(prior, image)
+    seen, kept = encode_and_decode(prior, image)
     assert seen.data.shape == kept.data.shape == prior.grid.shape
 
 

@@ -18,7 +18,7 @@ from inversesr.priors.card import (
     PriorCard,
     dump_card,
 )
-from inversesr.priors.networks.unet import WarmStartNet, WarmStartShape
+from inversesr.priors.networks.unet import SuperResolutionShape, SuperResolutionUNet
 from inversesr.priors.store import digest
 from inversesr.priors.tensors import save_tensors
 from inversesr.protocols import Solution
@@ -39,7 +39,9 @@ def write_prior(folder, networks):
     folder.mkdir()
     files = {}
     for part in networks.values():
-        save_tensors(folder / part.file, WarmStartNet(WarmStartShape(**SHAPE)).state_dict())
+        save_tensors(
+            folder / part.file, SuperResolutionUNet(SuperResolutionShape(**SHAPE)).state_dict()
+        )
         path = folder / part.file
         files[part.file] = FileCard(path.stat().st_size, digest(path))
     card = PriorCard(
@@ -53,8 +55,8 @@ def write_prior(folder, networks):
 
 @pytest.fixture
 def prior(tmp_path):
-    part = NetworkCard("WarmStartNet", SHAPE, "warmstart.safetensors")
-    return write_prior(tmp_path / "small", {"warmstart": part})
+    part = NetworkCard("SuperResolutionUNet", SHAPE, "warmstart.safetensors")
+    return write_prior(tmp_path / "small", {"unet": part})
 
 
 @pytest.fixture
@@ -77,7 +79,7 @@ def test_an_untrained_warm_start_is_the_locked_spline_along_any_axis(task, prior
 
 def test_a_prior_without_a_warm_start_is_refused(task, tmp_path):
     folder = write_prior(tmp_path / "empty", {})
-    with pytest.raises(InputError, match="no warm-start network"):
+    with pytest.raises(InputError, match="no super-resolution network"):
         solve(task, Config(solver="warmstart", prior=str(folder)), silent)
 
 
@@ -89,8 +91,8 @@ def test_a_damaged_warm_start_is_refused(task, prior):
 
 
 def test_a_card_that_does_not_fit_its_weights_is_refused(task, tmp_path):
-    part = NetworkCard("WarmStartNet", {"widths": [4, 4, 8]}, "warmstart.safetensors")
-    folder = write_prior(tmp_path / "other", {"warmstart": part})
+    part = NetworkCard("SuperResolutionUNet", {"widths": [4, 4, 8]}, "warmstart.safetensors")
+    folder = write_prior(tmp_path / "other", {"unet": part})
     with pytest.raises(InputError, match=r"prior\.json"):
         solve(task, Config(solver="warmstart", prior=str(folder)), silent)
 

@@ -13,7 +13,7 @@ from inversesr.operators.separable import SeparableOperator
 from inversesr.priors.brain_ldm import BRAIN_LDM
 from inversesr.priors.card import FileCard, dump_card, parse_card
 from inversesr.priors.gaussian import make_gaussian_prior
-from inversesr.priors.instrumented import CountedPrior, count_passes
+from inversesr.priors.instrumented import InstrumentedPrior, instrument
 from inversesr.priors.loading import assemble_prior
 from inversesr.priors.networks.build import build_network
 from inversesr.priors.store import digest
@@ -64,7 +64,7 @@ def problem_of(x, sigma=0.0, seed=0, factor=FACTOR, A=None):
 
 def gaussian_counted(prior):
     """Wrap a Gaussian prior for solvers."""
-    return CountedPrior(prior, prior.schedule)
+    return InstrumentedPrior(prior, prior.schedule)
 
 
 def gaussian_case(sigma=0.02, shape=(6, 5, 8), n_waves=(3, 2, 4), seed=0):
@@ -97,7 +97,7 @@ def tiny_prior(gradients="lean", **changes):
     """A latent diffusion prior with random weights."""
     card = tiny_card(**changes)
     made = random_tensors(card)
-    return count_passes(replace(assemble_prior(card, made), gradients=gradients))
+    return instrument(replace(assemble_prior(card, made), gradients=gradients))
 
 
 def random_tensors(card):

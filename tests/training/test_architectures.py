@@ -3,7 +3,7 @@ import pytest
 from inversesr.errors import InputError
 from inversesr.priors.networks.local_autoencoder import LocalAutoencoder
 from inversesr.priors.networks.local_denoiser import LocalDenoiser
-from inversesr.priors.networks.unet import WarmStartNet, WarmStartShape
+from inversesr.priors.networks.unet import SuperResolutionShape, SuperResolutionUNet
 from inversesr.training.architectures import arguments_of, averaged_weights
 
 UNET = {"widths": [3, 4, 5], "n_blocks": [1, 3, 2], "n_embedding": 6}
@@ -18,7 +18,7 @@ AUTOENCODER = {
 @pytest.mark.parametrize(
     ("net", "expected"),
     [
-        (WarmStartNet(WarmStartShape(**UNET)), UNET),
+        (SuperResolutionUNet(SuperResolutionShape(**UNET)), UNET),
         (LocalDenoiser(9, **UNET), {"channels": 9, **UNET}),
         (LocalAutoencoder(**AUTOENCODER), AUTOENCODER),
     ],

@@ -8,7 +8,7 @@ from inversesr.training.autoencoder import (
     autoencoder_loss,
     divergence,
     draw_example,
-    psnr,
+    reconstruction_psnr,
     train_autoencoder,
 )
 from inversesr.training.loop import LoopConfig
@@ -71,4 +71,6 @@ def test_the_divergence_vanishes_for_a_standard_normal_and_is_that_of_torch():
 def test_an_image_that_survives_the_shortcut_is_reconstructed_exactly():
     coarse = torch.rand((4, 4, 4), generator=torch.Generator().manual_seed(0)) + 0.1
     x = coarse.repeat_interleave(2, 0).repeat_interleave(2, 1).repeat_interleave(2, 2)
-    assert psnr(CONFIG.shape.build().requires_grad_(False), x, torch.float32) > 100.0
+    assert (
+        reconstruction_psnr(CONFIG.shape.build().requires_grad_(False), x, torch.float32) > 100.0
+    )

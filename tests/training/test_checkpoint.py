@@ -1,12 +1,17 @@
 import torch
 from torch import nn
 
-from inversesr.training.checkpoint import CHECKPOINT_NAME, restore, save
+from inversesr.training.checkpoint import (
+    CHECKPOINT_NAME,
+    load_checkpoint,
+    save_checkpoint,
+    stage_folder,
+)
 from inversesr.training.loop import (
     LOSSES_NAME,
     VALIDATION_NAME,
     LoopConfig,
-    Task,
+    TrainingTask,
     advance,
     new_state,
     take_step,
@@ -20,7 +25,7 @@ def make_task():
     model = nn.Conv3d(1, 1, 3, padding=1)
     for weight in model.parameters():
         nn.init.constant_(weight, 0.1)
-    return Task(
+    return TrainingTask(
         model.to(memory_format=torch.channels_last_3d),
         lambda generator, _: torch.randn((2, 1, 4, 4, 4), generator=generator),
         lambda net, batch: (net(batch) - batch).square().mean(),
@@ -40,7 +45,7 @@ def test_two_steps_and_two_resumed_steps_equal_four_steps(tmp_path):
     for _ in range(2):
         take_step(half, first, CONFIG)
         half.progress = advance(half, CONFIG, 0.0, 0.0)
-    save(half, tmp_path / CHECKPOINT_NAME)
+    save_checkpoint(half, tmp_path / CHECKPOINT_NAME)
     second = make_task()
     averaged = train(second, CONFIG, tmp_path, resume=True)
 
@@ -54,9 +59,9 @@ def test_a_restored_state_draws_the_same_batches(tmp_path):
     task = make_task()
     state = new_state(task.model, CONFIG)
     take_step(state, task, CONFIG)
-    save(state, tmp_path / "c.safetensors")
+    save_checkpoint(state, tmp_path / "c.safetensors")
     other = new_state(make_task().model, CONFIG)
-    restore(other, tmp_path / "c.safetensors")
+    load_checkpoint(other, tmp_path / "c.safetensors")
     assert torch.equal(task.draw(state.generator, 1), task.draw(other.generator, 1))
     assert other.step == 1
 
@@ -65,3 +70,12 @@ def test_saving_leaves_no_partial_file(tmp_path):
     train(make_task(), CONFIG, tmp_path, resume=False)
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {CHECKPOINT_NAME, LOSSES_NAME, VALIDATION_NAME}
+
+
+def test_a_stage_goes_on_in_the_folder_of_its_earlier_name(tmp_path):
+    assert stage_folder(tmp_path, "unet") == tmp_path / "unet"
+    (tmp_path / "warmstart").mkdir()
+    assert stage_folder(tmp_path, "unet") == tmp_path / "warmstart"
+    (tmp_path / "unet").mkdir()
+    assert stage_folder(tmp_path, "unet") == tmp_path / "unet"
+    assert stage_folder(tmp_path, "error") == tmp_path / "error"

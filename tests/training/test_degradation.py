@@ -20,20 +20,20 @@ def generator():
 
 def test_the_lock_keeps_the_truth_when_there_is_no_noise(generator):
     batch = degrade(torch.rand((3, 4, 48), generator=generator), NOISELESS, generator)
-    assert torch.allclose(batch.lock(batch.truth), batch.truth, atol=1e-5)
+    assert torch.allclose(batch.make_consistent(batch.truth), batch.truth, atol=1e-5)
 
 
 def test_the_start_is_locked(generator):
     batch = degrade(torch.rand((3, 4, 48), generator=generator), DegradationConfig(), generator)
-    assert torch.allclose(batch.lock(batch.start), batch.start, atol=1e-5)
+    assert torch.allclose(batch.make_consistent(batch.start), batch.start, atol=1e-5)
 
 
 def test_the_lock_is_a_projection(generator):
     batches = [degrade(torch.rand((3, 4, 48), generator=generator), NOISELESS, generator)
                for _ in range(2)]  # fmt: skip
     batch = collate(batches)
-    once = batch.lock(torch.rand((2, 1, 3, 4, 48), generator=generator))
-    assert torch.allclose(batch.lock(once), once, atol=1e-5)
+    once = batch.make_consistent(torch.rand((2, 1, 3, 4, 48), generator=generator))
+    assert torch.allclose(batch.make_consistent(once), once, atol=1e-5)
 
 
 def test_drawn_slices_stay_within_their_limits(generator):

@@ -4,7 +4,7 @@ import torch
 from inversesr.priors.networks.local_autoencoder import LocalAutoencoder
 from inversesr.priors.schedule import make_schedule
 from inversesr.training.denoiser_config import DenoiserConfig, DenoiserShape
-from inversesr.training.denoiser_validation import make_trial, validate
+from inversesr.training.denoiser_validation import make_validation_crops, validate
 from inversesr.training.latents import encode_scans
 from inversesr.training.loop import LoopConfig
 from inversesr.training.scans import read_scan, read_scans
@@ -37,7 +37,7 @@ def latents(data_dir, autoencoder):
 
 def test_an_untrained_denoiser_takes_latents_for_white(data_dir, autoencoder, latents):
     held_out = read_scans([data_dir / "sub-02_T1w.nii.gz"])
-    trial = make_trial(autoencoder, held_out, latents, CONFIG)
+    trial = make_validation_crops(autoencoder, held_out, latents, CONFIG)
     schedule = make_schedule(CONFIG.noise)
     figures = validate(CONFIG.shape.build(8), trial, schedule, torch.float32)
     a, b = schedule.level(schedule.timestep_of(1.0))
@@ -47,5 +47,5 @@ def test_an_untrained_denoiser_takes_latents_for_white(data_dir, autoencoder, la
 
 
 def test_without_held_out_scans_there_are_no_figures(autoencoder, latents):
-    trial = make_trial(autoencoder, [], latents, CONFIG)
+    trial = make_validation_crops(autoencoder, [], latents, CONFIG)
     assert validate(CONFIG.shape.build(8), trial, make_schedule(CONFIG.noise), torch.float32) == {}

@@ -1,10 +1,11 @@
 import pytest
 import torch
-from torch import distributed, multiprocessing, nn
+from torch import distributed as torch_distributed
+from torch import multiprocessing, nn
 
-from inversesr.training import distributed as processes
-from inversesr.training.checkpoint import restore, save
-from inversesr.training.loop import LoopConfig, Task, new_state, take_step
+from inversesr.training import distributed
+from inversesr.training.checkpoint import load_checkpoint, save_checkpoint
+from inversesr.training.loop import LoopConfig, TrainingTask, new_state, take_step
 
 
 def make_net():
@@ -38,9 +39,9 @@ def run_two(work, folder):
 
 def run_one(rank, work, store, folder):
     torch.set_num_threads(1)
-    distributed.init_process_group("gloo", init_method=store, rank=rank, world_size=2)
+    torch_distributed.init_process_group("gloo", init_method=store, rank=rank, world_size=2)
     torch.save(work(folder), folder / f"{rank}.pt")
-    distributed.destroy_process_group()
+    torch_distributed.destroy_process_group()
 
 
 def found_by(rank, folder):
@@ -49,8 +50,8 @@ def found_by(rank, folder):
 
 def averaged_gradients(_folder):
     net = make_net()
-    loss_of(net, batch_of(processes.rank())).backward()
-    processes.average([weight.grad for weight in net.parameters()])
+    loss_of(net, batch_of(distributed.rank())).backward()
+    distributed.average([weight.grad for weight in net.parameters()])
     return [weight.grad for weight in net.parameters()]
 
 
@@ -67,25 +68,25 @@ def test_the_averaged_gradient_is_that_of_the_joint_batch(tmp_path):
 def trained_in_two_halves(folder):
     """Four steps at once, and two steps, a checkpoint and two steps."""
     config = LoopConfig(n_steps=4, n_warm_up=1)
-    task = Task(make_net(), draw, loss_of, no_figures)
+    task = TrainingTask(make_net(), draw, loss_of, no_figures)
     whole = new_state(task.model, config)
     for _ in range(4):
         take_step(whole, task, config)
-    first = Task(make_net(), draw, loss_of, no_figures)
+    first = TrainingTask(make_net(), draw, loss_of, no_figures)
     half = new_state(first.model, config)
     for _ in range(2):
         take_step(half, first, config)
-    save(half, folder / "checkpoint.safetensors")
-    distributed.barrier()
-    second = Task(make_net(), draw, loss_of, no_figures)
+    save_checkpoint(half, folder / "checkpoint.safetensors")
+    torch_distributed.barrier()
+    second = TrainingTask(make_net(), draw, loss_of, no_figures)
     resumed = new_state(second.model, config)
-    restore(resumed, folder / "checkpoint.safetensors")
+    load_checkpoint(resumed, folder / "checkpoint.safetensors")
     for _ in range(2):
         take_step(resumed, second, config)
     return {
         "weights": [whole.model.weight.detach(), resumed.model.weight.detach()],
         "next": torch.rand(3, generator=resumed.generator),
-        "clock": processes.from_first(float(processes.rank()), 5.0),
+        "clock": distributed.broadcast(float(distributed.rank()), 5.0),
     }
 
 
@@ -102,9 +103,9 @@ def test_two_processes_stay_alike_and_resume_bit_for_bit(tmp_path):
 
 def test_a_single_process_is_left_alone():
     tensor = torch.ones(2)
-    with processes.joined():
-        processes.average([tensor])
-        assert (processes.rank(), processes.count()) == (0, 1)
-        assert processes.from_first(2.0, 3.0) == [2.0, 3.0]
-        assert processes.gather(tensor) == [tensor]
+    with distributed.joined():
+        distributed.average([tensor])
+        assert (distributed.rank(), distributed.world_size()) == (0, 1)
+        assert distributed.broadcast(2.0, 3.0) == [2.0, 3.0]
+        assert distributed.gather(tensor) == [tensor]
     assert tensor.tolist() == [1.0, 1.0]

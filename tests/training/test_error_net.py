@@ -4,17 +4,17 @@ import pytest
 import torch
 
 from inversesr.priors.networks.error_net import FIRST_SCALE, ErrorNet
-from inversesr.priors.networks.unet import WarmStartNet, WarmStartShape
+from inversesr.priors.networks.unet import SuperResolutionShape, SuperResolutionUNet
 from inversesr.priors.slice_examples import make_example
 from inversesr.training.error_net import (
     ErrorConfig,
-    Judgement,
+    RestoredPatches,
     error_loss,
-    judge,
+    restore_patches,
     train_error,
     validate,
 )
-from inversesr.training.initialisation import seed_weights
+from inversesr.training.initialisation import draw_weights
 from inversesr.training.loop import LoopConfig
 from inversesr.training.patches import PatchConfig
 from tests.priors.networks.test_error_net import GEOMETRY, SMALL
@@ -36,11 +36,11 @@ def data_dir(tmp_path):
 
 
 @pytest.fixture
-def warmstart():
+def unet():
     """A network whose every weight does something."""
     generator = torch.Generator().manual_seed(0)
-    net = WarmStartNet(WarmStartShape((4, 6, 8), (1, 1, 1), 8))
-    seed_weights(net, generator)
+    net = SuperResolutionUNet(SuperResolutionShape((4, 6, 8), (1, 1, 1), 8))
+    draw_weights(net, generator)
     for weight in net.parameters():
         weight.data += 0.02 * torch.randn(weight.shape, generator=generator)
     return net
@@ -51,14 +51,14 @@ def example():
     return make_example(truth, GEOMETRY, "rect", 0.0, torch.Generator())
 
 
-def judgement():
+def patches():
     batch = example()
-    return Judgement(batch.truth + 0.03 * normal(batch.truth.shape, 1, torch.float32), batch)
+    return RestoredPatches(batch.truth + 0.03 * normal(batch.truth.shape, 1, torch.float32), batch)
 
 
 def test_the_loss_is_least_at_the_mean_absolute_error():
     """A network that says b everywhere is best where b is what errors are in the mean."""
-    found = judgement()
+    found = patches()
     mean = float((found.x - found.batch.truth).abs().mean())
     net = ErrorNet(SMALL)
 
@@ -74,7 +74,7 @@ def test_the_loss_is_least_at_the_mean_absolute_error():
 
 
 def test_nothing_costs_less_than_to_know_every_error():
-    found = judgement()
+    found = patches()
     error = (found.x - found.batch.truth).abs().clamp(min=1e-6)
 
     def loss(scale):
@@ -88,8 +88,8 @@ def test_nothing_costs_less_than_to_know_every_error():
 
 def test_errors_known_ten_times_as_large_cost_the_logarithm_of_ten():
     """In other units of intensity the same knowledge costs a constant."""
-    found = judgement()
-    larger = Judgement(found.batch.truth + 10.0 * (found.x - found.batch.truth), found.batch)
+    found = patches()
+    larger = RestoredPatches(found.batch.truth + 10.0 * (found.x - found.batch.truth), found.batch)
     scale = 0.01 + torch.rand(found.x.shape, generator=torch.Generator().manual_seed(3))
     losses = [
         float(error_loss(lambda *_, s=s: s, j, torch.float32))
@@ -98,16 +98,16 @@ def test_errors_known_ten_times_as_large_cost_the_logarithm_of_ten():
     assert losses[1] - losses[0] == pytest.approx(math.log(10.0), abs=1e-4)
 
 
-def test_what_is_judged_reproduces_the_slices(warmstart):
+def test_what_is_judged_reproduces_the_slices(unet):
     batch = example()
-    x = judge(warmstart, batch, torch.float32).x
-    assert torch.allclose(batch.lock(x), x, atol=1e-5)
+    x = restore_patches(unet, batch, torch.float32).x
+    assert torch.allclose(batch.make_consistent(x), x, atol=1e-5)
     assert not torch.allclose(x, batch.start, atol=1e-2)
     assert not x.requires_grad
 
 
 def test_training_lowers_the_loss_on_one_batch():
-    found = judgement()
+    found = patches()
     net = ErrorNet(SMALL)
     optimiser = torch.optim.Adam(net.parameters(), lr=1e-2)
     losses = []
@@ -120,22 +120,20 @@ def test_training_lowers_the_loss_on_one_batch():
     assert losses[-1] < losses[0] - 0.02
 
 
-def test_training_runs_from_files_to_averaged_weights(data_dir, warmstart, tmp_path):
-    before = [weight.detach().clone() for weight in warmstart.parameters()]
-    net = train_error([data_dir], warmstart, CONFIG, tmp_path / "run", resume=False)
+def test_training_runs_from_files_to_averaged_weights(data_dir, unet, tmp_path):
+    before = [weight.detach().clone() for weight in unet.parameters()]
+    net = train_error([data_dir], unet, CONFIG, tmp_path / "run", resume=False)
     assert net.head.weight.abs().max() > 0.0
     header = (tmp_path / "run" / "validation.csv").read_text().splitlines()[0]
     assert header == "step,loss,loss_of_constant"
     # the network that is judged is not trained
-    for weight, former in zip(warmstart.parameters(), before, strict=True):
+    for weight, former in zip(unet.parameters(), before, strict=True):
         assert torch.equal(weight, former)
         assert not weight.requires_grad
 
 
-def test_the_same_seed_trains_the_same_network(data_dir, warmstart, tmp_path):
-    nets = [
-        train_error([data_dir], warmstart, CONFIG, tmp_path / name, resume=False) for name in "ab"
-    ]
+def test_the_same_seed_trains_the_same_network(data_dir, unet, tmp_path):
+    nets = [train_error([data_dir], unet, CONFIG, tmp_path / name, resume=False) for name in "ab"]
     for first, second in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
         assert torch.equal(first, second)
 

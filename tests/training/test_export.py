@@ -20,7 +20,7 @@ from tests.priors.networks.test_build import NETWORKS
 from tests.priors.test_latent_diffusion import local_card
 from tests.support.problems import one_thread, random_tensors  # noqa: F401  (a fixture)
 
-ROLES = ("autoencoder", "denoiser", "warmstart", "error")
+ROLES = ("autoencoder", "denoiser", "unet", "error")
 MEAN, STD = torch.linspace(-0.2, 0.2, 8), torch.linspace(0.5, 1.5, 8)
 NOISE = ScheduleCard("shifted_cosine", 1000, "v", arguments={"shift": 0.5})
 CONFIG = ExportConfig(name="mine", licence="CC0-1.0", held_out=("sub-02",))
@@ -70,7 +70,7 @@ def test_an_exported_prior_loads_and_computes(run_dir, data_dir, tmp_path):
     export_prior(run_dir, [data_dir], CONFIG, tmp_path / "prior")
     prior = load_prior(tmp_path / "prior", dtype=torch.float32, shape=(16, 24, 8))
     assert (prior.card.name, prior.card.licence) == ("mine", "CC0-1.0")
-    assert set(prior.card.networks) == {"warmstart", "error", "autoencoder", "denoiser"}
+    assert set(prior.card.networks) == {"unet", "error", "autoencoder", "denoiser"}
     z = prior.sample(2, torch.Generator().manual_seed(0))
     assert prior.decode(z).shape == (16, 24, 8)
     assert load_error_net(tmp_path / "prior", torch.device("cpu")) is not None
@@ -159,25 +159,25 @@ def test_without_a_denoiser_the_statistics_of_latents_are_those_of_held_out_scan
 
 
 def test_a_warm_start_alone_is_a_prior(data_dir, tmp_path):
-    made_up_run(tmp_path / "run", "warmstart")
+    made_up_run(tmp_path / "run", "unet")
     card = export_prior(tmp_path / "run", [data_dir], CONFIG, tmp_path / "prior")
-    assert list(card.networks) == ["warmstart"]
+    assert list(card.networks) == ["unet"]
     assert card.reconstruction_rmse is None
     assert len(verify_prior(tmp_path / "prior")) == 2
 
 
 def test_an_older_prior_is_replaced(run_dir, tmp_path):
     export_prior(run_dir, [], CONFIG, tmp_path / "prior")
-    made_up_run(tmp_path / "less", "warmstart")
+    made_up_run(tmp_path / "less", "unet")
     export_prior(tmp_path / "less", [], replace(CONFIG, name="other"), tmp_path / "prior")
     card = read_card(tmp_path / "prior")
     assert card.name == "other"
-    assert list(card.files) == ["warmstart.safetensors"]
+    assert list(card.files) == ["unet.safetensors"]
 
 
 def test_a_run_without_a_trained_stage_is_refused_and_nothing_is_written(tmp_path):
-    (tmp_path / "run" / "warmstart").mkdir(parents=True)
-    with pytest.raises(InputError, match="holds no trained stage; expected one of warmstart"):
+    (tmp_path / "run" / "unet").mkdir(parents=True)
+    with pytest.raises(InputError, match="holds no trained stage; expected one of unet"):
         export_prior(tmp_path / "run", [], CONFIG, tmp_path / "prior")
     assert not (tmp_path / "prior").exists()
 

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from inversesr.priors.networks.local_autoencoder import LocalAutoencoder
-from inversesr.training.initialisation import make_ready, seed_weights
+from inversesr.training.initialisation import draw_weights, initialise
 from tests.support.laws import normal
 
 
@@ -22,21 +22,21 @@ def are_equal(first, second):
 
 
 def test_the_same_seed_draws_the_same_weights_whatever_they_were():
-    first, second = (make_ready(autoencoder(), 3) for _ in range(2))
+    first, second = (initialise(autoencoder(), 3) for _ in range(2))
     assert are_equal(first, second)
-    assert not are_equal(first, make_ready(autoencoder(), 4))
+    assert not are_equal(first, initialise(autoencoder(), 4))
 
 
 def test_nobody_elses_random_numbers_are_used_up():
     net = autoencoder()
     before = torch.get_rng_state()
-    make_ready(net, 0)
+    initialise(net, 0)
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_weights_that_are_zero_stay_so_and_a_new_block_adds_nothing():
     """An untrained autoencoder is its shortcut, whatever else was drawn."""
-    first, second = (make_ready(autoencoder(), seed) for seed in (0, 1))
+    first, second = (initialise(autoencoder(), seed) for seed in (0, 1))
     x = normal((1, 1, 8, 8, 8), 0, torch.float32)
     assert not are_equal(first, second)
     for one, other in zip(first.encode(x), second.encode(x), strict=True):
@@ -55,7 +55,7 @@ def test_weights_that_are_zero_stay_so_and_a_new_block_adds_nothing():
     ids=["linear", "convolution", "without bias"],
 )
 def test_the_sum_of_many_inputs_has_a_third_of_their_variance(layer, fan_in):
-    seed_weights(layer, torch.Generator().manual_seed(0))
+    draw_weights(layer, torch.Generator().manual_seed(0))
     assert float(layer.weight.detach().var()) * fan_in == pytest.approx(1.0 / 3.0, rel=0.05)
     assert float(layer.weight.detach().mean()) * fan_in**0.5 == pytest.approx(0.0, abs=0.02)
     assert layer.bias is None or not layer.bias.any()
@@ -65,14 +65,14 @@ def test_layers_without_a_kernel_keep_their_weights():
     norm = nn.LayerNorm(5)
     nn.init.constant_(norm.weight, 0.7)
     nn.init.constant_(norm.bias, 0.2)
-    seed_weights(nn.Sequential(norm), torch.Generator())
+    draw_weights(nn.Sequential(norm), torch.Generator())
     assert norm.weight.tolist() == pytest.approx([0.7] * 5)
     assert norm.bias.tolist() == pytest.approx([0.2] * 5)
 
 
 def test_the_very_network_is_returned_with_kernels_laid_out_channels_last():
     net = autoencoder()
-    assert make_ready(net, 0) is net
+    assert initialise(net, 0) is net
     kernels = [weight for weight in net.parameters() if weight.ndim == 5]
     assert kernels
     assert all(k.is_contiguous(memory_format=torch.channels_last_3d) for k in kernels)

@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from inversesr.training.checkpoint import CHECKPOINT_NAME, save
+from inversesr.training.checkpoint import CHECKPOINT_NAME, save_checkpoint
 from inversesr.training.loop import (
     LOSSES_NAME,
     VALIDATION_NAME,
     LoopConfig,
-    Task,
+    TrainingTask,
     advance,
     learning_rate,
     new_state,
@@ -24,7 +24,7 @@ def make_task():
     model = nn.Conv3d(1, 1, 3, padding=1)
     for weight in model.parameters():
         nn.init.constant_(weight, 0.1)
-    return Task(
+    return TrainingTask(
         model.to(memory_format=torch.channels_last_3d),
         lambda generator, _: torch.randn((2, 1, 4, 4, 4), generator=generator),
         lambda net, batch: (net(batch) - batch).square().mean(),
@@ -46,7 +46,7 @@ def test_training_lowers_the_loss(tmp_path):
 def test_every_step_is_logged_once_even_after_resuming(tmp_path):
     train(make_task(), CONFIG, tmp_path, resume=False)
     state = new_state(make_task().model, CONFIG)
-    save(state, tmp_path / CHECKPOINT_NAME)
+    save_checkpoint(state, tmp_path / CHECKPOINT_NAME)
     train(make_task(), CONFIG, tmp_path, resume=True)
     assert [int(row["step"]) for row in rows(tmp_path / LOSSES_NAME)] == [1, 2, 3, 4]
     assert [int(row["step"]) for row in rows(tmp_path / VALIDATION_NAME)] == [2, 4]
@@ -96,7 +96,9 @@ def test_the_average_follows_the_weights():
 
 def test_a_gradient_that_is_no_number_leaves_the_weights_alone():
     task = make_task()
-    spoilt = Task(task.model, task.draw, lambda *a: task.loss(*a) * float("nan"), task.validate)
+    spoilt = TrainingTask(
+        task.model, task.draw, lambda *a: task.loss(*a) * float("nan"), task.validate
+    )
     state = new_state(task.model, CONFIG)
     before = task.model.weight.detach().clone()
     take_step(state, spoilt, CONFIG)

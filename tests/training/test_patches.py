@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from inversesr.training.patches import PatchConfig, cut, draw_batch, draw_patch, orient
-from inversesr.training.scans import Scan
+from inversesr.training.scans import TrainingScan
 
 
 @pytest.fixture
@@ -13,7 +13,7 @@ def generator():
 def coded_scan(sharp_axes):
     """A scan whose voxels say where they are: x, then y in tens, then z in hundreds."""
     x, y, z = torch.meshgrid(*[torch.arange(4, dtype=torch.int16) for _ in "xyz"], indexing="ij")
-    return Scan("coded", x + 10 * y + 100 * z, 1.0, sharp_axes, 1.0)
+    return TrainingScan("coded", x + 10 * y + 100 * z, 1.0, sharp_axes, 1.0)
 
 
 @pytest.fixture
@@ -22,8 +22,8 @@ def scans():
     image = torch.randint(1, 256, (10, 12, 34), generator=torch.Generator().manual_seed(1))
     labels = torch.full((10, 12, 34), 2, dtype=torch.int16)
     return [
-        Scan("sub-01_T1w", image.to(torch.uint8), 255.0, (2,), 1.0),
-        Scan("sub-01_dseg", labels, 1.0, (0, 1, 2), 1.0),
+        TrainingScan("sub-01_T1w", image.to(torch.uint8), 255.0, (2,), 1.0),
+        TrainingScan("sub-01_dseg", labels, 1.0, (0, 1, 2), 1.0),
     ]
 
 

@@ -11,14 +11,14 @@ from inversesr.priors.loading import load_prior
 from inversesr.priors.tensors import load_tensors
 from inversesr.training.architectures import arguments_of, averaged_weights
 from inversesr.training.export import ExportConfig, export_prior
-from inversesr.training.stages import STAGES, Order, config_of, train_stage
+from inversesr.training.stages import STAGES, TrainingRequest, config_of, train_stage
 
 SCHEDULE = {"n_steps": 4, "n_warm_up": 1, "log_every": 1, "validate_every": 2}
 # not bfloat16, whose kernels fail on features of two voxels a side
 SMALL = {"schedule": SCHEDULE, "held_out": ["sub-02"], "dtype": "float32"}
 PATCHES = {"shape": [8, 8, 32], "n_patches": 1}
 SETTINGS = {
-    "warmstart": {
+    "unet": {
         **SMALL,
         "shape": {"widths": [4, 6, 8], "n_blocks": [1, 2, 1], "n_embedding": 8},
         "patches": PATCHES,
@@ -96,7 +96,7 @@ def test_a_stage_leaves_a_checkpoint_tables_and_a_picture(run_dir, stage):
 
 @pytest.mark.parametrize("stage", SETTINGS)
 def test_an_interrupted_stage_resumes_bit_for_bit(run_dir, data_dir, tmp_path, stage):
-    for needed in {"denoiser": ["autoencoder"], "error": ["warmstart"]}.get(stage, []):
+    for needed in {"denoiser": ["autoencoder"], "error": ["unet"]}.get(stage, []):
         (tmp_path / needed).symlink_to(run_dir / needed)
     # a checkpoint after every step
     schedule = {**SCHEDULE, "checkpoint_minutes": 0.0}
@@ -106,11 +106,11 @@ def test_an_interrupted_stage_resumes_bit_for_bit(run_dir, data_dir, tmp_path, s
         if moment.step == 2:
             raise Interrupted
 
-    order = Order(stage, (data_dir,), tmp_path, settings)
+    request = TrainingRequest(stage, (data_dir,), tmp_path, settings)
     with pytest.raises(Interrupted):
-        train_stage(order, interrupt)
+        train_stage(request, interrupt)
     assert not (tmp_path / stage / "losses.png").exists()
-    train_stage(Order(stage, (data_dir,), tmp_path, settings, resume=True))
+    train_stage(TrainingRequest(stage, (data_dir,), tmp_path, settings, resume=True))
     whole = load_tensors(run_dir / stage / "checkpoint.safetensors")
     halves = load_tensors(tmp_path / stage / "checkpoint.safetensors")
     assert whole.keys() == halves.keys()
@@ -119,25 +119,33 @@ def test_an_interrupted_stage_resumes_bit_for_bit(run_dir, data_dir, tmp_path, s
 
 
 def test_a_trained_stage_is_not_overwritten(run_dir, data_dir):
-    result = invoke("warmstart", "--data", data_dir, "-o", run_dir)
+    result = invoke("unet", "--data", data_dir, "-o", run_dir)
     assert result.exit_code == 2
     assert "give --resume" in result.stderr
 
 
+def test_a_stage_is_known_by_its_earlier_name_too_with_a_warning(run_dir, data_dir):
+    result = invoke("warmstart", "--data", data_dir, "-o", run_dir)
+    assert result.exit_code == 2
+    warning, sentence = result.stderr.splitlines()
+    assert warning.startswith("warning: the stage 'warmstart' is now 'unet'")
+    assert f"{run_dir / 'unet' / 'checkpoint.safetensors'} exists" in sentence
+
+
 def test_folders_may_follow_one_another(run_dir, data_dir, tmp_path):
-    result = invoke("warmstart", "--data", tmp_path, data_dir, "-o", run_dir, "--resume",
-                    "--config", run_dir / "warmstart.json")  # fmt: skip
+    result = invoke("unet", "--data", tmp_path, data_dir, "-o", run_dir, "--resume",
+                    "--config", run_dir / "unet.json")  # fmt: skip
     assert result.exit_code == 0, result.output
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("nothing",), "expected one of warmstart, error, autoencoder, denoiser"),
-        (("warmstart",), "no NIfTI file"),
+        (("nothing",), "expected one of unet, error, autoencoder, denoiser"),
+        (("unet",), "no NIfTI file"),
         (("denoiser", "--data", "DATA"), "prior train autoencoder"),
-        (("error", "--data", "DATA"), "prior train warmstart"),
-        (("warmstart", "--config", "none.toml"), "missing"),
+        (("error", "--data", "DATA"), "prior train unet"),
+        (("unet", "--config", "none.toml"), "missing"),
         (("export",), "no trained stage"),
     ],
 )
@@ -152,9 +160,9 @@ def test_what_cannot_be_trained_is_refused_in_one_sentence(
 
 
 def test_the_minutes_of_the_command_line_win():
-    order = Order("autoencoder", (), None, SETTINGS["autoencoder"], minutes=2.5)
-    assert config_of(order).schedule.minutes == 2.5
-    assert config_of(order).schedule.n_warm_up == 1
+    request = TrainingRequest("autoencoder", (), None, SETTINGS["autoencoder"], minutes=2.5)
+    assert config_of(request).schedule.minutes == 2.5
+    assert config_of(request).schedule.n_warm_up == 1
 
 
 def test_a_checkpoint_tells_the_size_of_its_network(run_dir):
@@ -162,7 +170,7 @@ def test_a_checkpoint_tells_the_size_of_its_network(run_dir):
         stage: arguments_of(STAGES[stage].network, averaged_weights(run_dir / stage))
         for stage in SETTINGS
     }
-    assert found["warmstart"] == SETTINGS["warmstart"]["shape"]
+    assert found["unet"] == SETTINGS["unet"]["shape"]
     assert found["error"] == SETTINGS["error"]["shape"]
     assert found["autoencoder"] == SETTINGS["autoencoder"]["shape"]
     assert found["denoiser"] == {"channels": 9, **SETTINGS["denoiser"]["shape"]}
@@ -175,7 +183,7 @@ def test_export_writes_a_prior_that_loads_and_computes(run_dir, data_dir):
     assert result.exit_code == 0, result.output
     prior = load_prior(run_dir / "prior", dtype=torch.float32, shape=(16, 24, 8))
     assert (prior.card.name, prior.card.licence) == ("mine", "CC0-1.0")
-    assert set(prior.card.networks) == {"warmstart", "error", "autoencoder", "denoiser"}
+    assert set(prior.card.networks) == {"unet", "error", "autoencoder", "denoiser"}
     z = prior.sample(2, torch.Generator().manual_seed(0))
     assert prior.decode(z).shape == (16, 24, 8)
     assert 0.0 < prior.card.reconstruction_rmse < 1.0
@@ -185,19 +193,19 @@ def test_training_may_start_from_the_network_of_a_prior(run_dir, data_dir, tmp_p
     prior_dir = tmp_path / "prior"
     export_prior(run_dir, (data_dir,), ExportConfig(name="mine"), prior_dir)
     schedule = {**SCHEDULE, "n_steps": 1, "learning_rate": 0.0}
-    settings = {**SETTINGS["warmstart"], "schedule": schedule}
-    order = Order("warmstart", (data_dir,), tmp_path, settings, start=str(prior_dir))
-    train_stage(order)
-    shipped = load_tensors(prior_dir / "warmstart.safetensors")
-    for name, tensor in averaged_weights(tmp_path / "warmstart").items():
+    settings = {**SETTINGS["unet"], "schedule": schedule}
+    request = TrainingRequest("unet", (data_dir,), tmp_path, settings, start=str(prior_dir))
+    train_stage(request)
+    shipped = load_tensors(prior_dir / "unet.safetensors")
+    for name, tensor in averaged_weights(tmp_path / "unet").items():
         assert torch.equal(tensor, shipped[name].float()), name
 
 
 def test_a_prior_without_the_network_is_no_start(run_dir, data_dir, tmp_path):
     (tmp_path / "part").mkdir()
-    (tmp_path / "part" / "warmstart").symlink_to(run_dir / "warmstart")
+    (tmp_path / "part" / "unet").symlink_to(run_dir / "unet")
     prior_dir = tmp_path / "prior"
     export_prior(tmp_path / "part", (data_dir,), ExportConfig(name="mine"), prior_dir)
     result = invoke("autoencoder", "--start", prior_dir, "--data", data_dir, "-o", tmp_path)
     assert result.exit_code == 2
-    assert "has no autoencoder; it has warmstart" in result.stderr
+    assert "has no autoencoder; it has unet" in result.stderr

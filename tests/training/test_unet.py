@@ -1,21 +1,21 @@
 import pytest
 import torch
 
-from inversesr.priors.networks.unet import WarmStartNet, WarmStartShape
+from inversesr.priors.networks.unet import SuperResolutionShape, SuperResolutionUNet
 from inversesr.training.degradation import degrade
 from inversesr.training.loop import LoopConfig
 from inversesr.training.patches import PatchConfig
 from inversesr.training.unet import (
-    WarmStartConfig,
+    SuperResolutionConfig,
     patches_at,
     psnr_gain,
-    train_warmstart,
-    warmstart_loss,
+    train_unet,
+    unet_loss,
 )
 from tests.support.training_data import write_scans
 
-CONFIG = WarmStartConfig(
-    shape=WarmStartShape(widths=(4, 4, 4), n_blocks=(1, 1, 1), n_embedding=4),
+CONFIG = SuperResolutionConfig(
+    shape=SuperResolutionShape(widths=(4, 4, 4), n_blocks=(1, 1, 1), n_embedding=4),
     patches=PatchConfig(shape=(8, 8, 32), n_patches=1),
     easy_patches=PatchConfig(shape=(8, 8, 16), n_patches=1),
     n_easy_steps=1,
@@ -30,14 +30,14 @@ def data_dir(tmp_path):
 
 
 def test_training_runs_from_files_to_averaged_weights(data_dir, tmp_path):
-    net = train_warmstart([data_dir], CONFIG, tmp_path / "run", resume=False)
+    net = train_unet([data_dir], CONFIG, tmp_path / "run", resume=False)
     assert net.head.weight.abs().max() > 0.0
     header = (tmp_path / "run" / "validation.csv").read_text().splitlines()[0]
     assert header == "step,gain_db_4_0,gain_db_6_0"
 
 
 def test_the_same_seed_trains_the_same_network(data_dir, tmp_path):
-    nets = [train_warmstart([data_dir], CONFIG, tmp_path / name, resume=False) for name in "ab"]
+    nets = [train_unet([data_dir], CONFIG, tmp_path / name, resume=False) for name in "ab"]
     for first, second in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
         assert torch.equal(first, second)
 
@@ -49,7 +49,7 @@ def test_the_loss_vanishes_when_the_start_is_the_truth():
         batch.truth, torch.zeros_like(batch.start), batch.slices, batch.null,
         torch.zeros_like(batch.measured),
     )  # fmt: skip
-    loss = warmstart_loss(WarmStartNet(CONFIG.shape), blank, CONFIG)
+    loss = unet_loss(SuperResolutionUNet(CONFIG.shape), blank, CONFIG)
     assert float(loss.detach()) == 0.0
 
 
@@ -60,5 +60,5 @@ def test_training_starts_on_easy_patches(step, length):
 
 def test_an_untrained_network_gains_only_what_the_lock_gives():
     truth = torch.rand((8, 8, 32), generator=torch.Generator().manual_seed(0)) + 0.1
-    gain = psnr_gain(WarmStartNet(CONFIG.shape), truth, 4, torch.float32)
+    gain = psnr_gain(SuperResolutionUNet(CONFIG.shape), truth, 4, torch.float32)
     assert 0.0 <= gain < 3.0

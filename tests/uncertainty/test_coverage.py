@@ -3,7 +3,15 @@ import math
 import numpy as np
 import pytest
 
-from inversesr.uncertainty.coverage import LEVELS, Judged, coverage, crps, fit_factor, judge, width
+from inversesr.uncertainty.coverage import (
+    LEVELS,
+    PredictedErrors,
+    coverage,
+    crps,
+    errors_inside,
+    fit_factor,
+    width,
+)
 
 N_VOXELS = 40_000
 
@@ -13,7 +21,7 @@ def case(n_samples, overconfidence=1.0, seed=0):
     rng = np.random.default_rng(seed)
     truth = rng.standard_normal(N_VOXELS)
     drawn = rng.standard_normal((n_samples, N_VOXELS)) / overconfidence
-    return Judged(truth - overconfidence * drawn.mean(0), drawn.std(0, ddof=1), n_samples)
+    return PredictedErrors(truth - overconfidence * drawn.mean(0), drawn.std(0, ddof=1), n_samples)
 
 
 @pytest.mark.parametrize("n_samples", [2, 5, 30])
@@ -42,7 +50,7 @@ def test_a_wider_interval_holds_more():
 
 def test_every_case_counts_the_same_however_many_voxels_it_has():
     few, many = case(8, 3.0), case(8, 1.0, seed=1)
-    few = Judged(few.error[:500], few.sd[:500], 8)
+    few = PredictedErrors(few.error[:500], few.sd[:500], 8)
     factor = fit_factor([few, many])
     mean = (coverage(few, 0.9, factor) + coverage(many, 0.9, factor)) / 2.0
     assert mean == pytest.approx(0.9, abs=0.005)
@@ -51,14 +59,14 @@ def test_every_case_counts_the_same_however_many_voxels_it_has():
 
 def test_samples_that_do_not_differ_hold_nothing_but_their_own_value():
     inside = np.array([True, True, False])
-    found = judge(np.zeros(3), np.zeros(3), np.array([0.0, 1.0, 1.0]), inside, 4)
+    found = errors_inside(np.zeros(3), np.zeros(3), np.array([0.0, 1.0, 1.0]), inside, 4)
     assert coverage(found, 0.95) == 0.5
 
 
 def gaussian_case(stated_sd, n=200_000):
     """Errors of deviation 1 of which another deviation is stated."""
     error = np.random.default_rng(0).standard_normal(n)
-    return Judged(error, np.full(n, stated_sd), math.inf)
+    return PredictedErrors(error, np.full(n, stated_sd), math.inf)
 
 
 def test_the_score_is_its_definition_by_samples():
@@ -67,7 +75,7 @@ def test_the_score_is_its_definition_by_samples():
     error, sd = np.array([0.3, -2.0, 0.0]), np.array([0.5, 1.0, 2.0])
     one, other = sd * rng.standard_normal((2, 400_000, 3))
     expected = np.abs(one - error).mean() - np.abs(one - other).mean() / 2.0
-    assert crps(Judged(error, sd, math.inf)) == pytest.approx(expected, abs=3e-3)
+    assert crps(PredictedErrors(error, sd, math.inf)) == pytest.approx(expected, abs=3e-3)
 
 
 def test_the_score_is_least_where_the_stated_deviation_is_right():
@@ -77,12 +85,12 @@ def test_the_score_is_least_where_the_stated_deviation_is_right():
 
 
 def test_without_a_deviation_the_score_is_the_mean_absolute_error():
-    judged = Judged(np.array([1.0, -3.0]), np.zeros(2), 4)
-    assert crps(judged) == 2.0
+    errors = PredictedErrors(np.array([1.0, -3.0]), np.zeros(2), 4)
+    assert crps(errors) == 2.0
 
 
 @pytest.mark.parametrize("factor", [0.1, 7.0])
 def test_the_score_has_the_unit_of_the_image(factor):
-    judged = gaussian_case(0.7, 1000)
-    scaled = Judged(factor * judged.error, factor * judged.sd, math.inf)
-    assert crps(scaled) == pytest.approx(factor * crps(judged), rel=1e-9)
+    errors = gaussian_case(0.7, 1000)
+    scaled = PredictedErrors(factor * errors.error, factor * errors.sd, math.inf)
+    assert crps(scaled) == pytest.approx(factor * crps(errors), rel=1e-9)

@@ -26,7 +26,8 @@ from inversesr.priors.card import (
 )
 from inversesr.priors.conversion.state_dict_keys import never_projects, own_tensors, to_monai
 from inversesr.priors.conversion.unpickling import read_checkpoint
-from inversesr.priors.networks.build import complain_about_tensors, tensor_shapes
+from inversesr.priors.networks.build import check_tensors, tensor_shapes
+from inversesr.priors.old_names import ROLES
 from inversesr.priors.schedule import make_schedule
 from inversesr.priors.store import CARD_NAME, digest, folder_of, read_json, write_text
 from inversesr.priors.tensors import save_tensors
@@ -50,6 +51,7 @@ _STEMS = {
         # last: other networks lie in files of this name too
         "model",
     ),
+    "unet": ("unet", *(old for old, role in ROLES.items() if role == "unet")),
 }
 _SUFFIXES = (".safetensors", ".pt", ".pth")
 _MAX_LEVEL_DIFFERENCE = 1e-4
@@ -143,7 +145,7 @@ def convert_tensors(
     expected = tensor_shapes(network)
     missing = {name for name in expected if name not in renamed}
     found = {name: tuple(t.shape) for name, t in renamed.items()}
-    complain_about_tensors(expected, found, where, partial=is_encoder(missing, expected))
+    check_tensors(expected, found, where, partial=is_encoder(missing, expected))
     return renamed, network
 
 

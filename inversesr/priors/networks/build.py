@@ -24,7 +24,7 @@ MAKERS = {
     "DiffusionModelUNet": ("monai.networks.nets", "DiffusionModelUNet"),
     "LocalAutoencoder": ("inversesr.priors.networks.local_autoencoder", "LocalAutoencoder"),
     "LocalDenoiser": ("inversesr.priors.networks.local_denoiser", "LocalDenoiser"),
-    "WarmStartNet": ("inversesr.priors.networks.unet", "build_warmstart"),
+    "SuperResolutionUNet": ("inversesr.priors.networks.unet", "build_unet"),
     "ErrorNet": ("inversesr.priors.networks.error_net", "build_error_net"),
 }
 Shapes = dict[str, tuple[int, ...]]
@@ -73,7 +73,7 @@ def load_network(card: NetworkCard, tensors: Mapping[str, Tensor], *, partial: b
     network = build_network(card)
     expected = {name: tuple(t.shape) for name, t in network.state_dict().items()}
     found = {name: tuple(t.shape) for name, t in tensors.items()}
-    complain_about_tensors(expected, found, card.file, partial=partial)
+    check_tensors(expected, found, card.file, partial=partial)
     network.load_state_dict(dict(tensors), strict=not partial, assign=True)
     return network.requires_grad_(requires_grad=False)
 
@@ -128,7 +128,7 @@ def check_listed(folder: Path, card: PriorCard, files: Iterable[str]) -> None:
         check_file(folder / file, entry.size, entry.sha256, remedy(folder))
 
 
-def complain_about_tensors(expected: Shapes, found: Shapes, where: str, *, partial: bool) -> None:
+def check_tensors(expected: Shapes, found: Shapes, where: str, *, partial: bool) -> None:
     """Check names and shapes of tensors.
 
     Raises:

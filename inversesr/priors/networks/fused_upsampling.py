@@ -21,7 +21,7 @@ _TAPS = ([[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]], [[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
 Phase = tuple[int, int, int]
 
 
-def foldable(block: nn.Module) -> nn.Conv3d | None:
+def fusible(block: nn.Module) -> nn.Conv3d | None:
     """Return the convolution of an upsampling block of this kind, or None for any other block."""
     children = list(block.children())
     if len(children) != 2 or not isinstance(children[0], nn.Upsample):
@@ -36,7 +36,7 @@ def foldable(block: nn.Module) -> nn.Conv3d | None:
     return layer if plain and layer.groups == 1 else None
 
 
-def folded_kernels(layer: nn.Conv3d) -> Iterator[tuple[Phase, Tensor]]:
+def polyphase_kernels(layer: nn.Conv3d) -> Iterator[tuple[Phase, Tensor]]:
     """Yield each position within a coarse voxel with its kernel, shape (out, in, 2, 2, 2)."""
     exact = torch.promote_types(layer.weight.dtype, torch.float32)
     weight = layer.weight.detach().to(exact)
@@ -65,14 +65,14 @@ def upsample_convolve(padded: Tensor, layer: nn.Conv3d) -> Tensor:
         memory_format=torch.channels_last_3d,
     )
     x, y, z = coarse
-    for (i, j, k), kernel in folded_kernels(layer):
+    for (i, j, k), kernel in polyphase_kernels(layer):
         # a cut along the first axis is free; along the others it would cost more than the margin
         values = functional.conv3d(padded[:, :, i : i + x + 1], kernel, layer.bias)
         fine[:, :, i::2, j::2, k::2] = values[..., j : j + y, k : k + z]
     return fine
 
 
-class FoldedUpsampling(torch.autograd.Function):
+class FusedUpsampling(torch.autograd.Function):
     """The same with a gradient, which needs nothing but the kernel."""
 
     @staticmethod
@@ -93,7 +93,7 @@ class FoldedUpsampling(torch.autograd.Function):
             memory_format=torch.channels_last_3d,
         ).zero_()
         size = torch.Size((n, c, x + 1, y + 1, z + 1))
-        for (i, j, k), kernel in folded_kernels(ctx.layer):
+        for (i, j, k), kernel in polyphase_kernels(ctx.layer):
             part = dy[:, :, i::2, j::2, k::2].contiguous(memory_format=torch.channels_last_3d)
             target = padded[:, :, i : i + x + 1, j : j + y + 1, k : k + z + 1]
             target += input_gradient(part, size, kernel, stride=(1, 1, 1), padding=(0, 0, 0))

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from inversesr.priors.networks.fused_upsampling import FoldedUpsampling, foldable, input_gradient
+from inversesr.priors.networks.fused_upsampling import FusedUpsampling, fusible, input_gradient
 
 # makes the kernel of batch normalisation use the statistics that it is given
 _TRAINING = True
@@ -58,7 +58,7 @@ def _forward_of(module: nn.Module) -> Callable[..., Tensor] | None:
         return _denoiser_block
     if isinstance(module, nn.Conv3d) and _is_plain(module):
         return _convolve
-    return _upsample if foldable(module) is not None else None
+    return _upsample if fusible(module) is not None else None
 
 
 def _is_plain(layer: nn.Conv3d) -> bool:
@@ -106,12 +106,12 @@ def _convolve(layer: nn.Conv3d, x: Tensor) -> Tensor:
 
 def _upsample(block: nn.Module, x: Tensor) -> Tensor:
     """Apply an upsampling block on the coarse grid."""
-    layer = foldable(block)
+    layer = fusible(block)
     if layer is None:
         message = "this block does not upsample"
         raise TypeError(message)
     x = x.to(layer.weight.dtype)
-    y: Tensor = FoldedUpsampling.apply(x, layer)  # type: ignore[no-untyped-call]
+    y: Tensor = FusedUpsampling.apply(x, layer)  # type: ignore[no-untyped-call]
     return y
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from inversesr.priors.networks.fused_upsampling import foldable, upsample_convolve
+from inversesr.priors.networks.fused_upsampling import fusible, upsample_convolve
 from inversesr.priors.networks.slab_normalisation import Fill, Slabs, activation, normaliser
 
 Parts = tuple[Tensor | None, Tensor, Tensor | None]
@@ -86,7 +86,7 @@ def _step(block: Any, slabs: Slabs, work: _Pass) -> Slabs:  # noqa: ANN401  (MON
         return _residual(block, slabs)
     if isinstance(block, AEKLDownsample):
         return _downsample(slabs, block.conv.conv, work)
-    if foldable(block) is not None:
+    if fusible(block) is not None:
         return _upsample(slabs, block, work)
     if isinstance(block, nn.GroupNorm):
         normalise = normaliser(slabs, block)
@@ -148,7 +148,7 @@ def _downsample(slabs: Slabs, layer: nn.Conv3d, work: _Pass) -> Slabs:
 
 def _upsample(slabs: Slabs, block: nn.Module, work: _Pass) -> Slabs:
     """Double the resolution and convolve."""
-    layer = foldable(block)
+    layer = fusible(block)
     if layer is None:
         message = "this block does not upsample"
         raise TypeError(message)

@@ -39,7 +39,7 @@ class SliceGeometry:
         """Return the row of numbers that the network reads, shape (3,)."""
         return torch.tensor([self.thickness, self.spacing, self.first_centre])
 
-    def mirrored(self, n_voxels: int) -> "SliceGeometry":
+    def flipped(self, n_voxels: int) -> "SliceGeometry":
         """Return how the slices lie once an axis of n_voxels is reversed."""
         first = (n_voxels - 1 - self.first_centre) % self.spacing
         return SliceGeometry(self.thickness, self.spacing, first)

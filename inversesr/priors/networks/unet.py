@@ -29,13 +29,13 @@ from inversesr.priors.networks.build import load_part
 from inversesr.priors.networks.slabwise import slabwise
 
 # name of the network in prior.json
-ROLE = "warmstart"
+ROLE = "unet"
 # cosine and sine of the slice phase, at the two voxels that share one Haar coefficient
 N_PHASES = 4
 
 
 @dataclass(frozen=True)
-class WarmStartShape:
+class SuperResolutionShape:
     """Size of the network.
 
     Attributes:
@@ -49,10 +49,10 @@ class WarmStartShape:
     n_embedding: int = 64
 
 
-class WarmStartNet(nn.Module):
+class SuperResolutionUNet(nn.Module):
     """U-Net on Haar bands that adds what thick slices lost."""
 
-    def __init__(self, shape: WarmStartShape) -> None:
+    def __init__(self, shape: SuperResolutionShape) -> None:
         super().__init__()
         widths, n_embedding = shape.widths, shape.n_embedding
         self.embed = nn.Sequential(
@@ -131,8 +131,8 @@ def slice_phases(slices: torch.Tensor, n_voxels: int) -> torch.Tensor:
     return torch.cat([angle.cos(), angle.sin()], dim=1)
 
 
-def load_warmstart(name_or_folder: str | Path, device: torch.device) -> WarmStartNet:
-    """Load the warm-start network of a prior, after checking size and hash of its file.
+def load_unet(name_or_folder: str | Path, device: torch.device) -> SuperResolutionUNet:
+    """Load the super-resolution network of a prior, after checking size and hash of its file.
 
     Args:
         name_or_folder: Name of an installed prior, or its folder.
@@ -144,16 +144,16 @@ def load_warmstart(name_or_folder: str | Path, device: torch.device) -> WarmStar
     Raises:
         InputError: the prior has no such network, or its file is missing or damaged.
     """
-    net = load_part(name_or_folder, ROLE, WarmStartNet, device)
+    net = load_part(name_or_folder, ROLE, SuperResolutionUNet, device)
     if net is None:
         message = (
-            f"prior {name_or_folder!s} has no warm-start network; expected one: "
+            f"prior {name_or_folder!s} has no super-resolution network; expected one: "
             "give another --solver, or --prior builtin"
         )
         raise InputError(message)
     return net
 
 
-def build_warmstart(**arguments: Any) -> WarmStartNet:  # noqa: ANN401  (of WarmStartShape)
+def build_unet(**arguments: Any) -> SuperResolutionUNet:  # noqa: ANN401  (of SuperResolutionShape)
     """Build the network from the arguments in prior.json."""
-    return WarmStartNet(WarmStartShape(**arguments))
+    return SuperResolutionUNet(SuperResolutionShape(**arguments))

@@ -4,17 +4,17 @@ import torch
 
 from inversesr.priors.networks.slice_geometry import SliceGeometry
 from inversesr.priors.networks.tiling import Tiling, in_tiles
-from inversesr.priors.networks.unet import WarmStartNet
+from inversesr.priors.networks.unet import SuperResolutionUNet
 
 WHITE_QUANTILE = 0.999
 # Axes to reverse; the slice axis, which the network sees otherwise than the rest, comes first.
-MIRRORS: tuple[tuple[int, ...], ...] = (
+FLIPS: tuple[tuple[int, ...], ...] = (
     (), (2,), (0,), (0, 2), (1,), (1, 2), (0, 1), (0, 1, 2),
 )  # fmt: skip
 
 
 def refine(
-    net: WarmStartNet,
+    net: SuperResolutionUNet,
     x: torch.Tensor,
     slices: SliceGeometry,
     dtype: torch.dtype = torch.float32,
@@ -40,12 +40,12 @@ def refine(
     return white * in_tiles(lambda tile: net(tile / white, geometry), [x], dtype, tiling)
 
 
-def refine_mirrored(
-    net: WarmStartNet,
+def refine_with_flips(
+    net: SuperResolutionUNet,
     x: torch.Tensor,
     slices: SliceGeometry,
     dtype: torch.dtype,
-    n_mirrors: int,
+    n_flips: int,
 ) -> torch.Tensor:
     """Thin the slices of a volume and of mirror images of it, and average.
 
@@ -54,16 +54,16 @@ def refine_mirrored(
         x: Volume as `refine` takes it, shape (X, Y, Z).
         slices: Where the slices lie along Z.
         dtype: Arithmetic inside the network.
-        n_mirrors: Number of images, 1 to 8; the first is the volume itself.
+        n_flips: Number of images, 1 to 8; the first is the volume itself.
 
     Returns:
         Volume of shape (X, Y, Z), float32.
     """
     total = torch.zeros_like(x)
-    for axes in MIRRORS[:n_mirrors]:
-        seen = slices.mirrored(x.shape[-1]) if x.ndim - 1 in axes else slices
+    for axes in FLIPS[:n_flips]:
+        seen = slices.flipped(x.shape[-1]) if x.ndim - 1 in axes else slices
         total += refine(net, x.flip(axes).contiguous(), seen, dtype).flip(axes)
-    return total / len(MIRRORS[:n_mirrors])
+    return total / len(FLIPS[:n_flips])
 
 
 def white_level(x: torch.Tensor) -> torch.Tensor:

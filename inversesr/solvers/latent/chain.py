@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from inversesr.priors.instrumented import CountedPrior
+from inversesr.priors.instrumented import InstrumentedPrior
 from inversesr.priors.samplers import ddim, ddim_step, timestep_path
 from inversesr.priors.schedule import CLEAN, Schedule
 from inversesr.protocols import Shape
@@ -62,7 +62,7 @@ def draw(shape: Shape, like: Tensor, generator: torch.Generator) -> Tensor:
     return noise.to(like.device)
 
 
-def sample_latent(prior: CountedPrior, like: Tensor, generator: torch.Generator) -> Tensor:
+def sample_latent(prior: InstrumentedPrior, like: Tensor, generator: torch.Generator) -> Tensor:
     """Draw a latent from the prior by the published number of deterministic steps."""
     path = timestep_path(prior.schedule, min(N_SAMPLE_STEPS, prior.schedule.n_levels - 1))
     noise = draw(prior.latent_shape, like, generator)
@@ -71,7 +71,7 @@ def sample_latent(prior: CountedPrior, like: Tensor, generator: torch.Generator)
 
 
 def mean_latent(
-    prior: CountedPrior, like: Tensor, n_samples: int, generator: torch.Generator
+    prior: InstrumentedPrior, like: Tensor, n_samples: int, generator: torch.Generator
 ) -> Tensor:
     """Return the mean of latents drawn from the prior."""
     total = sample_latent(prior, like, generator)
@@ -90,7 +90,7 @@ def step_variance(options: SolverOptions, rmse: float, sigma_t: float) -> float:
 
 
 def differentiable_chain(
-    prior: CountedPrior, z_t: Tensor, path: list[int], context: Tensor | None, *, keep: bool
+    prior: InstrumentedPrior, z_t: Tensor, path: list[int], context: Tensor | None, *, keep: bool
 ) -> Tensor:
     """Follow a path by DDIM so that the result can be differentiated.
 
@@ -117,7 +117,7 @@ def differentiable_chain(
 
 
 def sample_clean(
-    prior: CountedPrior, z_t: Tensor, path: list[int], generator: torch.Generator
+    prior: InstrumentedPrior, z_t: Tensor, path: list[int], generator: torch.Generator
 ) -> Tensor:
     """Draw a clean latent given a noisy one, by a few random steps.
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from inversesr.priors.instrumented import CountedPrior
+from inversesr.priors.instrumented import InstrumentedPrior
 from inversesr.solvers.latent.feature_networks import load_features, unit_length
 from inversesr.solvers.latent.problem import Problem
 from inversesr.solvers.options import SolverOptions
@@ -52,7 +52,7 @@ class PerceptualTerm:
 
 
 def perceptual_term(
-    problem: Problem, prior: CountedPrior, options: SolverOptions
+    problem: Problem, prior: InstrumentedPrior, options: SolverOptions
 ) -> PerceptualTerm:
     """Choose the features: a network that the user named, else the prior's own encoder."""
     if options.perceptual_weight == 0.0:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from inversesr.priors.instrumented import CountedPrior
+from inversesr.priors.instrumented import InstrumentedPrior
 from inversesr.priors.samplers import ddim_invert
 from inversesr.protocols import Solution
 from inversesr.solvers.latent.chain import differentiable_chain, noise_levels, short_path
@@ -31,7 +31,7 @@ N_CORRECTIONS = 3
 
 def few_step_noise(
     problem: Problem,
-    prior: CountedPrior,
+    prior: InstrumentedPrior,
     options: SolverOptions,
     generator: torch.Generator,  # noqa: ARG001  (the start is the first guess: nothing is random)
     progress: Callable[[int, int], None],

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from inversesr.priors.instrumented import CountedPrior
+from inversesr.priors.instrumented import InstrumentedPrior
 from inversesr.protocols import Solution
 from inversesr.solvers.latent.chain import mean_latent
 from inversesr.solvers.latent.descent import Plan, by_autograd, descend
@@ -22,7 +22,7 @@ from inversesr.solvers.options import SolverOptions
 
 def inversesr_dec(
     problem: Problem,
-    prior: CountedPrior,
+    prior: InstrumentedPrior,
     options: SolverOptions,
     generator: torch.Generator,
     progress: Callable[[int, int], None],

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from inversesr.priors.card import VariableCard
-from inversesr.priors.instrumented import CountedPrior
+from inversesr.priors.instrumented import InstrumentedPrior
 from inversesr.priors.samplers import timestep_path
 from inversesr.protocols import Solution
 from inversesr.solvers.latent.chain import N_SAMPLE_STEPS, differentiable_chain, draw
@@ -26,7 +26,7 @@ START_OF_VARIABLES = 0.5
 
 def inversesr_ldm(
     problem: Problem,
-    prior: CountedPrior,
+    prior: InstrumentedPrior,
     options: SolverOptions,
     generator: torch.Generator,
     progress: Callable[[int, int], None],
@@ -81,6 +81,6 @@ def in_natural_units(
     return {v.name: v.low + u * (v.high - v.low) for v, u in zip(variables, scaled, strict=True)}
 
 
-def _spacing(prior: CountedPrior) -> str | None:
+def _spacing(prior: InstrumentedPrior) -> str | None:
     """Return the published timesteps, or those of the prior where it is a flow."""
     return None if prior.schedule.prediction == "flow" else "inversesr"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from inversesr.priors.instrumented import CountedPrior
+from inversesr.priors.instrumented import InstrumentedPrior
 from inversesr.protocols import Solution
 from inversesr.solvers.latent.descent import Plan, descend
 from inversesr.solvers.latent.features import PerceptualTerm, perceptual_term
@@ -55,7 +55,7 @@ class _Descent:
 
 def latent_map(
     problem: Problem,
-    prior: CountedPrior,
+    prior: InstrumentedPrior,
     options: SolverOptions,
     generator: torch.Generator,
     progress: Callable[[int, int], None],

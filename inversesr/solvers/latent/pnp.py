@@ -19,7 +19,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from inversesr.priors.instrumented import CountedPrior
+from inversesr.priors.instrumented import InstrumentedPrior
 from inversesr.priors.samplers import ddim
 from inversesr.priors.schedule import add_noise
 from inversesr.protocols import Solution
@@ -32,7 +32,7 @@ from inversesr.solvers.options import SolverOptions
 @torch.no_grad()
 def latent_pnp(
     problem: Problem,
-    prior: CountedPrior,
+    prior: InstrumentedPrior,
     options: SolverOptions,
     generator: torch.Generator,
     progress: Callable[[int, int], None],
@@ -90,7 +90,7 @@ def weigh_in_warm_start(
 
 
 def _denoised(
-    prior: CountedPrior, z: Tensor, t: int, options: SolverOptions, generator: torch.Generator
+    prior: InstrumentedPrior, z: Tensor, t: int, options: SolverOptions, generator: torch.Generator
 ) -> Tensor:
     """Add noise and take it away again.
 
@@ -106,7 +106,7 @@ def _denoised(
 
 def latent_change(
     problem: Problem,
-    prior: CountedPrior,
+    prior: InstrumentedPrior,
     to_and_from: tuple[Tensor, Tensor],
     decoded: Tensor,
     nuisance: Nuisance,

@@ -8,11 +8,11 @@ from torch import Tensor
 from inversesr.measurements.slices import Task
 from inversesr.operators.interpolation import spline_operator
 from inversesr.priors.card import PriorCard, dump_card
-from inversesr.priors.instrumented import CountedPrior, count_passes
+from inversesr.priors.instrumented import InstrumentedPrior, instrument
 from inversesr.priors.latent_diffusion import LatentDiffusionPrior
 from inversesr.priors.loading import load_prior
 from inversesr.priors.samplers import ddim
-from inversesr.priors.tensors import kept
+from inversesr.priors.tensors import cached
 from inversesr.solvers.latent.chain import draw, short_path
 from inversesr.solvers.latent.fixed_prior import Fitted, fit_fixed, percentile_scale
 from inversesr.solvers.latent.placement import place_free
@@ -38,7 +38,7 @@ def load_for_task(name: str, task: Task, options: SolverOptions) -> LatentDiffus
 
 def prepare(
     task: Task, prior: LatentDiffusionPrior, warm: Tensor | None, seed: int
-) -> tuple[Problem, CountedPrior] | PriorRefused:
+) -> tuple[Problem, InstrumentedPrior] | PriorRefused:
     """Place a prior on a scan and state what is to be solved.
 
     Args:
@@ -75,11 +75,11 @@ def prepare(
         facts=fitted.facts,
         notes=fitted.notes,
     )
-    return problem, count_passes(prior)
+    return problem, instrument(prior)
 
 
 @torch.no_grad()
-def mean_image(prior: CountedPrior, like: Tensor, generator: torch.Generator) -> Tensor:
+def mean_image(prior: InstrumentedPrior, like: Tensor, generator: torch.Generator) -> Tensor:
     """Return the image that a prior makes of next to no information.
 
     Args:
@@ -98,21 +98,21 @@ def mean_image(prior: CountedPrior, like: Tensor, generator: torch.Generator) ->
 
 
 def known_mean(prior: LatentDiffusionPrior, like: Tensor) -> Volume:
-    """Return the mean image of a fixed prior, made once and kept in the cache folder.
+    """Return the mean image of a fixed prior, made once and cached in the cache folder.
 
     Args:
-        prior: The prior; one without files of its own is not kept.
+        prior: The prior; one without files of its own is not cached.
         like: Any tensor on the device to compute on.
     """
 
     def make() -> Tensor:
         # the same noise in every run: the image belongs to the prior, not to the scan
         generator = torch.Generator().manual_seed(0)
-        return mean_image(count_passes(prior), like, generator).cpu()
+        return mean_image(instrument(prior), like, generator).cpu()
 
     if not prior.card.files:
         return Volume(make().numpy(), prior.grid)
-    return Volume(kept("mean", mean_recipe(prior.card), make).numpy(), prior.grid)
+    return Volume(cached("mean", mean_recipe(prior.card), make).numpy(), prior.grid)
 
 
 def mean_recipe(card: PriorCard) -> str:

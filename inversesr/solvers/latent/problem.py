@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from inversesr.operators.separable import SeparableOperator
-from inversesr.priors.instrumented import CountedPrior
+from inversesr.priors.instrumented import InstrumentedPrior
 from inversesr.protocols import Operator
 from inversesr.solvers.tracing import show
 
@@ -142,7 +142,7 @@ class Decoding:
     """
 
     problem: Problem
-    prior: CountedPrior
+    prior: InstrumentedPrior
     reference: Tensor | None
 
     def __call__(self, z: Tensor, gain: float | Tensor = 1.0, offset: float = 0.0) -> Tensor:
@@ -161,7 +161,7 @@ class Decoding:
         return x
 
 
-def make_decoding(problem: Problem, prior: CountedPrior, *, delta: bool) -> Decoding:
+def make_decoding(problem: Problem, prior: InstrumentedPrior, *, delta: bool) -> Decoding:
     """Choose how latents become images.
 
     G(z), or only what the prior changed:  x = start + m W (D(z) - D(E(V start))), in which the
@@ -176,7 +176,7 @@ def make_decoding(problem: Problem, prior: CountedPrior, *, delta: bool) -> Deco
     return Decoding(problem, prior, reference)
 
 
-def start_latent(problem: Problem, prior: CountedPrior) -> Tensor:
+def start_latent(problem: Problem, prior: InstrumentedPrior) -> Tensor:
     """Return the latent of the first guess, E(V start)."""
     return prior.encode(problem.V(problem.start))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from inversesr.priors.instrumented import CountedPrior
+from inversesr.priors.instrumented import InstrumentedPrior
 from inversesr.solvers.latent.features import PerceptualTerm, perceptual_term
 from inversesr.solvers.latent.problem import Problem
 from inversesr.solvers.options import SolverOptions
@@ -41,7 +41,9 @@ class PublishedLoss:
         return data + self.weight * self.perceptual(y_of_x)
 
 
-def published_loss(problem: Problem, prior: CountedPrior, options: SolverOptions) -> PublishedLoss:
+def published_loss(
+    problem: Problem, prior: InstrumentedPrior, options: SolverOptions
+) -> PublishedLoss:
     """Build the loss from the options."""
     chosen = options.perceptual_weight
     weight = PERCEPTUAL_WEIGHT if chosen is None else chosen

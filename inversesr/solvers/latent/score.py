@@ -13,14 +13,14 @@ that could: regularization by denoising, arXiv:1611.02862.
 import torch
 from torch import Tensor
 
-from inversesr.priors.instrumented import CountedPrior
+from inversesr.priors.instrumented import InstrumentedPrior
 from inversesr.priors.schedule import add_noise
 from inversesr.solvers.latent.chain import draw
 
 
 @torch.no_grad()
 def prior_gradient(
-    prior: CountedPrior, z: Tensor, sigma_t: float, generator: torch.Generator
+    prior: InstrumentedPrior, z: Tensor, sigma_t: float, generator: torch.Generator
 ) -> Tensor:
     """Return the gradient of -log p(z), p smoothed by noise of deviation sigma_t.
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from inversesr.priors.instrumented import CountedPrior
+from inversesr.priors.instrumented import InstrumentedPrior
 from inversesr.protocols import Solution
 from inversesr.solvers.latent.chain import draw, noise_levels, sample_clean, short_path
 from inversesr.solvers.latent.nuisance import Nuisance, fit_nuisance
@@ -29,7 +29,7 @@ from inversesr.solvers.options import SolverOptions
 @torch.no_grad()
 def split_gibbs(
     problem: Problem,
-    prior: CountedPrior,
+    prior: InstrumentedPrior,
     options: SolverOptions,
     generator: torch.Generator,
     progress: Callable[[int, int], None],
@@ -71,7 +71,7 @@ def split_gibbs(
 
 def _chain(
     problem: Problem,
-    prior: CountedPrior,
+    prior: InstrumentedPrior,
     z: Tensor,
     options: SolverOptions,
     generator: torch.Generator,

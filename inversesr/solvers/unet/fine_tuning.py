@@ -23,8 +23,8 @@ from inversesr import parallel
 from inversesr.priors.networks.build import fast_dtype
 from inversesr.priors.networks.slice_geometry import SliceGeometry
 from inversesr.priors.networks.tiling import MULTIPLE
-from inversesr.priors.networks.unet import WarmStartNet
-from inversesr.priors.slice_examples import Batch, collate, locked_error, make_example
+from inversesr.priors.networks.unet import SuperResolutionUNet
+from inversesr.priors.slice_examples import SliceExamples, collate, consistent_error, make_example
 
 # lengths of a patch, the degraded axis last, and patches in a step
 PATCH, N_PATCHES = (48, 48, 64), 4
@@ -63,13 +63,13 @@ def can_adapt(shape: torch.Size, slicing: Slicing) -> bool:
 
 
 def adapt(
-    net: WarmStartNet,
+    net: SuperResolutionUNet,
     image: torch.Tensor,
     slicing: Slicing,
     n_steps: int,
     generator: torch.Generator,
     progress: Callable[[int, int], None],
-) -> WarmStartNet:
+) -> SuperResolutionUNet:
     """Return a copy of a network that was trained further on one image.
 
     Args:
@@ -93,7 +93,7 @@ def adapt(
         optimiser.step()
         rate.step()
 
-    def draw(_step: int) -> list[Batch]:
+    def draw(_step: int) -> list[SliceExamples]:
         return [draw_example(source, slicing, generator) for _ in range(N_PATCHES)]
 
     for n in range(n_steps):
@@ -104,7 +104,9 @@ def adapt(
     return pupil.requires_grad_(requires_grad=False)
 
 
-def find_gradients(net: WarmStartNet, drawn: list[Batch], device: torch.device) -> list[Gradient]:
+def find_gradients(
+    net: SuperResolutionUNet, drawn: list[SliceExamples], device: torch.device
+) -> list[Gradient]:
     """Return the gradients of the mean losses of pieces of some patches, one for every weight.
 
     A GPU takes all patches at once; on the processor two of them are a piece of work: with one
@@ -113,14 +115,14 @@ def find_gradients(net: WarmStartNet, drawn: list[Batch], device: torch.device) 
     weights = list(net.parameters())
     dtype = fast_dtype(device)
 
-    def gradient(batch: Batch) -> Gradient:
+    def gradient(batch: SliceExamples) -> Gradient:
         with torch.enable_grad():
             # a weight enters once: its copy in the other type is not kept, nor shared by threads
             with torch.autocast(
                 device.type, dtype, enabled=dtype != torch.float32, cache_enabled=False
             ):
                 x = net(batch.start, batch.slices)
-            loss = locked_error(x, batch, CHARBONNIER, GRADIENT_WEIGHT)
+            loss = consistent_error(x, batch, CHARBONNIER, GRADIENT_WEIGHT)
             return torch.autograd.grad(loss, weights)
 
     if device.type != "cpu":
@@ -129,7 +131,7 @@ def find_gradients(net: WarmStartNet, drawn: list[Batch], device: torch.device) 
     return parallel.each(gradient, pieces)
 
 
-def set_gradient(net: WarmStartNet, gradients: list[Gradient]) -> None:
+def set_gradient(net: SuperResolutionUNet, gradients: list[Gradient]) -> None:
     """Give every weight the mean of its gradients, in the order of the pieces."""
     for weight, first, *others in zip(net.parameters(), *gradients, strict=True):
         for other in others:
@@ -142,7 +144,9 @@ def annealed(n: int, n_steps: int) -> float:
     return min(1.0, (n + 1) / N_WARM_UP) * (1.0 + math.cos(math.pi * n / n_steps)) / 2.0
 
 
-def draw_example(image: torch.Tensor, slicing: Slicing, generator: torch.Generator) -> Batch:
+def draw_example(
+    image: torch.Tensor, slicing: Slicing, generator: torch.Generator
+) -> SliceExamples:
     """Cut a patch with a sharp axis last, mirrored at random, and thicken its slices."""
     turned, mirrored = turn(image, slicing.sharp_axes, generator)
     patch = cut(turned, mirrored, generator)

@@ -19,8 +19,8 @@ from inversesr.measurements.slices import Task
 from inversesr.priors.networks.build import fast_dtype
 from inversesr.priors.networks.error_net import ErrorNet, expected_error
 from inversesr.priors.networks.slice_geometry import SliceGeometry
-from inversesr.priors.networks.unet import WarmStartNet
-from inversesr.priors.networks.unet_inference import refine, refine_mirrored, white_level
+from inversesr.priors.networks.unet import SuperResolutionUNet
+from inversesr.priors.networks.unet_inference import refine, refine_with_flips, white_level
 from inversesr.protocols import Solution
 from inversesr.solvers.unet.fine_tuning import Slicing, adapt, can_adapt
 from inversesr.volume import Grid, voxel_centres
@@ -88,10 +88,10 @@ def describe_slices(scan_grid: Grid, fine: Grid, acquisition: Acquisition) -> Sl
 
 def warmstart(
     task: Task,
-    net: WarmStartNet,
+    net: SuperResolutionUNet,
     effort: Effort,
     progress: Callable[[int, int], None],
-    judge: ErrorNet | None = None,
+    error_net: ErrorNet | None = None,
 ) -> Solution:
     """Thin the slices of a scan.
 
@@ -100,7 +100,7 @@ def warmstart(
         net: Trained network.
         effort: How much is done beyond one pass.
         progress: Called after every step of adapting.
-        judge: Network that estimates the error of the result, or None.
+        error_net: Network that estimates the error of the result, or None.
     """
     slices = describe_slices(task.scan_grid, task.fine, task.acquisition)
     # the network saw slices along the last axis only
@@ -108,19 +108,19 @@ def warmstart(
     seen = _average(locked, slices.group)
     net, n_steps = _adapted(net, seen, task.sigma, slices, effort, progress)
     dtype = fast_dtype(seen.device)
-    thin = refine_mirrored(net, seen, slices.geometry, dtype, effort.n_mirrors)
+    thin = refine_with_flips(net, seen, slices.geometry, dtype, effort.n_mirrors)
     x = thin if slices.group == (1, 1) else locked + _spread(thin - seen, slices, locked.shape)
     status = "adapted to the scan, one pass" if n_steps else "one pass"
     x = x.movedim(-1, slices.axis).contiguous()
-    sd = None if judge is None else deviation_to_expect(judge, task, x)
+    sd = None if error_net is None else deviation_to_expect(error_net, task, x)
     return Solution(x, status, n_steps + 1, sd=sd)
 
 
-def deviation_to_expect(judge: ErrorNet, task: Task, x: torch.Tensor) -> torch.Tensor:
+def deviation_to_expect(error_net: ErrorNet, task: Task, x: torch.Tensor) -> torch.Tensor:
     """Return the standard deviation of the error to be expected of an image once it is locked.
 
     Args:
-        judge: Network that estimates errors.
+        error_net: Network that estimates errors.
         task: The scan.
         x: The image, shape of the fine grid; made by the warm start, or begun from it.
     """
@@ -131,7 +131,7 @@ def deviation_to_expect(judge: ErrorNet, task: Task, x: torch.Tensor) -> torch.T
         return _average(locked, slices.group)
 
     dtype = fast_dtype(x.device)
-    sd = expected_error(judge, seen(x), seen(task.x0), slices.geometry, dtype)
+    sd = expected_error(error_net, seen(x), seen(task.x0), slices.geometry, dtype)
     if slices.group != (1, 1):
         shape = task.x0.movedim(slices.axis, -1).shape
         sd = _spread(sd, slices, shape)
@@ -139,13 +139,13 @@ def deviation_to_expect(judge: ErrorNet, task: Task, x: torch.Tensor) -> torch.T
 
 
 def _adapted(
-    net: WarmStartNet,
+    net: SuperResolutionUNet,
     seen: torch.Tensor,
     sigma: float,
     slices: Slices,
     effort: Effort,
     progress: Callable[[int, int], None],
-) -> tuple[WarmStartNet, int]:
+) -> tuple[SuperResolutionUNet, int]:
     """Return the network adapted to the scan if the scan allows it, and the steps taken."""
     white = float(white_level(seen))
     # averaging voxels within the slice averages their noise

@@ -9,7 +9,7 @@ from inversesr.priors.networks.build import (
     boundary_layers,
     build_network,
     check_listed,
-    complain_about_tensors,
+    check_tensors,
     fast_dtype,
     has_fast_bfloat16,
     hold_in,
@@ -30,7 +30,7 @@ CARD = local_card()
 NETWORKS = [
     *CARD.networks.values(),
     NetworkCard(
-        "WarmStartNet", {"widths": [4, 6, 8], "n_blocks": [1, 1, 1], "n_embedding": 8}, "w"
+        "SuperResolutionUNet", {"widths": [4, 6, 8], "n_blocks": [1, 1, 1], "n_embedding": 8}, "w"
     ),
     NetworkCard("ErrorNet", {"widths": [4, 6], "n_blocks": [1, 1], "n_embedding": 8}, "e"),
 ]
@@ -76,7 +76,7 @@ def test_the_shapes_of_tensors_are_those_of_a_network_with_memory():
 def test_an_unknown_network_class_is_refused():
     with pytest.raises(InputError, match="expected one of AutoencoderKL"):
         tensor_shapes(NetworkCard("Sequential", {}, "x"))
-    for name in ("LocalDenoiser", "ErrorNet", "WarmStartNet"):
+    for name in ("LocalDenoiser", "ErrorNet", "SuperResolutionUNet"):
         with pytest.raises(InputError, match=f"{name} refuses the arguments"):
             tensor_shapes(NetworkCard(name, {"colour": 1}, "x"))
     with pytest.raises(InputError, match="latent_channels is 3; expected at least 8"):
@@ -124,23 +124,23 @@ SHAPES = {"a": (2,), "b": (3, 4), "c": (1,)}
 )
 def test_tensors_of_another_architecture_are_refused_by_name(found, sentence, partial):
     with pytest.raises(InputError, match=sentence) as caught:
-        complain_about_tensors(SHAPES, found, "f", partial=partial)
+        check_tensors(SHAPES, found, "f", partial=partial)
     assert "prior.json" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_tensors_may_be_missing_only_from_a_part():
-    complain_about_tensors(SHAPES, {"b": (3, 4)}, "f", partial=True)
-    complain_about_tensors(SHAPES, SHAPES, "f", partial=False)
+    check_tensors(SHAPES, {"b": (3, 4)}, "f", partial=True)
+    check_tensors(SHAPES, SHAPES, "f", partial=False)
     with pytest.raises(InputError, match="f lacks 2 tensors, first 'a'"):
-        complain_about_tensors(SHAPES, {"b": (3, 4)}, "f", partial=False)
+        check_tensors(SHAPES, {"b": (3, 4)}, "f", partial=False)
 
 
 def test_one_network_of_a_prior_is_loaded_by_itself(folder):
     net = load_part(folder, "autoencoder", LocalAutoencoder, CPU)
     expected = autoencoder()
     assert torch.equal(net.encode(image())[0], expected.encode(image())[0])
-    assert load_part(folder, "warmstart", LocalAutoencoder, CPU) is None
+    assert load_part(folder, "unet", LocalAutoencoder, CPU) is None
 
 
 def test_weights_kept_in_half_precision_compute_in_float32(tmp_path):

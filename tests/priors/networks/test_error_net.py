@@ -10,7 +10,7 @@ from inversesr.priors.networks.error_net import (
 )
 from inversesr.priors.networks.slice_geometry import SliceGeometry
 from inversesr.priors.networks.unet_inference import white_level
-from inversesr.training.initialisation import seed_weights
+from inversesr.training.initialisation import draw_weights
 
 GEOMETRY = SliceGeometry(4.0, 4.0, 1.5)
 SMALL = ErrorShape(widths=(4, 6), n_blocks=(1, 1), n_embedding=8)
@@ -21,7 +21,7 @@ def net():
     """A network whose every weight does something."""
     generator = torch.Generator().manual_seed(0)
     net = ErrorNet(SMALL)
-    seed_weights(net, generator)
+    draw_weights(net, generator)
     for weight in net.parameters():
         weight.data += 0.05 * torch.randn(weight.shape, generator=generator)
     return net.eval().requires_grad_(requires_grad=False)

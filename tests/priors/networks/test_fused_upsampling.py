@@ -4,10 +4,10 @@ from torch import nn
 from torch.nn import functional
 
 from inversesr.priors.networks.fused_upsampling import (
-    FoldedUpsampling,
-    foldable,
-    folded_kernels,
+    FusedUpsampling,
+    fusible,
     input_gradient,
+    polyphase_kernels,
     upsample_convolve,
 )
 from tests.priors.networks.test_lean_autograd import one_thread, relative, value_and_gradient  # noqa: F401
@@ -42,7 +42,7 @@ def test_folded_upsampling_is_upsampling_then_convolution(shape, bias):
     n_images, *lengths = shape
     x = normal((n_images, 4, *lengths), 1)
     expected, expected_gradient = value_and_gradient(block, x)
-    found, gradient = value_and_gradient(lambda v: FoldedUpsampling.apply(v, foldable(block)), x)
+    found, gradient = value_and_gradient(lambda v: FusedUpsampling.apply(v, fusible(block)), x)
     assert relative(found, expected) < 1e-13
     assert relative(gradient, expected_gradient) < 1e-13
 
@@ -54,7 +54,7 @@ def test_it_keeps_the_type_of_its_image(dtype, tolerance):
     block = block_of()
     x = normal((1, 4, 3, 4, 2), 1).to(dtype)
     expected = block(x.double())
-    layer = foldable(block.to(dtype))
+    layer = fusible(block.to(dtype))
     found = upsample_convolve(functional.pad(x, (1,) * 6), layer)
     assert found.dtype == dtype
     assert found.is_contiguous(memory_format=torch.channels_last_3d)
@@ -62,8 +62,8 @@ def test_it_keeps_the_type_of_its_image(dtype, tolerance):
 
 
 def test_folding_keeps_the_sum_of_the_kernel():
-    layer = foldable(block_of())
-    kernels = dict(folded_kernels(layer))
+    layer = fusible(block_of())
+    kernels = dict(polyphase_kernels(layer))
     assert len(kernels) == 8
     for kernel in kernels.values():
         assert kernel.shape == (6, 4, 2, 2, 2)
@@ -71,7 +71,7 @@ def test_folding_keeps_the_sum_of_the_kernel():
 
 
 def test_a_margin_of_neighbours_makes_parts_that_fit_together():
-    layer = foldable(block_of())
+    layer = fusible(block_of())
     padded = functional.pad(normal((1, 4, 6, 3, 3), 2), (1,) * 6)
     whole = upsample_convolve(padded, layer)
     parts = [upsample_convolve(padded[:, :, a : a + 4], layer) for a in (0, 2, 4)]
@@ -97,13 +97,13 @@ def test_a_margin_of_neighbours_makes_parts_that_fit_together():
     ],
 )
 def test_any_other_block_is_left_alone(block):
-    assert foldable(block) is None
+    assert fusible(block) is None
 
 
 @pytest.mark.parametrize("factor", [2, 2.0, (2, 2, 2)], ids=str)
 def test_a_factor_of_two_may_be_written_as_one_number_or_three(factor):
     block = block_of(nn.Upsample(scale_factor=factor))
-    assert foldable(block) is block[1].conv
+    assert fusible(block) is block[1].conv
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from inversesr.priors.networks import lean_autograd
-from inversesr.priors.networks.fused_upsampling import foldable
+from inversesr.priors.networks.fused_upsampling import fusible
 from inversesr.priors.networks.lean_autograd import lean_copy
 
 
@@ -151,7 +151,7 @@ def test_the_copy_shares_its_weights_and_leaves_the_original_alone():
 def test_upsampling_of_an_autoencoder_is_folded():
     blocks = list(autoencoder().decoder.blocks)
     n_levels_below_the_first = 2
-    assert sum(foldable(block) is not None for block in blocks) == n_levels_below_the_first
+    assert sum(fusible(block) is not None for block in blocks) == n_levels_below_the_first
 
 
 def test_gradients_in_bfloat16_stay_close_to_those_in_float32():

@@ -7,12 +7,12 @@ from inversesr.priors.networks.local_autoencoder import (
     decode_whole,
     encode_whole,
 )
-from inversesr.training.initialisation import seed_weights
+from inversesr.training.initialisation import draw_weights
 
 
 def random_weights(net, seed=0):
     generator = torch.Generator().manual_seed(seed)
-    seed_weights(net, generator)
+    draw_weights(net, generator)
     for weight in net.parameters():
         weight.data += 0.1 * torch.randn(weight.shape, generator=generator)
     return net.eval().requires_grad_(False)

@@ -2,13 +2,13 @@ import pytest
 import torch
 
 from inversesr.priors.networks.local_denoiser import LocalDenoiser, timestep_waves
-from inversesr.training.initialisation import seed_weights
+from inversesr.training.initialisation import draw_weights
 
 
 def make_net():
     net = LocalDenoiser(8, (4, 6, 8), (1, 1, 1), 8)
     generator = torch.Generator().manual_seed(0)
-    seed_weights(net, generator)
+    draw_weights(net, generator)
     for weight in net.parameters():
         weight.data += 0.1 * torch.randn(weight.shape, generator=generator)
     return net

@@ -5,7 +5,7 @@ from torch import nn
 from inversesr.priors.networks import slabwise as module
 from inversesr.priors.networks.blocks import ModulatedBlock
 from inversesr.priors.networks.slabwise import slabwise
-from inversesr.training.initialisation import seed_weights
+from inversesr.training.initialisation import draw_weights
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +20,7 @@ def features(shape=(1, 4, 9, 6, 5)):
 
 def convolution():
     layer = nn.Conv3d(4, 3, 3, padding=1)
-    seed_weights(layer, torch.Generator().manual_seed(1))
+    draw_weights(layer, torch.Generator().manual_seed(1))
     return layer
 
 

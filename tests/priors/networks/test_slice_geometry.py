@@ -6,7 +6,7 @@ SLICES = SliceGeometry(thickness=4.0, spacing=5.0, first_centre=1.5)
 
 
 def test_mirrored_slices_lie_where_the_old_ones_are_in_the_mirror():
-    seen = SLICES.mirrored(16)
+    seen = SLICES.flipped(16)
     old = [SLICES.first_centre + SLICES.spacing * n for n in range(3)]
     new = [seen.first_centre + seen.spacing * n for n in range(3)]
     assert [15 - place for place in reversed(old)] == pytest.approx(new)

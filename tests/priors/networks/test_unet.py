@@ -2,9 +2,14 @@ import pytest
 import torch
 
 from inversesr.priors.networks.slice_geometry import SliceGeometry
-from inversesr.priors.networks.unet import WarmStartNet, WarmStartShape, describe, slice_phases
+from inversesr.priors.networks.unet import (
+    SuperResolutionShape,
+    SuperResolutionUNet,
+    describe,
+    slice_phases,
+)
 
-SMALL = WarmStartShape(widths=(4, 6, 8), n_blocks=(1, 1, 1), n_embedding=8)
+SMALL = SuperResolutionShape(widths=(4, 6, 8), n_blocks=(1, 1, 1), n_embedding=8)
 SLICES = SliceGeometry(thickness=4.0, spacing=5.0, first_centre=1.5)
 
 
@@ -15,7 +20,7 @@ def random_volume(*shape):
 def test_an_untrained_network_is_the_identity():
     x = random_volume(2, 1, 8, 16, 8)
     slices = SLICES.as_tensor().expand(2, 3)
-    assert torch.equal(WarmStartNet(SMALL)(x, slices), x)
+    assert torch.equal(SuperResolutionUNet(SMALL)(x, slices), x)
 
 
 def test_the_phase_repeats_every_slice():

@@ -3,11 +3,11 @@ import torch
 
 from inversesr.priors.networks.slice_geometry import SliceGeometry
 from inversesr.priors.networks.tiling import Tiling
-from inversesr.priors.networks.unet import WarmStartNet, WarmStartShape
-from inversesr.priors.networks.unet_inference import refine, refine_mirrored, white_level
-from inversesr.training.initialisation import seed_weights
+from inversesr.priors.networks.unet import SuperResolutionShape, SuperResolutionUNet
+from inversesr.priors.networks.unet_inference import refine, refine_with_flips, white_level
+from inversesr.training.initialisation import draw_weights
 
-SMALL = WarmStartShape(widths=(4, 6, 8), n_blocks=(1, 1, 1), n_embedding=8)
+SMALL = SuperResolutionShape(widths=(4, 6, 8), n_blocks=(1, 1, 1), n_embedding=8)
 SLICES = SliceGeometry(thickness=4.0, spacing=5.0, first_centre=1.5)
 
 
@@ -15,8 +15,8 @@ SLICES = SliceGeometry(thickness=4.0, spacing=5.0, first_centre=1.5)
 def net():
     """A network that is no longer the identity."""
     generator = torch.Generator().manual_seed(0)
-    net = WarmStartNet(SMALL)
-    seed_weights(net, generator)
+    net = SuperResolutionUNet(SMALL)
+    draw_weights(net, generator)
     for weight in net.parameters():
         weight.data += 0.05 * torch.randn(weight.shape, generator=generator)
     return net
@@ -57,7 +57,7 @@ def test_an_empty_volume_stays_finite(net):
 
 def test_tiles_of_an_identity_network_blend_into_the_input():
     x = random_volume(37, 21, 8)
-    tiled = refine(WarmStartNet(SMALL), x, SLICES, tiling=Tiling(size=16, overlap=8))
+    tiled = refine(SuperResolutionUNet(SMALL), x, SLICES, tiling=Tiling(size=16, overlap=8))
     assert torch.allclose(tiled, x, atol=1e-6)
 
 
@@ -80,13 +80,13 @@ def test_bfloat16_agrees_with_float32(net):
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_the_average_over_all_mirrors_does_not_know_left_from_right(net, axis):
     x = random_volume(8, 16, 16)
-    slices = SLICES.mirrored(16) if axis == 2 else SLICES
-    direct = refine_mirrored(net, x, SLICES, torch.float32, 8)
-    mirrored = refine_mirrored(net, x.flip(axis).contiguous(), slices, torch.float32, 8)
-    assert torch.allclose(mirrored.flip(axis), direct, atol=1e-5)
+    slices = SLICES.flipped(16) if axis == 2 else SLICES
+    direct = refine_with_flips(net, x, SLICES, torch.float32, 8)
+    flipped = refine_with_flips(net, x.flip(axis).contiguous(), slices, torch.float32, 8)
+    assert torch.allclose(flipped.flip(axis), direct, atol=1e-5)
     assert not torch.allclose(direct, refine(net, x, SLICES), atol=1e-3)
 
 
 def test_one_mirror_is_the_volume_itself(net):
     x = random_volume(8, 8, 16)
-    assert torch.equal(refine_mirrored(net, x, SLICES, torch.float32, 1), refine(net, x, SLICES))
+    assert torch.equal(refine_with_flips(net, x, SLICES, torch.float32, 1), refine(net, x, SLICES))

@@ -4,8 +4,8 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from inversesr.priors.networks.slice_geometry import SliceGeometry
-from inversesr.priors.networks.unet import WarmStartNet, WarmStartShape
-from inversesr.priors.slice_examples import collate, locked_error, make_example
+from inversesr.priors.networks.unet import SuperResolutionShape, SuperResolutionUNet
+from inversesr.priors.slice_examples import collate, consistent_error, make_example
 from inversesr.solvers.unet.fine_tuning import (
     CHARBONNIER,
     GRADIENT_WEIGHT,
@@ -19,7 +19,7 @@ from inversesr.solvers.unet.fine_tuning import (
     set_gradient,
     turn,
 )
-from inversesr.training.initialisation import seed_weights
+from inversesr.training.initialisation import draw_weights
 
 GEOMETRY = SliceGeometry(4.0, 4.0, 1.5)
 SLICING = Slicing(GEOMETRY, "rect", 0.0, (0, 1))
@@ -37,15 +37,17 @@ def image(shape=(40, 41, 33)):
 
 
 def net():
-    network = WarmStartNet(WarmStartShape(widths=(8, 8, 8), n_blocks=(1, 1, 1), n_embedding=4))
-    seed_weights(network, torch.Generator().manual_seed(0))
+    network = SuperResolutionUNet(
+        SuperResolutionShape(widths=(8, 8, 8), n_blocks=(1, 1, 1), n_embedding=4)
+    )
+    draw_weights(network, torch.Generator().manual_seed(0))
     return network
 
 
 def error(network, example):
     with torch.no_grad():
         x = network(example.start, example.slices)
-    return float((example.lock(x) - example.truth).square().mean())
+    return float((example.make_consistent(x) - example.truth).square().mean())
 
 
 def test_adapting_lowers_the_error_on_the_scan_itself(generator):
@@ -127,7 +129,9 @@ def test_pieces_of_a_step_have_the_gradient_of_the_whole_batch(generator):
     drawn = [draw_example(image(), SLICING, generator) for _ in range(4)]
     set_gradient(network, find_gradients(network, drawn, torch.device("cpu")))
     batch = collate(drawn)
-    loss = locked_error(network(batch.start, batch.slices), batch, CHARBONNIER, GRADIENT_WEIGHT)
+    loss = consistent_error(
+        network(batch.start, batch.slices), batch, CHARBONNIER, GRADIENT_WEIGHT
+    )
     expected = torch.autograd.grad(loss, list(network.parameters()))
     found = torch.cat([weight.grad.flatten() for weight in network.parameters()])
     wanted = torch.cat([gradient.flatten() for gradient in expected])

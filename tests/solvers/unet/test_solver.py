@@ -13,7 +13,7 @@ from inversesr.io.nifti import Scan
 from inversesr.measurements.slices import Task
 from inversesr.priors.card import read_card
 from inversesr.priors.networks.error_net import FIRST_SCALE, SD_OF_SCALE, ErrorNet, ErrorShape
-from inversesr.priors.networks.unet import WarmStartNet, WarmStartShape
+from inversesr.priors.networks.unet import SuperResolutionShape, SuperResolutionUNet
 from inversesr.priors.networks.unet_inference import white_level
 from inversesr.priors.store import find_prior
 from inversesr.solvers.unet.solver import Effort, describe_slices, warmstart
@@ -23,7 +23,9 @@ from inversesr.workflows.restore import restore
 
 def net(change):
     """Adds the same change to the average band of every voxel."""
-    small = WarmStartNet(WarmStartShape(widths=(4, 4, 4), n_blocks=(1, 1, 1), n_embedding=4))
+    small = SuperResolutionUNet(
+        SuperResolutionShape(widths=(4, 4, 4), n_blocks=(1, 1, 1), n_embedding=4)
+    )
     small.head.bias.data[0] = change
     return small
 
@@ -80,8 +82,8 @@ def test_a_constant_change_arrives_everywhere_whatever_the_spacing(axis):
 @pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (0.45, 0.45, 0.45)])
 def test_an_untrained_judge_expects_the_same_error_everywhere(spacing, axis):
     task = problem(spacing, axis)
-    judge = ErrorNet(ErrorShape(widths=(4, 4), n_blocks=(1, 1), n_embedding=4))
-    found = warmstart(task, net(0.0), Effort(), lambda _n, _of: None, judge)
+    error_net = ErrorNet(ErrorShape(widths=(4, 4), n_blocks=(1, 1), n_embedding=4))
+    found = warmstart(task, net(0.0), Effort(), lambda _n, _of: None, error_net)
     assert found.sd.shape == found.x.shape
     white = float(white_level(task.A.project(task.x0, task.y)))
     expected = FIRST_SCALE * SD_OF_SCALE * white

@@ -1,12 +1,10 @@
-"""What operators, priors and solvers must offer to be exchangeable."""
+"""What operators and solvers must offer to be exchangeable; see `priors.protocol` for priors."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
-
-from inversesr.volume import Grid
 
 Shape = tuple[int, ...]
 # called with a phase, the steps done and their total
@@ -32,35 +30,6 @@ class Operator(Protocol):
 
     def adjoint(self, y: torch.Tensor) -> torch.Tensor:
         """Apply the transposed map, so that <A x, y> = <x, A' y>."""
-        ...
-
-
-class Prior(Protocol):
-    """A generative model of the brain: images x, latents z.
-
-    Images are (X, Y, Z) tensors with intensities in [0, 1]; latents have shape latent_shape.
-    """
-
-    @property
-    def grid(self) -> Grid:
-        """Where images lie."""
-        ...
-
-    @property
-    def latent_shape(self) -> Shape:
-        """Shape of a latent."""
-        ...
-
-    def encode(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the latent of an image."""
-        ...
-
-    def decode(self, z: torch.Tensor) -> torch.Tensor:
-        """Return the image of a latent."""
-        ...
-
-    def denoise(self, z_t: torch.Tensor, t: int, context: torch.Tensor | None) -> torch.Tensor:
-        """Return the clean latent expected from the noisy one at step t."""
         ...
 
 

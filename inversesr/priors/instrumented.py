@@ -13,8 +13,9 @@ from inversesr.priors.latent_diffusion import LatentDiffusionPrior
 from inversesr.priors.networks.lean_autograd import lean_copy
 from inversesr.priors.networks.local_autoencoder import LocalAutoencoder
 from inversesr.priors.networks.shallow_features import features_of
+from inversesr.priors.protocol import Prior
 from inversesr.priors.schedule import Schedule
-from inversesr.protocols import Prior, Shape
+from inversesr.protocols import Shape
 from inversesr.volume import Grid
 
 # Autoencoders of this kind lose a few hundredths of the range.

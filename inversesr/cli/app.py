@@ -55,7 +55,13 @@ def run(  # noqa: PLR0913 (one argument a flag)
     *,
     config: Callable[..., Config],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="DIR", help="[default: beside SCAN]")
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="DIR|FILE",
+            help="Folder, or name of the image to write [default: beside SCAN].",
+        ),
     ] = None,
     mask: Annotated[
         Path | None,

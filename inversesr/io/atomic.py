@@ -13,8 +13,11 @@ from pathlib import Path
 from time import time
 
 from inversesr.errors import InputError
-from inversesr.io.checks import LONGEST_NAME
+from inversesr.io.checks import LONGEST_NAME, SUFFIXES
 
+# Formats of images that are written, and some that are neither written nor read.
+WRITTEN = (".nii.gz", ".nii")
+OTHER_IMAGES = (".dcm", ".mnc", ".gipl", ".nii.bz2", ".nii.zip")
 PARTIAL_PREFIX = ".inversesr-partial-"
 # A folder younger than this may not have been locked yet by the run that made it.
 PARTIAL_GRACE_SECONDS = 60.0
@@ -49,6 +52,35 @@ def check_output(files: Sequence[Path], *, force: bool) -> None:
         raise InputError(message)
     if not os.access(nearest, os.W_OK | os.X_OK) or _is_read_only(nearest):
         message = f"cannot write into {nearest}: give a folder that you own with -o"
+        raise InputError(message)
+
+
+def is_image_name(place: Path) -> bool:
+    """Whether results are to go into an image of this name; else the place is a folder.
+
+    Raises:
+        InputError: it is the name of an image in another format than NIfTI.
+    """
+    name = place.name.lower()
+    if place.is_dir() or not name.endswith((*SUFFIXES, *OTHER_IMAGES)):
+        return False
+    if not name.endswith(WRITTEN):
+        message = (
+            f"{place} is the name of an image in a format that is not written: end it in "
+            f"{' or '.join(WRITTEN)}, or give a folder"
+        )
+        raise InputError(message)
+    return True
+
+
+def check_folder_name(folder: Path) -> None:
+    """Refuse the name of an image where several results go.
+
+    Raises:
+        InputError: it is one.
+    """
+    if is_image_name(folder):
+        message = f"{folder} is the name of one image; expected a folder for all results"
         raise InputError(message)
 
 

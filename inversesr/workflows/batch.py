@@ -19,7 +19,7 @@ import torch
 
 from inversesr.config import SOLVERS_WITHOUT_PRIOR, Config
 from inversesr.errors import InputError
-from inversesr.io.atomic import check_output
+from inversesr.io.atomic import check_folder_name, check_output
 from inversesr.io.checks import SUFFIXES, stem
 from inversesr.io.csv_table import write_csv
 from inversesr.io.json_text import json_text
@@ -97,7 +97,7 @@ def find_scans(
         if path.name.lower().endswith(SUFFIXES)
         and _may_be_scan(path.relative_to(folder), is_bids=is_bids)
     ]
-    results = {file for image in images for file in vars(output_names(image, None)).values()}
+    results = {file for image in images for file in _results_of(image)}
     found = [
         path
         for path in images
@@ -113,6 +113,16 @@ def find_scans(
         )
         raise InputError(message)
     return found
+
+
+def _results_of(image: Path) -> list[Path]:
+    """Return the results of a run on an image beside it, and of the run that made the image."""
+    record = _read_record(image.with_name(f"{stem(image)}.json"))
+    # only our records have both; other programs' sidecars may have either
+    made = record.get("files") if "IntendedUse" in record else None
+    names = made.values() if isinstance(made, dict) else ()
+    beside = [image.with_name(name) for name in names if isinstance(name, str) and name]
+    return beside + [file for file in vars(output_names(image, None)).values() if file]
 
 
 def _may_be_scan(path: Path, *, is_bids: bool) -> bool:
@@ -161,7 +171,8 @@ class Batch:
         force: Whether results that are there are made anew.
 
     Raises:
-        InputError: a choice is meant for one scan only, there are no jobs, or a pattern is none.
+        InputError: a choice is meant for one scan only, there are no jobs, a pattern is none, or
+            the results would go into an image.
     """
 
     folder: Path
@@ -172,6 +183,7 @@ class Batch:
     force: bool = False
 
     def __post_init__(self) -> None:
+        check_folder_name(self.output)
         if self.n_jobs < 1:
             message = f"jobs is {self.n_jobs}; expected at least 1"
             raise InputError(message)
@@ -340,10 +352,10 @@ def _choices(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read_record(path: Path) -> dict[str, Any]:
-    """Read the record of a run; an empty one where it is damaged."""
+    """Read the record of a run; an empty one where it is damaged or there is none."""
     try:
         record = json.loads(path.read_text())
-    except ValueError:
+    except (OSError, ValueError, RecursionError):
         return {}
     return record if isinstance(record, dict) else {}
 

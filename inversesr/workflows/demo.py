@@ -10,7 +10,7 @@ from typing import Any
 from inversesr.config import Config, SimulateConfig
 from inversesr.errors import InputError
 from inversesr.evaluation.scores import Scores, score_volume
-from inversesr.io.atomic import check_output
+from inversesr.io.atomic import check_folder_name, check_output
 from inversesr.io.nifti import read_scan, scan_from_image, write_volume
 from inversesr.workflows.files import simulate_file
 from inversesr.workflows.run import Outputs, run_job
@@ -54,6 +54,7 @@ def run_demo(folder: Path, progress: Callable[[str, int, int], None], *, force: 
         InputError: the extra `[demo]` is not installed, or the folder cannot be written to.
     """
     truth_path, thick_path = folder / TRUTH_NAME, folder / THICK_NAME
+    check_folder_name(folder)
     check_output([truth_path, thick_path], force=True)
     head = scan_from_image(_head(), "the demo's head")
     folder.mkdir(parents=True, exist_ok=True)

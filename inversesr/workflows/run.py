@@ -18,7 +18,7 @@ import numpy as np
 from inversesr.acquisition.content import read_scans
 from inversesr.config import Config
 from inversesr.errors import InputError
-from inversesr.io.atomic import atomic_folder, check_output
+from inversesr.io.atomic import atomic_folder, check_output, is_image_name
 from inversesr.io.checks import stem
 from inversesr.io.json_text import json_text
 from inversesr.io.nifti import Scan, read_mask, with_mask_warnings, write_volume
@@ -76,15 +76,26 @@ class Outputs:
         return {role: path.name for role, path in vars(self).items() if path is not None}
 
 
-def output_names(scan: Path, folder: Path | None) -> Outputs:
+def output_names(scan: Path, place: Path | None) -> Outputs:
     """Return where the results of a scan go; a BIDS name gets its entity in the right place.
 
     scan.nii.gz -> scan_desc-sr.nii.gz      sub-01_T1w.nii.gz -> sub-01_desc-sr_T1w.nii.gz
 
     BIDS has one `desc` in a name and one suffix: a label that is there already comes first, and
     the names of masks, whose suffix is another, tell the contrast in the label.
+
+    Args:
+        scan: Image file.
+        place: A folder, or the name of the image to write, which names what goes beside it; None
+            for beside the scan.
+
+    Raises:
+        InputError: place is the name of an image that is not written.
     """
-    folder = scan.parent if folder is None else folder
+    if place is not None and is_image_name(place):
+        named = output_names(place, None)
+        return replace(named, image=place, sidecar=place.with_name(f"{stem(place)}.json"))
+    folder = scan.parent if place is None else place
     name = stem(scan)
     entities, _, suffix = name.rpartition("_")
     is_bids = name.startswith("sub-") and "-" not in suffix and bool(entities)
@@ -123,7 +134,8 @@ def run_job(
     Args:
         scans: Image files; the first gives the name, the space and the intensities.
         config: Choices of the run.
-        folder: Where to write; None for beside the first scan.
+        folder: Where to write: a folder, or the name of the image; None for beside the first
+            scan.
         mask: Image file that marks the brain: where several scans are registered, and by what
             one scan is aligned to a prior with a pose of its own.
         force: Whether existing results may be replaced.
@@ -218,9 +230,10 @@ def _check_inputs(scans: Sequence[Path], masks: Sequence[Path], outputs: Outputs
         message = "the same scan is named twice: name each scan once"
         raise InputError(message)
     inputs += [mask.resolve() for mask in masks]
+    inputs += [sidecar.resolve() for scan in scans for sidecar in sidecars_of(scan)]
     for file in vars(outputs).values():
         if file is not None and file.resolve() in inputs:
-            message = f"{file} is an input and would be replaced: give another folder with -o"
+            message = f"{file} is an input and would be replaced: give another place with -o"
             raise InputError(message)
 
 

@@ -267,6 +267,20 @@ def test_results_among_the_scans_are_not_taken_for_scans(folder):
     assert [p.name for p in find_scans(folder, without=inside)] == ["a.nii.gz", "b.nii"]
 
 
+def test_results_by_other_names_are_not_taken_for_scans(folder):
+    job.run_job([folder / "a.nii.gz"], SPLINE, folder / "thin.nii.gz")
+    assert [p.name for p in find_scans(folder)] == ["a.nii.gz", "b.nii"]
+    (folder / "thin.json").write_text('{"files": {"image": "a.nii.gz"}, "SliceThickness": 3}')
+    assert [p.name for p in find_scans(folder)] == ["a.nii.gz", "thin.nii.gz", "b.nii"]
+
+
+def test_the_results_of_a_batch_do_not_go_into_one_image(folder, tmp_path):
+    with pytest.raises(InputError, match="expected a folder for all results"):
+        Batch(folder, tmp_path / "out.nii.gz", SPLINE)
+    with pytest.raises(InputError, match="format that is not written"):
+        Batch(folder, tmp_path / "out.mgz", SPLINE)
+
+
 def test_results_may_go_into_a_folder_above_that_of_the_scans(folder):
     entries = run_batch(Batch(folder / "ward 3", folder, SPLINE))
     assert statuses(entries) == {"b.nii": DONE}

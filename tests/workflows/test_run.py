@@ -69,6 +69,50 @@ def test_outputs_are_named_after_the_scan_with_the_bids_entity_in_its_place(name
     assert output_names(Path("in") / name, Path("out")).image == Path("out") / image
 
 
+@pytest.mark.parametrize("ending", [".nii.gz", ".nii", ".NII.GZ"])
+@pytest.mark.parametrize("name", ["thin", "new/thin", "sub-01_desc-mine_T1w"])
+def test_an_image_is_written_by_the_name_that_was_given(scan, tmp_path, name, ending):
+    place = tmp_path / f"{name}{ending}"
+    result, outputs = run_job([scan], SPLINE, place)
+    assert outputs.image == place
+    stem = place.name.removesuffix(ending)
+    names = {place.name, f"{stem}.json", f"{stem}_report.html"}
+    assert {path.name for path in place.parent.iterdir() if path.is_file()} == names
+    back = nibabel.load(place)
+    np.testing.assert_array_equal(back.get_fdata(dtype=np.float32), result.volume.data)
+    record = json.loads((place.parent / f"{stem}.json").read_text())
+    assert record["files"]["image"] == place.name
+
+
+def test_maps_are_named_like_the_image_beside_them():
+    names = output_names(Path("in/scan.nii.gz"), Path("out/thin.nii.gz")).names
+    assert names["sd"] == "thin_desc-srsd.nii.gz"
+    named = output_names(Path("scan.nii.gz"), Path("sub-1_desc-thin_T1w.nii.gz")).names
+    assert named["sd"] == "sub-1_desc-thinsrsd_T1w.nii.gz"
+    assert len(set(names.values())) == len(names)
+
+
+def test_a_folder_may_be_called_like_an_image(scan, tmp_path):
+    (tmp_path / "out.nii.gz").mkdir()
+    _, outputs = run_job([scan], SPLINE, tmp_path / "out.nii.gz")
+    assert outputs.image == tmp_path / "out.nii.gz" / "scan_desc-sr.nii.gz"
+
+
+@pytest.mark.parametrize("name", ["thin.mgz", "thin.nrrd", "thin.img", "thin.dcm", "thin.MGH"])
+def test_an_image_of_another_format_is_not_written_and_no_folder_made(scan, tmp_path, name):
+    with pytest.raises(InputError, match=r"end it in .nii.gz or .nii, or give a folder"):
+        run_job([scan], SPLINE, tmp_path / name)
+    assert not (tmp_path / name).exists()
+
+
+def test_the_sidecar_of_the_scan_is_never_replaced(scan):
+    scan.with_name("scan.json").write_text('{"SliceThickness": 3}')
+    for place in (scan.with_name("scan.nii"), scan):
+        with pytest.raises(InputError, match="is an input and would be replaced"):
+            run_job([scan], SPLINE, place, force=True)
+    assert scan.with_name("scan.json").read_text() == '{"SliceThickness": 3}'
+
+
 def test_a_run_writes_image_record_and_report_and_nothing_else(scan, tmp_path):
     result, outputs = run_job([scan], SPLINE, tmp_path / "out")
     names = {"scan_desc-sr.nii.gz", "scan_desc-sr.json", "scan_report.html"}

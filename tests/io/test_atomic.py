@@ -1,0 +1,30 @@
+from pathlib import Path
+
+import pytest
+
+from inversesr.errors import InputError
+from inversesr.io.atomic import check_folder_name, is_image_name
+
+
+@pytest.mark.parametrize("name", ["a.nii.gz", "b/a.nii", "A.NII.GZ"])
+def test_a_name_of_nifti_is_that_of_an_image(name):
+    assert is_image_name(Path(name))
+    with pytest.raises(InputError, match="expected a folder"):
+        check_folder_name(Path(name))
+
+
+@pytest.mark.parametrize("name", ["out", "out.d", "a.nii.gz.d", "results 2024.05", "."])
+def test_other_names_are_those_of_folders(name):
+    assert not is_image_name(Path(name))
+    check_folder_name(Path(name))
+
+
+def test_a_folder_that_is_there_is_one_whatever_its_name(tmp_path):
+    (tmp_path / "a.nii.gz").mkdir()
+    check_folder_name(tmp_path / "a.nii.gz")
+
+
+@pytest.mark.parametrize("name", ["a.mgz", "a.nrrd", "a.hdr", "a.dcm", "a.nii.bz2"])
+def test_formats_that_are_not_written_are_refused(name):
+    with pytest.raises(InputError, match=r"end it in \.nii\.gz or \.nii"):
+        is_image_name(Path(name))

@@ -34,7 +34,7 @@ MAP_PERCENTILE = 99.5
 LEAST_SHOWN_SHARE = 0.15
 MAP_TITLES = {
     "deviation": "standard deviation of the samples",
-    "prior": "where the prior spoke",
+    "prior": "weight of the prior",
     "difference": "difference from the measured slices",
 }
 DOTS_PER_INCH = 90
@@ -80,10 +80,10 @@ def write_report(path: Path, result: Result, record: dict[str, Any]) -> None:
 
 
 def map_titles(result: Result) -> dict[str, str]:
-    """Return what the maps show, in words; a deviation without samples is a network's estimate."""
+    """Return the titles of the maps; a deviation without samples is a network's estimate."""
     if result.quantiles:
         return MAP_TITLES
-    return {**MAP_TITLES, "deviation": "error to be expected (standard deviation)"}
+    return {**MAP_TITLES, "deviation": "expected error (standard deviation)"}
 
 
 def layers_of(result: Result) -> list[Layer]:
@@ -97,7 +97,7 @@ def layers_of(result: Result) -> list[Layer]:
     ]
     if result.sd is not None:
         layers.append(_map_layer("deviation", result.sd))
-    # a prior that spoke everywhere makes no map
+    # a prior that was used everywhere makes no map
     if result.prior_mask is not None and result.prior_mask.data.min() < EVERYWHERE:
         layers.append(Layer("prior", result.prior_mask, 0.0, 1.0, "warm"))
     difference = difference_map(result)

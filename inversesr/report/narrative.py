@@ -1,4 +1,4 @@
-"""Which prior spoke where in a result, in sentences for its reader."""
+"""What a prior contributed to a result, in sentences for its reader."""
 
 from pathlib import Path
 
@@ -7,70 +7,68 @@ import numpy as np
 from inversesr.acquisition.foreground import foreground
 from inversesr.result import Result
 
-# Rounding in the weights of interpolation is no opinion.
+# Weights that interpolation has rounded count as 1.
 EVERYWHERE = 0.995
 
 
 def prior_sentences(result: Result) -> tuple[str, ...]:
-    """Return what model spoke where, how much of the head that is, and what kept it silent."""
+    """Return which prior was used, how much of the head it made, and where it was not used."""
     name = Path(result.config.prior).name
     solver = result.solver_used
     if result.prior_refused is not None:
         return (
-            f"The prior {name!r} was refused: {solver} was used instead.",
-            *(f"The reason: {note}." for note in result.notes),
+            f"The prior {name!r} was refused; {solver} was used instead.",
+            *(f"Reason: {note}." for note in result.notes),
         )
     if solver == "spline":
-        return ("No prior spoke: spline interpolates between the slices and knows no brains.",)
+        return ("No prior was used: spline interpolates between the slices.",)
     if solver == "tv":
         return (
-            "No prior spoke: tv knows no brains, it prefers images with few and simple edges.",
+            "No prior was used: tv prefers images with few and simple edges, "
+            "and has no knowledge of anatomy.",
         )
-    speaker = f"the prior {name!r}"
+    model = f"The prior {name!r}"
     if solver == "warmstart":
-        speaker = f"a network, the warm start of {speaker},"
+        model = f"The super-resolution network of the prior {name!r}"
     return (
-        *_reach(speaker, result),
-        *_silenced(result),
-        "What it drew between the slices is a guess from other brains, "
-        "however well it agrees with the scan.",
+        _contribution(model, result),
+        *_exclusions(result),
+        "Detail between the slices is an estimate learned from other brains, however well it "
+        "agrees with the scan. It cannot reflect pathology absent from the training data.",
     )
 
 
-def _reach(speaker: str, result: Result) -> tuple[str, ...]:
-    """Say how much of the head the prior spoke in, and what fills the rest."""
-    speaker = speaker[0].upper() + speaker[1:]
+def _contribution(model: str, result: Result) -> str:
+    """Say how much of the head the prior made, and what the rest is."""
     share = 1.0 if result.prior_mask is None else _share_of_head(result)
     if share >= EVERYWHERE:
-        return (f"{speaker} spoke everywhere in the head.",)
+        return f"{model} contributed to the whole head."
     return (
-        f"{speaker} had {_percent(share)} of the say in the head; the rest is "
-        f"{_fallback(result)}.",
+        f"{model} contributed {_percent(share)} of the image inside the head; the rest is "
+        f"{_fallback(result)}."
     )
 
 
 def _fallback(result: Result) -> str:
-    """Name what an image falls back to where the prior is silent."""
+    """Name what an image falls back to where the prior is not used."""
     if result.solver_used == "warmstart":
         return "spline interpolation of the scan"
     return "the first guess or spline interpolation of the scan"
 
 
-def _silenced(result: Result) -> tuple[str, ...]:
-    """Say what part of the image a mask or surprising tissue took from the prior."""
+def _exclusions(result: Result) -> tuple[str, ...]:
+    """Say in what part of the image a mask or a large residual excluded the prior."""
     found = []
     protected = result.facts.get("protected_share")
     if protected is not None:
-        found.append(
-            f"It was kept out of {_percent(protected)} of the image by your mask (--protect)."
-        )
+        found.append(f"Your mask (--protect) excluded it from {_percent(protected)} of the image.")
     surprising = result.facts.get("surprising_share")
     if surprising is not None:
         found.append(
-            f"{_percent(surprising)} of the image held tissue that it could not explain, "
-            "such as a lesion would be: there it was silenced."
+            f"In {_percent(surprising)} of the image the scan differs strongly from what it can "
+            "explain, as at a lesion: there it was not used."
             if surprising > 0.0
-            else "Nowhere did the scan hold tissue that it could not explain."
+            else "Nowhere does the scan differ strongly from what it can explain."
         )
     return tuple(found)
 

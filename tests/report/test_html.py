@@ -184,13 +184,13 @@ def test_fat_is_stored_brighter_than_what_is_white_at_first(result):
     assert first.white < 100
 
 
-def test_the_page_says_which_prior_spoke_where(result, text):
-    assert "<h2>Which prior spoke where</h2>" in text
+def test_the_page_says_what_the_prior_contributed(result, text):
+    assert "<h2>Contribution of the prior</h2>" in text
     (sentence,) = provenance(result, [])["prior"]
     assert f"<li>{sentence}</li>" in text
 
 
-def test_where_the_prior_spoke_is_a_map_unless_that_is_everywhere(result):
+def test_the_weight_of_the_prior_is_a_map_unless_it_is_1_everywhere(result):
     everywhere = result.volume.with_data(np.ones_like(result.volume.data))
     half = everywhere.with_data(everywhere.data * 0.5)
     names = [

@@ -34,21 +34,21 @@ def mask_of(result, value):
 
 
 @pytest.mark.parametrize("solver", ["spline", "tv"])
-def test_solvers_without_a_prior_say_that_none_spoke(result, solver):
+def test_solvers_without_a_prior_say_that_none_was_used(result, solver):
     found = said(result, solver)
-    assert found.startswith(f"No prior spoke: {solver}")
+    assert found.startswith(f"No prior was used: {solver}")
     assert "mine" not in found
 
 
-def test_the_warm_start_speaks_everywhere_and_is_called_a_guess(result):
+def test_the_network_contributes_everywhere_and_is_called_an_estimate(result):
     found = said(result, "warmstart")
-    assert "warm start of the prior 'mine', spoke everywhere" in found
-    assert "guess" in found
+    assert "network of the prior 'mine' contributed to the whole head" in found
+    assert "estimate learned from other brains" in found
 
 
-def test_a_free_prior_speaks_everywhere(result):
+def test_a_free_prior_contributes_everywhere(result):
     found = said(result, "latent-pnp", mask_of(result, 1.0))
-    assert "The prior 'mine' spoke everywhere in the head" in found
+    assert "The prior 'mine' contributed to the whole head" in found
     assert "/some/where" not in found
 
 
@@ -57,11 +57,11 @@ def test_the_share_is_that_of_the_head_and_not_of_the_air(result):
     mask[:, :, :5] = 0.0
     mask[5:] = 0.3
     found = said(result, "latent-pnp", mask)
-    assert "75.0 % of the say in the head" in found
+    assert "contributed 75.0 % of the image inside the head" in found
     assert "spline interpolation" in found
 
 
-def test_protected_and_surprising_tissue_are_told_apart(result):
+def test_a_mask_and_large_residuals_are_told_apart(result):
     found = said(
         result,
         "latent-pnp",
@@ -69,18 +69,18 @@ def test_protected_and_surprising_tissue_are_told_apart(result):
         protected_share=0.04,
         surprising_share=0.0003,
     )
-    assert "kept out of 4.0 % of the image by your mask" in found
-    assert "less than 0.1 % of the image held tissue" in found
+    assert "Your mask (--protect) excluded it from 4.0 % of the image" in found
+    assert "In less than 0.1 % of the image the scan differs strongly" in found
     assert "Nowhere" in said(result, "latent-pnp", mask_of(result, 0.9), surprising_share=0.0)
     assert "mask" not in said(result, "latent-pnp", mask_of(result, 0.9))
 
 
-def test_a_refused_prior_spoke_nowhere_and_says_why(result):
+def test_a_refused_prior_is_named_with_the_reason(result):
     reason = "the scan resembles nothing"
     found = said(replace(result, notes=(reason,), prior_refused="/some/where/mine"), "tv")
-    assert "'mine' was refused: tv was used instead" in found
-    assert "The reason: the scan resembles nothing." in found
-    assert "guess" not in found
+    assert "'mine' was refused; tv was used instead" in found
+    assert "Reason: the scan resembles nothing." in found
+    assert "estimate" not in found
 
 
 def test_an_image_without_a_head_still_has_a_share(result):

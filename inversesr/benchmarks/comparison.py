@@ -26,7 +26,7 @@ from inversesr.priors.store import find_prior
 from inversesr.volume import Grid, Volume
 from inversesr.workflows.files import simulate_file
 
-# A routine clinical scan, and its halves and double: what a user's patience is measured by.
+# A routine clinical scan, its halves and its double.
 SCALING_SHAPES = ((128, 112, 26), (256, 112, 26), (256, 224, 26), (256, 224, 52))
 SCALING_SPACING_MM = (0.9, 0.9, 5.5)
 # Less leaves a network nothing to look at.

@@ -42,7 +42,7 @@ def list_command(*, as_json: Json = False) -> None:
 
 @app.command()
 def info(prior: Name) -> None:
-    """Print what a prior says of itself, as JSON."""
+    """Print the card of a prior, as JSON."""
     with failing_in_one_sentence():
         from inversesr.priors.catalogue import describe_prior
 
@@ -74,7 +74,7 @@ def show(
     seed: Annotated[int, typer.Option(help="Seed of the samples.")] = 0,
     force: Force = False,
 ) -> None:
-    """Draw what a prior imagines, and what its autoencoder keeps of an image, as PNG."""
+    """Draw samples of a prior, and an image with its reconstruction, as PNG."""
     with failing_in_one_sentence():
         from contextlib import nullcontext
 

@@ -2,7 +2,7 @@
 
 e = x - x_true,      e_0 = e - A^+ A e,      PSNR_0 = 10 log10(range^2 / mean e_0^2)
 
-The lock moves an image only within the range of A', so PSNR_0 is the same before and after it.
+Data consistency moves an image only within the range of A': PSNR_0 is the same before and after.
 """
 
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class NullSpaceScore:
     data_range: float
 
     def __call__(self, x: torch.Tensor) -> float:
-        """Return the PSNR in dB of what no slice has measured; inf where nothing is wrong.
+        """Return the PSNR in dB of what no slice has measured; inf without any error.
 
         Args:
             x: Image on the fine grid in the intensities of the truth, shape A.in_shape.

@@ -1,10 +1,11 @@
 """Thick slices of sharp patches, and the linear maps that undo what can be undone.
 
-    y = A x + noise,   start = S y + A^+ (y - A S y),   lock(x) = (I - A^+ A) x + A^+ y
+    y = A x + noise,   start = S y + A^+ (y - A S y),
+    consistent(x) = (I - A^+ A) x + A^+ y
 
 A is the slice matrix along the last axis, S cubic interpolation and A^+ the pseudo-inverse. All
-are small matrices, so a patch is degraded, interpolated and locked by products alone. Networks
-that thin slices are trained on such examples, and adapted to a scan by them.
+are small matrices, so a patch is degraded, interpolated and made consistent by products alone.
+Networks that thin slices are trained on such examples, and fine-tuned on a scan by them.
 """
 
 from dataclasses import dataclass, fields
@@ -48,11 +49,11 @@ class SliceMaps:
 
 @dataclass(frozen=True, eq=False)
 class SliceExamples:
-    """Patches, shape (B, 1, X, Y, Z), and what is needed to lock an estimate of them.
+    """Patches, shape (B, 1, X, Y, Z), and what makes an estimate of them consistent.
 
     Attributes:
         truth: Sharp patches.
-        start: Locked cubic interpolation of the thick slices.
+        start: Cubic interpolation of the thick slices, made consistent with them.
         slices: Rows of slice geometry, shape (B, 3).
         null: I - A^+ A, shape (B, Z, Z).
         measured: A^+ y.
@@ -119,7 +120,7 @@ def add_rician_noise(y: torch.Tensor, sigma: float, generator: torch.Generator) 
 
 
 def slice_maps(geometry: SliceGeometry, profile: str, n_voxels: int) -> SliceMaps:
-    """Build the matrices that degrade, interpolate and lock along an axis.
+    """Build the matrices that degrade, interpolate and make consistent along an axis.
 
     Args:
         geometry: Where the slices lie.
@@ -155,12 +156,12 @@ def cubic_from_slices(centres: NDArray[np.float64], n_voxels: int) -> NDArray[np
 def consistent_error(
     x: torch.Tensor, batch: SliceExamples, scale: float, gradient_weight: float
 ) -> torch.Tensor:
-    """Return the error of a batch after the lock.
+    """Return the error of a batch after data consistency.
 
-        f(lock(x) - truth) + gradient_weight f(D (lock(x) - truth))
+        f(e) + gradient_weight f(D e),      e = consistent(x) - truth
 
-    f is the Charbonnier penalty and D finite differences. Training through the lock spends a
-    network's effort on what the slices do not show.
+    f is the Charbonnier penalty and D finite differences. Training through data
+    consistency spends a network's capacity on what the slices do not show.
 
     Args:
         x: Output of the network, shape (B, 1, X, Y, Z).

@@ -1,4 +1,4 @@
-"""Pictures of a prior for its model card: what it imagines, and what its autoencoder keeps.
+"""Pictures of a prior for its model card: samples, and a reconstruction by its autoencoder.
 
 samples.png         D(z) for z drawn by the denoiser
 reconstruction.png  an image x, D(E(x)), and D(E(x)) - x
@@ -106,7 +106,7 @@ def encode_and_decode(prior: LatentDiffusionPrior, image: Volume) -> tuple[Volum
 
 @torch.no_grad()
 def draw_sample(prior: LatentDiffusionPrior, generator: torch.Generator) -> Volume:
-    """Return one image that the prior imagines, on a grid about as large as a brain."""
+    """Return one sample of the prior, on a grid about as large as a brain."""
     if prior.card.grid.kind == "free":
         card = prior.card.grid
         nx, ny, nz = (

@@ -1,4 +1,4 @@
-"""The stage `autoencoder`: teaches a local autoencoder to keep what scans of any contrast show.
+"""The stage `autoencoder`: trains a local autoencoder on scans of any contrast.
 
     loss = mean |e| + gradient_weight mean |D e| + kl_weight KL(q(z | x), N(0, 1)),
     e = decode(mean + sigma eps) - x
@@ -130,7 +130,7 @@ def draw_example(
 def autoencoder_loss(
     net: LocalAutoencoder, batch: Example, config: AutoencoderConfig
 ) -> torch.Tensor:
-    """Return the error of noisy reconstructions plus the price of the latents."""
+    """Return the error of noisy reconstructions plus the weighted divergence of the latents."""
     with torch.autocast(batch.x.device.type, config.dtype, enabled=is_mixed(config.dtype)):
         mean, sigma = net.encode(batch.x)
         x = net.decode(mean + sigma * batch.eps)

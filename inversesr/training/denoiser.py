@@ -1,4 +1,4 @@
-"""The stage `denoiser`: teaches a local denoiser what latents of heads look like.
+"""The stage `denoiser`: trains a local denoiser on latents of heads.
 
     loss = mean |N(z_t, t) - v|^2,   z_t = a z + b eps,   v = a eps - b z,   a^2 + b^2 = 1
 

@@ -1,6 +1,6 @@
-"""The stage `error`: teaches a small network how wrong the trained warm start is, and where.
+"""The stage `error`: trains the uncertainty network, which predicts errors of the U-Net.
 
-    loss = mean |e| / b + log b,      e = lock(N(start)) - truth
+    loss = mean |e| / b + log b,      e = consistent(N(start)) - truth
 
 which is least where b is the mean absolute error to be expected.
 """
@@ -43,7 +43,7 @@ class ErrorConfig:
 
 @dataclass(frozen=True, eq=False)
 class RestoredPatches:
-    """Restored patches, shape (B, 1, X, Y, Z), and what was wrong with them."""
+    """Restored patches, shape (B, 1, X, Y, Z), and what they were made of."""
 
     x: torch.Tensor
     batch: SliceExamples
@@ -95,7 +95,7 @@ def train_error(
 def restore_patches(
     unet: SuperResolutionUNet, batch: SliceExamples, dtype: torch.dtype
 ) -> RestoredPatches:
-    """Restore and lock a batch."""
+    """Restore a batch, consistent with its slices."""
     kind = batch.start.device.type
     with torch.no_grad(), torch.autocast(kind, dtype, enabled=dtype != torch.float32):
         x = unet(batch.start, batch.slices)

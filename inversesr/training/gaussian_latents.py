@@ -2,8 +2,8 @@
 
     z0 = a S (a^2 S + b^2)^-1 z_t        at every spatial frequency
 
-S is the spectral density: a channels-by-channels matrix for each frequency. A denoiser that is
-worth its cost beats this at every noise level.
+S is the spectral density: a channels-by-channels matrix for each frequency. A trained
+denoiser should do better at every noise level.
 """
 
 from dataclasses import dataclass

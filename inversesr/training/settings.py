@@ -34,7 +34,7 @@ def read_settings(path: Path) -> dict[str, Any]:
         settings = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
     except ValueError as error:
         kind = "TOML" if path.suffix == ".toml" else "JSON"
-        message = f"{path} is not {kind} ({error}); mend it, or name it .toml or .json"
+        message = f"{path} is not {kind} ({error}); correct it, or name it .toml or .json"
         raise InputError(message) from error
     if not isinstance(settings, dict):
         message = f"{path} holds {type(settings).__name__}; expected names with values"

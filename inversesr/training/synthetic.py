@@ -1,4 +1,4 @@
-"""Images of any contrast painted from label maps, so that no network ties itself to T1.
+"""Images of any contrast painted from label maps, so that networks do not depend on T1 contrast.
 
     image = bias * (blur(mean[label] + texture[label]))^gamma
 

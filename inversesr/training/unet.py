@@ -1,10 +1,9 @@
-"""The stage `warmstart`: teaches the network that thins thick slices.
+"""The stage `unet`: trains the super-resolution network.
 
     loss = consistent_error(x) + raw_weight f(x - truth)
 
 x is the network's output and f the Charbonnier penalty; see `priors.slice_examples`. The last
-term keeps the network honest about what the slices show, for scans too noisy to be locked
-exactly.
+term keeps the output near what the slices show, for scans too noisy to be reproduced exactly.
 """
 
 from collections.abc import Iterable
@@ -58,7 +57,7 @@ class SuperResolutionConfig:
         dtype: Arithmetic inside the network; bfloat16 is faster where the hardware has it.
         charbonnier: Error at which the penalty turns from squared to absolute.
         gradient_weight: Weight of the finite differences.
-        raw_weight: Weight of the output before the lock.
+        raw_weight: Weight of the output before data consistency.
     """
 
     shape: SuperResolutionShape = field(default_factory=SuperResolutionShape)
@@ -114,7 +113,7 @@ def patches_at(step: int, config: SuperResolutionConfig) -> PatchConfig:
 def unet_loss(
     net: SuperResolutionUNet, batch: SliceExamples, config: SuperResolutionConfig
 ) -> torch.Tensor:
-    """Return the error of a batch after the lock, with a little of that before it."""
+    """Return the error after data consistency, with a little of that before it."""
     with torch.autocast(
         batch.start.device.type, config.dtype, enabled=config.dtype != torch.float32
     ):
@@ -139,7 +138,7 @@ def validation_example(scan: TrainingScan, number: int) -> torch.Tensor:
 def validate(
     net: SuperResolutionUNet, examples: list[torch.Tensor], dtype: torch.dtype
 ) -> dict[str, float]:
-    """Return the mean gain of the locked network over cubic interpolation in dB PSNR."""
+    """Return the gains of the network, made consistent, over cubic interpolation in dB PSNR."""
     figures: dict[str, float] = {}
     for thickness in VALIDATION_THICKNESSES:
         for number, truth in enumerate(examples):
@@ -151,12 +150,12 @@ def validate(
 def psnr_gain(
     net: SuperResolutionUNet, truth: torch.Tensor, thickness: int, dtype: torch.dtype
 ) -> float:
-    """Degrade by touching box slices, restore, lock; compare with cubic interpolation."""
+    """Degrade by touching box slices, restore consistently; compare with interpolation."""
     geometry = SliceGeometry(thickness, thickness, (thickness - 1) / 2.0)
     maps = slice_maps(geometry, "rect", truth.shape[-1])
     y = truth @ maps.A.T
     restored = refine(net, y @ maps.consistent_spline.T, geometry, dtype)
-    locked = restored @ maps.null.T + y @ maps.pinv.T
+    consistent = restored @ maps.null.T + y @ maps.pinv.T
     inside = truth > 0
-    errors = [(x - truth)[inside].square().mean() for x in (y @ maps.spline.T, locked)]
+    errors = [(x - truth)[inside].square().mean() for x in (y @ maps.spline.T, consistent)]
     return float(10.0 * torch.log10(errors[0] / errors[1]))

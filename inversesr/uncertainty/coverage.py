@@ -1,4 +1,4 @@
-"""Whether intervals hold what they promise: coverage of a truth, and the factor that mends it.
+"""Coverage of intervals: how often they hold a truth, and the factor that corrects them.
 
 interval at level p:  mean -+ t sd (1 + 1/n)^(1/2),       t = Student's quantile at (1 + p) / 2
 
@@ -68,7 +68,7 @@ def coverage(errors: PredictedErrors, level: float, factor: float = 1.0) -> floa
 
     Args:
         errors: Errors and deviations.
-        level: What the intervals promise, in (0, 1).
+        level: Nominal coverage, in (0, 1).
         factor: By which every deviation is multiplied first.
     """
     return float(np.mean(errors.ratio <= factor * width(level, errors.n_samples)))
@@ -91,7 +91,7 @@ def crps(errors: PredictedErrors) -> float:
 
 
 def fit_factor(cases: list[PredictedErrors], level: float = FITTED_LEVEL) -> float:
-    """Return the factor of all deviations at which intervals hold what they promise.
+    """Return the factor of all deviations at which intervals have their nominal coverage.
 
     Every case counts the same, however many voxels it has.
 

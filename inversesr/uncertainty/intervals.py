@@ -3,8 +3,8 @@
     sd^2 = sum (x_k - mean)^2 / (n - 1),      x_q = x + t_q sd (1 + 1/n)^(1/2)
 
 x is the image that is written and t_q Student's quantile for n - 1 degrees of freedom. Sorting so
-few samples would promise too much: of the usual 8, the lowest and the highest have 78 % of all
-images between them, and no 90 % interval can be read off.
+few samples would overstate what is known: of the usual 8, the lowest and the highest have
+78 % of all images between them, and no 90 % interval can be read off.
 
 Reference: Geisser (1993), Predictive Inference: An Introduction, doi:10.1201/9780203742310.
 """
@@ -42,7 +42,7 @@ def summarise(
     """Summarise samples about an image.
 
     Args:
-        x: The image, shape of one sample: the samples' mean, locked to the scan or not.
+        x: The image, shape of one sample: the samples' mean, made consistent with the scan or not.
         samples: Shape (n, *image shape).
         quantiles: Which quantiles, each in (0, 1).
 

@@ -1,10 +1,10 @@
-"""How wrong a thinned image is likely to be, voxel by voxel.
+"""The uncertainty network: the expected error of a restored image, voxel by voxel.
 
     log b = H' N(H x, H l, slices),      |x - truth| ~ Laplace(b)
 
-x is the locked result of the warm start, l the locked interpolation that it began from, H the
-Haar transform. N is small and stands beside the warm start; it sees what was changed, where the
-slices lie and how thick they are.
+x is the result of the U-Net and l the interpolation that it began from, both made consistent with
+the scan; H is the Haar transform. N is small; it sees what was changed, where the slices lie and
+how thick they are.
 
 Reference: Kendall, Gal (2017), What uncertainties do we need in Bayesian deep learning for
 computer vision?, arXiv:1703.04977.
@@ -75,20 +75,20 @@ class ErrorNet(nn.Module):
         self.head = nn.Conv3d(fine, haar.N_BANDS, 3, padding=1)
         zero_weights(self.head)
 
-    def forward(self, x: torch.Tensor, locked: torch.Tensor, slices: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, start: torch.Tensor, slices: torch.Tensor) -> torch.Tensor:
         """Estimate the scale of the errors of a batch.
 
         Args:
-            x: Thinned and locked images, shape (B, 1, X, Y, Z), slices along Z, every length a
-                multiple of 4, intensities near [0, 1].
-            locked: The locked interpolations from which they were thinned, likewise.
+            x: Restored and consistent images, shape (B, 1, X, Y, Z), slices along Z, every
+                length a multiple of 4, intensities near [0, 1].
+            start: The consistent interpolations from which they were made, likewise.
             slices: Thickness, spacing and a centre of the slices in fine voxels, shape (B, 3).
 
         Returns:
             Scale of the Laplace distribution of the error, the shape of x, float32.
         """
         phases = slice_phases(slices, x.shape[-1]).to(x)[:, :, None, None, :]
-        bands = [scale_bands(haar.analyse(image)) for image in (x, locked)]
+        bands = [scale_bands(haar.analyse(image)) for image in (x, start)]
         places = phases.expand(-1, -1, *bands[0].shape[2:4], -1)
         features = torch.cat([*bands, places], dim=1)
         features = features.contiguous(memory_format=torch.channels_last_3d)
@@ -105,7 +105,7 @@ class ErrorNet(nn.Module):
 def expected_error(
     net: ErrorNet,
     x: torch.Tensor,
-    locked: torch.Tensor,
+    start: torch.Tensor,
     slices: SliceGeometry,
     dtype: torch.dtype = torch.float32,
 ) -> torch.Tensor:
@@ -113,8 +113,9 @@ def expected_error(
 
     Args:
         net: Trained network.
-        x: Thinned and locked volume, shape (X, Y, Z), slices along Z, any length and intensities.
-        locked: The locked interpolation from which it was thinned, likewise.
+        x: Restored and consistent volume, shape (X, Y, Z), slices along Z, of any length and
+            intensities.
+        start: The consistent interpolation from which it was made, likewise.
         slices: Where the slices lie along Z.
         dtype: Arithmetic inside the network.
 
@@ -122,9 +123,9 @@ def expected_error(
         Standard deviation in the intensities of x, shape (X, Y, Z), before the prior's
         `error_factor`.
     """
-    white = white_level(locked)
+    white = white_level(start)
     geometry = slices.as_tensor()[None].to(x.device)
-    scale = in_tiles(lambda *tiles: net(*(t / white for t in tiles), geometry), [x, locked], dtype)
+    scale = in_tiles(lambda *tiles: net(*(t / white for t in tiles), geometry), [x, start], dtype)
     return SD_OF_SCALE * white * scale
 
 

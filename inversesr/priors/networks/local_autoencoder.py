@@ -4,7 +4,7 @@
 
 H splits an image into eight Haar bands at half the resolution, H2 x are the eight bands of its
 average band at a quarter, S brings them to unit size. The networks E and D start at zero: an
-untrained autoencoder halves the resolution of an image, and training teaches it the rest.
+untrained autoencoder halves the resolution of an image, and training adds the rest.
 
 Reference: Chen et al. (2024), Deep compression autoencoder, arXiv:2410.10733, for autoencoders
 that learn what a space-to-channel shortcut leaves.

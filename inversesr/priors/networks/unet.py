@@ -1,11 +1,11 @@
-"""The warm start: one pass of a network that thins spline-interpolated thick slices.
+"""The super-resolution U-Net: from spline-interpolated thick slices to thin ones, in one pass.
 
     x = s + H' N(H s, slices)
 
 s is the spline interpolation of the scan with its slices along the last axis, H the Haar
-transform and N a U-Net told where the slices lie and how thick they are. N starts at zero,
-so an untrained network returns s. Features are normalised over the channels of each
-voxel alone, so what becomes of a voxel does not depend on how the volume was cropped or tiled.
+transform and N a U-Net whose input includes where the slices lie and how thick they are. N
+starts at zero, so an untrained network returns s. Features are normalised over the channels of
+each voxel alone, so the result for a voxel does not depend on how the volume was cropped or tiled.
 """
 
 from dataclasses import dataclass

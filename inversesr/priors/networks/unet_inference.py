@@ -1,4 +1,4 @@
-"""Thinning the slices of one volume by a trained network, averaged over flipped copies."""
+"""A trained super-resolution network on one volume, with flip test-time augmentation."""
 
 import torch
 
@@ -24,8 +24,8 @@ def refine(
 
     Args:
         net: Trained network.
-        x: Spline-interpolated (and locked) volume, shape (X, Y, Z), slices along Z, any length,
-            any intensity scale with the background near zero.
+        x: Spline-interpolated (and consistent) volume, shape (X, Y, Z), slices along Z, any
+            length, any intensity scale with the background near zero.
         slices: Where the slices lie along Z.
         dtype: Arithmetic inside the network; float32, or bfloat16 where the hardware has it.
         tiling: How to cut a large volume; the default keeps the memory below 3 GiB for 200
@@ -33,7 +33,7 @@ def refine(
 
     Returns:
         Volume of shape (X, Y, Z), float32, in the intensities of x. It need not reproduce the
-        scan exactly: lock it.
+        scan exactly: data consistency comes after it.
     """
     white = white_level(x)
     geometry = slices.as_tensor()[None].to(x.device)
@@ -47,14 +47,14 @@ def refine_with_flips(
     dtype: torch.dtype,
     n_flips: int,
 ) -> torch.Tensor:
-    """Thin the slices of a volume and of mirror images of it, and average.
+    """Thin the slices of a volume and of flipped copies of it, and average.
 
     Args:
         net: Trained network.
         x: Volume as `refine` takes it, shape (X, Y, Z).
         slices: Where the slices lie along Z.
         dtype: Arithmetic inside the network.
-        n_flips: Number of images, 1 to 8; the first is the volume itself.
+        n_flips: Number of copies, 1 to 8; the first is the volume itself.
 
     Returns:
         Volume of shape (X, Y, Z), float32.

@@ -14,8 +14,9 @@ from inversesr.acquisition.simulation import simulate as simulate_volume
 from inversesr.config import Config, SimulateConfig, refuse_ignored
 from inversesr.errors import InputError
 from inversesr.evaluation.scores import Scores, score_volume
+from inversesr.io.masks import read_mask, read_regions
 from inversesr.io.names import check_one_subject
-from inversesr.io.nifti import Scan, read_mask, read_scan, scan_from_image, to_image
+from inversesr.io.nifti import Scan, read_scan, scan_from_image, to_image
 from inversesr.resources import set_threads
 from inversesr.result import Result
 from inversesr.volume import Grid
@@ -55,14 +56,16 @@ def restore(
         message = "found no scan; expected at least one path or nibabel image"
         raise InputError(message)
     check_one_subject([Path(scan) for scan in several if isinstance(scan, str | Path)])
-    loaded = [load(scan, config.volume, config.voxel_size_mm) for scan in several]
+    size = config.voxel_size_mm
+    loaded = [load(scan, config.volume, size) for scan in several]
     for scan in loaded:
         check_content(scan)
-    grid = loaded[0].volume.grid
-    region = None if mask is None else _marked(mask, grid, "the scan").astype(np.float32)
-    protect = None
-    if config.protect is not None:
-        protect = read_mask(Path(config.protect).expanduser(), grid).astype(np.float32)
+    is_file = isinstance(mask, str | Path)
+    files = [Path(mask) if is_file else None]
+    files.append(None if config.protect is None else Path(config.protect))
+    (region, protect), loaded[0] = read_regions(files, loaded[0], size)
+    if mask is not None and not is_file:
+        region = _marked(mask, loaded[0].volume.grid, "the scan").astype(np.float32)
     return pipeline.restore(loaded, config, region, protect=protect)
 
 
@@ -92,9 +95,16 @@ def evaluate(image: Image, truth: Image, mask: Any = None) -> Scores:  # noqa: A
     Raises:
         InputError: an image or the mask cannot be used.
     """
-    expected = load(truth).volume
-    inside = None if mask is None else _marked(mask, expected.grid, "the truth")
-    return score_volume(load(image).volume, expected, inside)
+    expected, judged = load(truth), load(image)
+    warnings = (*judged.warnings, *expected.warnings)
+    grid, inside = expected.volume.grid, None
+    if isinstance(mask, str | Path):
+        inside, remarks = read_mask(Path(mask), grid)
+        warnings = (*warnings, *remarks)
+    elif mask is not None:
+        inside = _marked(mask, grid, "the truth")
+    scores = score_volume(judged.volume, expected.volume, inside)
+    return replace(scores, warnings=tuple(dict.fromkeys(warnings)))
 
 
 def _changed(config: ConfigT, choices: dict[str, Any]) -> ConfigT:
@@ -110,9 +120,7 @@ def _changed(config: ConfigT, choices: dict[str, Any]) -> ConfigT:
 
 
 def _marked(mask: Any, grid: Grid, whose: str) -> NDArray[np.bool_]:  # noqa: ANN401
-    """Return where a mask is above 0: a file, or an array of the shape of an image."""
-    if isinstance(mask, str | Path):
-        return read_mask(Path(mask).expanduser(), grid)
+    """Return where a mask is above 0: an array of the shape of an image."""
     if np.shape(mask) != grid.shape:
         found, expected = np.shape(mask), grid.shape
         message = f"the mask has the shape {found}; expected that of {whose}, {expected}"
@@ -129,7 +137,7 @@ def load(
         InputError: it is neither, or unusable.
     """
     if isinstance(scan, str | Path):
-        return read_scan(Path(scan).expanduser(), volume, voxel_size=size)
+        return read_scan(Path(scan), volume, voxel_size=size)
     if hasattr(scan, "dataobj") and hasattr(scan, "affine"):
         return scan_from_image(scan, volume=volume, voxel_size=size)
     message = f"found a {type(scan).__name__}; expected a path or a nibabel image"

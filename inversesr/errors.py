@@ -19,6 +19,13 @@ class InputError(InverseSRError):
     """Unusable input or wrong usage, found before any work was done (exit status 2)."""
 
 
+class AccessError(InputError):
+    """A file or folder that this user may not use, found before any work was done.
+
+    Nothing is wrong with the scan: in a batch it counts as failed, not as unusable.
+    """
+
+
 class MachineError(InverseSRError):
     """A fault of the machine, such as a failing disk: trying again may help (exit status 1)."""
 

@@ -79,9 +79,9 @@ class Grid:
 
     @cached_property
     def shear_degrees(self) -> float:
-        """How far the axes are from right angles to each other; 0 where they are right."""
-        cosines = self.directions.T @ self.directions - np.eye(3)
-        return float(np.degrees(np.arcsin(min(np.abs(cosines).max(), 1.0))))
+        """Largest angle between an axis and the normal of the plane of the other two."""
+        cosines = 1.0 / np.linalg.norm(np.linalg.inv(self.directions), axis=1)
+        return float(np.degrees(np.arccos(np.clip(cosines, 0.0, 1.0))).max())
 
     @cached_property
     def plane_distance_mm(self) -> tuple[float, float, float]:

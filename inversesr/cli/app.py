@@ -119,7 +119,7 @@ def simulate(
         choices = config()
         from inversesr.workflows.files import simulate_file
 
-        simulate_file(thin, output, choices, force=force)
+        warn(simulate_file(thin, output, choices, force=force))
         if as_json:
             print_json({"output": str(output), "config": asdict(choices)})
         else:
@@ -142,6 +142,7 @@ def evaluate(
         from inversesr.workflows.files import evaluate_files
 
         scores = evaluate_files(image, truth, mask)
+        warn(scores.warnings)
         if as_json:
             print_json(asdict(scores))
             return

@@ -27,6 +27,7 @@ class Scores:
         data_range: Intensity range that psnr_db and ssim refer to.
         n_voxels: Voxels compared.
         resampled: Whether the image had to be interpolated onto the voxels of truth.
+        warnings: What is odd about the files, in sentences.
     """
 
     psnr_db: float
@@ -35,6 +36,7 @@ class Scores:
     data_range: float
     n_voxels: int
     resampled: bool
+    warnings: tuple[str, ...] = ()
 
 
 def score_volume(image: Volume, truth: Volume, mask: Mask | None = None) -> Scores:

@@ -3,7 +3,7 @@
 Nothing here reads voxels: a file is judged by its name, its header, and what was read of it.
 """
 
-from contextlib import suppress
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inversesr.errors import InputError
-from inversesr.io.stand_ins import check_link
 from inversesr.resources import available_memory_bytes, gibibytes
 from inversesr.volume import Affine
 
 ITK_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
-SUFFIXES = (".nii.gz", ".nii", ".mgz", ".mgh", ".hdr", ".img", *ITK_SUFFIXES)
-GZIP_MAGIC = b"\x1f\x8b"
+# The header of a pair of files, and its voxels.
+PAIRS = ((".hdr", ".img"), (".hdr.gz", ".img.gz"))
+SUFFIXES = (
+    ".nii.gz", ".nii", ".mgz", ".mgh", *(end for pair in PAIRS for end in pair), *ITK_SUFFIXES,
+)  # fmt: skip
 LEAST_SLICES = 3
 LONGEST_NAME = 255
-CONVERTERS = {
-    (".mnc", ".mnc.gz"): "MINC: `mnc2nii FILE`",
-    (".mif", ".mif.gz", ".mih"): "MRtrix: `mrconvert FILE FILE.nii.gz`",
-    (".head", ".brik", ".brik.gz"): "AFNI: `3dAFNItoNIFTI FILE`",
-    (".par", ".rec"): "Philips PAR/REC: `parrec2nii FILE` of nibabel",
-    (".v", ".ima", ".dcm"): "DICOM: `dcm2niix -z y -b y FOLDER`",
-    (".png", ".jpg", ".jpeg", ".tif", ".tiff"): "pictures carry no voxel sizes: go back to DICOM",
-}
 # Voxel sizes outside this range mean that the header is broken or not in millimetres.
 SPACING_RANGE_MM = (0.02, 50.0)
 LARGEST_OFFSET_MM = 1e5
@@ -41,66 +35,6 @@ def stem(path: Path) -> str:
         if path.name.lower().endswith(suffix):
             return path.name[: -len(suffix)]
     return path.stem
-
-
-def check_path(path: Path) -> None:
-    """Refuse what is no file of an image by its name.
-
-    Raises:
-        InputError: it is missing, a folder, or named otherwise.
-    """
-    try:
-        str(path).encode()
-    except UnicodeEncodeError as error:
-        name = str(path).encode(errors="replace").decode()
-        message = (
-            f"the name {name} has letters that this system cannot tell: rename the file, or set "
-            "LC_ALL=C.UTF-8"
-        )
-        raise InputError(message) from error
-    if len(path.name.encode()) > LONGEST_NAME:
-        message = (
-            f"the name {path.name[:40]}... is {len(path.name.encode())} bytes long; expected "
-            f"{LONGEST_NAME} at most: check the name"
-        )
-        raise InputError(message)
-    check_link(path)
-    if path.is_dir():
-        message = (
-            f"{path} is a folder; expected one NIfTI file: "
-            f"if it holds DICOM, run `dcm2niix -z y -b y {path}` and give the .nii.gz it writes"
-        )
-        raise InputError(message)
-    if not path.is_file():
-        message = f"{path} does not exist: check the name"
-        raise InputError(message)
-    if not path.name.lower().endswith(SUFFIXES):
-        message = (
-            f"{path.name} is not one of {', '.join(SUFFIXES)}: convert it to NIfTI first "
-            f"({_converter(path)})"
-        )
-        raise InputError(message)
-
-
-def _converter(path: Path) -> str:
-    """Name what converts a file, by the ending of its name."""
-    ending = "".join(path.suffixes[-2:]).lower()
-    for endings, converter in CONVERTERS.items():
-        if ending.endswith(endings):
-            return converter
-    return "DICOM: `dcm2niix -z y -b y FOLDER`"
-
-
-def misnamed(path: Path) -> str:
-    """Say so where a file is compressed and its name denies it, or the other way round."""
-    with suppress(OSError), path.open("rb") as file:
-        is_compressed = file.read(2) == GZIP_MAGIC
-        is_named_so = path.name.lower().endswith(("gz", "mgz"))
-        if is_compressed and not is_named_so:
-            return ", but compressed: if that is all, rename it to end in .nii.gz"
-        if is_named_so and not is_compressed:
-            return ", nor compressed as its name says: if that is all, rename it to end in .nii"
-    return ""
 
 
 def check_shape(
@@ -173,16 +107,21 @@ def affine_fault(affine: Affine, shape: tuple[int, int, int]) -> str:
     return ""
 
 
-def check_memory(image: Any, label: str) -> None:  # noqa: ANN401
+def check_memory(shape: Sequence[int], voxel_bytes: int, label: str) -> None:
     """Refuse an image that would not fit into memory, before it is read.
+
+    Args:
+        shape: Number of voxels along each axis.
+        voxel_bytes: Memory that one voxel takes as it is stored.
+        label: What messages call it.
 
     Raises:
         InputError: the header declares more voxels than there is memory for.
     """
     n_voxels = 1.0
-    for n in image.shape:
+    for n in shape:
         n_voxels *= n
-    needed = n_voxels * (image.get_data_dtype().itemsize + READ_BYTES_PER_VOXEL)
+    needed = n_voxels * (voxel_bytes + READ_BYTES_PER_VOXEL)
     available = available_memory_bytes()
     if needed > available:
         message = (

@@ -1,10 +1,7 @@
-"""What a file's header says of its place in the world, and which of its statements is used.
+"""What a file's header says of its place in the world, and what its derivatives keep of it."""
 
-A NIfTI file has two: the sform, any affine map, and the qform, a rotation with voxel sizes. The
-sform counts where both are usable; where one is broken the other is used, and a warning says so.
-"""
-
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import nibabel
@@ -12,16 +9,12 @@ import numpy as np
 
 from inversesr.errors import InputError
 from inversesr.io.checks import affine_fault
-from inversesr.io.source import UNREADABLE, quietly
+from inversesr.io.faults import UNREADABLE, quietly, refuse
+from inversesr.io.forms import NO_PLACE, Forms, Shape, centred, forms_of, in_mm, shear_doubts
+from inversesr.io.streams import stream_of
 from inversesr.volume import Affine, Grid
 
-# Corners of one volume that lie farther apart than this, by qform and by sform, are told of.
-SAME_PLACE_MM = 0.1
-# Voxel sizes that differ by less than this share are the same: headers are single precision.
-SAME_SIZE = 0.01
-# Axes that are this far from a right angle, in degrees, are told of.
-RIGHT_ANGLE_DEGREES = 0.1
-NO_PLACE = "does not say how it lies in the world: left and right are a guess"
+NIFTI_BYTES = ((nibabel.Nifti2Header, 540), (nibabel.Nifti1Header, 348))
 VoxelSize = tuple[float, float, float]
 
 
@@ -63,146 +56,118 @@ class Place:
     warnings: tuple[str, ...] = ()
 
 
-def find_place(image: Any, shape: tuple[int, int, int], label: str) -> Place:  # noqa: ANN401
+def raw_header(path: Path) -> Any:  # noqa: ANN401 (nibabel has no types)
+    """Return the NIfTI header of a file as it is: nibabel mends what it reads, in silence.
+
+    Args:
+        path: A single file, or the header of a pair.
+
+    Returns:
+        A header of nibabel; None where the file has none.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with stream_of(path) as stream:
+        block = stream.read(NIFTI_BYTES[0][1])
+    for kind, n_bytes in NIFTI_BYTES:
+        if len(block) >= n_bytes and kind.may_contain_header(block[:n_bytes]):
+            return kind(block[:n_bytes], check=False)
+    return None
+
+
+def find_place(
+    image: Any,  # noqa: ANN401 (nibabel has no types)
+    shape: Shape,
+    label: str,
+    size: VoxelSize | None = None,
+    raw: Any = None,  # noqa: ANN401
+) -> Place:
     """Read where an image lies in the world.
 
     Args:
         image: A nibabel image.
         shape: Its first three lengths.
         label: Name of the file.
+        size: Voxel sizes in mm that a user states, in place of the header's.
+        raw: The NIfTI header as it is in the file; None for that of the image.
 
     Raises:
         InputError: no statement of the header is usable.
     """
     try:
         with quietly():
-            affine = np.asarray(image.affine, dtype=np.float64)
-            if not isinstance(image, nibabel.Nifti1Pair):
-                return _of_other(image, affine, shape, label)
-            return _of_nifti(image, affine, shape, label)
+            forms = _forms(image, raw, shape, label)
     except InputError:
-        raise
+        if size is None:
+            raise
+        affine = centred(np.array(size), shape)
+        forms = Forms(affine, affine, affine, 0, 0, (NO_PLACE,))
     except UNREADABLE as error:
-        message = f"{label} has no usable header: repair it, or convert the scan again"
-        raise InputError(message) from error
-
-
-def _of_other(image: Any, affine: Affine, shape: tuple[int, int, int], label: str) -> Place:  # noqa: ANN401
-    dtype = image.get_data_dtype()
-    _refuse_fault(affine_fault(affine, shape), label)
-    is_analyze = isinstance(image, nibabel.AnalyzeImage)
-    header = Header(0, int(not is_analyze), affine, affine, dtype, "mm", is_nifti2=False)
-    return Place(affine, header, (f"{label} {NO_PLACE}",) if is_analyze else ())
-
-
-def _of_nifti(image: Any, base: Affine, shape: tuple[int, int, int], label: str) -> Place:  # noqa: ANN401
-    sizes = image.header.get_zooms()[:3]
-    forms = {"sform": _form(image, "sform"), "qform": _form(image, "qform")}
-    stated = {name: form for name, (form, code) in forms.items() if code > 0}
-    faults = {name: _form_fault(form, shape) for name, form in stated.items()}
-    usable = [name for name in stated if not faults[name]]
-    if stated and not usable:
-        name = next(iter(stated))
-        _refuse_fault(faults[name], label)
-    affine = np.asarray(stated[usable[0]]) if usable else base
-    _refuse_fault(affine_fault(affine, shape), label)
-    codes = {name: forms[name][1] if name in usable else 0 for name in forms}
-    warnings = [
-        f"{label} has a broken {name}: it is left out, the {usable[0]} is used"
-        for name in stated
-        if name not in usable
-    ]
-    grid = Grid(shape, affine)
-    if codes["qform"] and codes["sform"]:
-        warnings += _disagreement(grid, np.asarray(stated["qform"]), label)
-        # programs that read voxel sizes from the qform would see another head
-        if not _has_sizes(np.asarray(stated["qform"]), grid):
-            codes["qform"] = 0
-    warnings += _wrong_sizes(grid, np.asarray(sizes, dtype=np.float64), label)
-    if not usable:
-        warnings.append(f"{label} {NO_PLACE}")
-    unit = image.header.get_xyzt_units()[0]
+        refuse(label, error, "has no usable header: repair it, or convert the scan again")
+    warnings = [f"{label} {told}" for told in forms.warnings]
+    if size is not None:
+        forms = _resized(forms, shape, size)
+        # what the header says of them does not matter any more
+        warnings = [told for told in warnings if "pixdim" not in told]
+        warnings.append(f"voxels of {in_mm(size)} are assumed, by --voxel-size")
+    if fault := affine_fault(forms.affine, shape):
+        message = f"{label} {fault}"
+        raise InputError(message)
+    unit = image.header.get_xyzt_units()[0] if isinstance(image, nibabel.Nifti1Pair) else "mm"
     if unit not in ("unknown", "mm"):
         warnings.append(f"{label} gives its lengths in {unit}s by its header: they are read as mm")
     header = Header(
-        codes["qform"],
-        codes["sform"],
-        np.asarray(stated["qform"]) if codes["qform"] else affine,
-        np.asarray(stated["sform"]) if codes["sform"] else affine,
+        forms.qform_code,
+        forms.sform_code,
+        forms.qform,
+        forms.sform,
         image.get_data_dtype(),
         "mm" if unit == "unknown" else unit,
         isinstance(image, nibabel.Nifti2Image | nibabel.Nifti2Pair),
     )
-    return Place(affine, header, tuple(warnings))
+    return Place(forms.affine, header, tuple(warnings))
 
 
-def _form(image: Any, name: str) -> tuple[Affine | None, int]:  # noqa: ANN401
-    """Return an affine of the header, None where it cannot be computed, and its code."""
-    code = int(image.header[f"{name}_code"])
+def _forms(image: Any, raw: Any, shape: Shape, label: str) -> Forms:  # noqa: ANN401
+    if isinstance(image, nibabel.Nifti1Pair):
+        return _of_nifti(image, raw, shape, label)
+    # SPM puts an affine into a file beside a pair; Analyze alone knows no place
+    is_placed = not isinstance(image, nibabel.AnalyzeImage) or _has_mat(image)
+    affine = np.asarray(image.affine, dtype=np.float64)
+    is_sound = not affine_fault(affine, shape)
+    told = shear_doubts(Grid(shape, affine), has_qform=False) if is_sound else []
+    if is_placed:
+        return Forms(affine, affine, affine, 0, 1, tuple(told))
+    affine = centred(np.abs(np.array(image.header.get_zooms()[:3], np.float64)), shape)
+    return Forms(affine, affine, affine, 0, 0, (NO_PLACE,))
+
+
+def _of_nifti(image: Any, raw: Any, shape: Shape, label: str) -> Forms:  # noqa: ANN401
+    if raw is not None:
+        return forms_of(raw, shape, label)
+    # a program may have moved the image without telling its header
+    affine = None if image.affine is None else np.asarray(image.affine, dtype=np.float64)
     try:
-        affine = getattr(image.header, f"get_{name}")()
+        is_of_header = affine is None or np.allclose(
+            affine, image.header.get_best_affine(), atol=1e-3, equal_nan=True
+        )
     except UNREADABLE:
-        return None, code
-    return np.asarray(affine, dtype=np.float64), code
+        is_of_header = False
+    if affine is None or is_of_header or affine_fault(affine, shape):
+        return forms_of(image.header, shape, label)
+    return Forms(affine, affine, affine, 0, 1)
 
 
-def _form_fault(affine: Affine | None, shape: tuple[int, int, int]) -> str:
-    if affine is None:
-        return "has a qform whose quaternion is no rotation: repair the header"
-    return affine_fault(affine, shape)
+def _has_mat(image: Any) -> bool:  # noqa: ANN401
+    holder = image.file_map.get("mat")
+    return holder is not None and bool(holder.filename) and Path(holder.filename).is_file()
 
 
-def _refuse_fault(fault: str, label: str) -> None:
-    if fault:
-        message = f"{label} {fault}"
-        raise InputError(message)
-
-
-def _disagreement(grid: Grid, qform: Affine, label: str) -> list[str]:
-    """Compare where qform and sform place the corners of a volume."""
-    apart = grid.farthest_mm(Grid(grid.shape, qform))
-    if apart <= SAME_PLACE_MM:
-        return []
-    return [
-        f"{label} has a qform and an sform that disagree by up to {apart:.3g} mm at the corners: "
-        "the sform is used, other programs may use the qform"
-    ]
-
-
-def _has_sizes(affine: Affine, grid: Grid) -> bool:
-    """Whether an affine has the voxel sizes of a grid."""
-    found = np.linalg.norm(affine[:3, :3], axis=0)
-    return bool(np.allclose(found, grid.spacing_mm, rtol=SAME_SIZE))
-
-
-def _wrong_sizes(grid: Grid, sizes: Affine, label: str) -> list[str]:
-    """Compare the voxel sizes of a header with those of the affine that is used."""
-    found = []
-    if not np.allclose(sizes, grid.spacing_mm, rtol=SAME_SIZE):
-        told, used = (" x ".join(f"{s:.4g}" for s in v) for v in (sizes, grid.spacing_mm))
-        found.append(
-            f"{label} has voxels of {told} mm by its header (pixdim) and of {used} mm by its "
-            "affine: the affine is used"
-        )
-    slant = grid.shear_degrees
-    if slant > RIGHT_ANGLE_DEGREES:
-        found.append(
-            f"{label} has axes that are {slant:.3g} degrees from a right angle (sheared): ITK, "
-            "ANTs and 3D Slicer cannot read such a file, nor the result, as it is"
-        )
-    return found
-
-
-def resized(place: Place, shape: tuple[int, int, int], size: VoxelSize) -> Place:
-    """Return a place with other voxel sizes, about the same centre; see `--voxel-size`.
-
-    Args:
-        place: What the header says.
-        shape: Lengths of the image.
-        size: Voxel sizes in mm along its axes.
-    """
-    affine = Grid(shape, place.affine).respaced(shape, size).affine
-    header = replace(place.header, qform=affine, sform=affine)
-    told = " x ".join(f"{s:.4g}" for s in size)
-    kept = [w for w in place.warnings if "pixdim" not in w]
-    return Place(affine, header, (*kept, f"voxels of {told} mm are assumed, by --voxel-size"))
+def _resized(forms: Forms, shape: Shape, size: VoxelSize) -> Forms:
+    """Return a place with other voxel sizes, with the same axes about the same centre."""
+    affine, qform, sform = (
+        Grid(shape, form).respaced(shape, size).affine
+        for form in (forms.affine, forms.qform, forms.sform)
+    )
+    return Forms(affine, qform, sform, forms.qform_code, forms.sform_code, forms.warnings)

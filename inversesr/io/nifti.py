@@ -5,27 +5,25 @@ A file is checked before its voxels are read, and every reason for which it cann
 copied nor shown.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import nibabel
 import numpy as np
-from numpy.typing import NDArray
 
-from inversesr.errors import InputError
 from inversesr.io.checks import (
     check_memory,
-    check_path,
     check_shape,
     check_type,
     check_voxels,
     stem,
 )
-from inversesr.io.header import Header, VoxelSize, find_place, resized
+from inversesr.io.header import Header, VoxelSize, find_place
+from inversesr.io.paths import check_path, from_home
 from inversesr.io.sidecar import Sidecar, read_sidecar
-from inversesr.io.source import UNREADABLE, opened, refuse
+from inversesr.io.source import Opened, opened
+from inversesr.io.voxels import read_array
 from inversesr.volume import Grid, Volume
 
 
@@ -77,104 +75,53 @@ def read_scan(
         InputError: the file is missing, unreadable, damaged or not one usable 3D image.
         MachineError: the machine cannot read it.
     """
-    path = path.expanduser()
+    path = from_home(path)
     check_path(path)
     sidecar = Sidecar() if is_mask else read_sidecar(path)
     with opened(path) as source:
-        scan = scan_from_image(
-            source.image,
-            path.name,
-            stem(path),
-            volume,
-            sidecar,
-            is_mask=is_mask,
-            voxel_size=voxel_size,
-        )
-    return replace(scan, warnings=(*source.notes, *scan.warnings))
+        scan = _take_in(source, path.name, volume, voxel_size, is_mask=is_mask)
+    return replace(
+        scan,
+        name=stem(path),
+        sidecar=sidecar.content,
+        warnings=(*scan.warnings, *sidecar.warnings),
+    )
 
 
-def scan_from_image(  # noqa: PLR0913 (what is known of a file beside its image)
+def scan_from_image(
     image: Any,  # noqa: ANN401 (nibabel has no types)
     label: str = "the image",
-    name: str = "scan",
     volume: int | None = None,
-    sidecar: Sidecar | None = None,
     *,
-    is_mask: bool = False,
     voxel_size: VoxelSize | None = None,
 ) -> Scan:
     """Check a nibabel image and take it in; see `read_scan`."""
+    return _take_in(Opened(image), label, volume, voxel_size, is_mask=False)
+
+
+def _take_in(
+    source: Opened,
+    label: str,
+    volume: int | None,
+    voxel_size: VoxelSize | None,
+    *,
+    is_mask: bool,
+) -> Scan:
+    image = source.image
     # FreeSurfer's sizes are numpy integers, which JSON does not know
     shape, series = check_shape(tuple(int(n) for n in image.shape), label, volume)
     check_type(image, label)
-    place = find_place(image, shape, label)
-    if voxel_size is not None:
-        place = resized(place, shape, voxel_size)
-    check_memory(image, label)
-    data = _read_voxels(image, label, series)
+    place = find_place(image, shape, label, voxel_size, source.header)
+    check_memory(image.shape, image.get_data_dtype().itemsize, label)
+    voxels, notes = read_array(image, label, series)
+    data = np.ascontiguousarray(voxels.reshape(shape))
     check_voxels(data, label, is_mask=is_mask)
-    sidecar = sidecar or Sidecar()
     return Scan(
         Volume(data, Grid(shape, place.affine)),
         place.header,
-        name,
-        _slice_axis(image),
-        sidecar.content,
-        (*place.warnings, *sidecar.warnings),
+        slice_axis=_slice_axis(image),
+        warnings=(*source.notes, *place.warnings, *notes),
     )
-
-
-def read_mask(path: Path, grid: Grid) -> NDArray[np.bool_]:
-    """Read a mask and bring it onto a grid (nearest neighbour).
-
-    Raises:
-        InputError: the file is unusable, or the mask is empty on that grid.
-    """
-    from scipy.ndimage import affine_transform
-
-    mask = _mask_volume(path)
-    mask_from_grid = np.linalg.inv(mask.grid.affine) @ grid.affine
-    inside = np.asarray(
-        affine_transform(
-            (mask.data > 0).astype(np.uint8), mask_from_grid, output_shape=grid.shape, order=0
-        ),
-        dtype=bool,
-    )
-    if not (mask.data > 0).any():
-        message = f"{path.name} marks nothing: expected a mask that is above 0 somewhere"
-        raise InputError(message)
-    if not inside.any():
-        message = f"{path.name} marks nothing inside the scan: expected a mask in the same space"
-        raise InputError(message)
-    return inside
-
-
-def _mask_volume(path: Path) -> Volume:
-    return read_scan(path, is_mask=True).volume
-
-
-def with_mask_warnings(scan: Scan, masks: Sequence[Path]) -> Scan:
-    """Return a scan that warns of masks with its shape that lie in another place.
-
-    Such a mask was often drawn on the scan and lost its header: it marks other tissue then.
-
-    Args:
-        scan: The scan.
-        masks: Files of its masks.
-    """
-    found = []
-    for path in masks:
-        grid = _mask_volume(path).grid
-        if grid.shape != scan.volume.grid.shape:
-            continue
-        apart = grid.farthest_mm(scan.volume.grid)
-        if apart > min(scan.volume.grid.spacing_mm) / 2.0:
-            found.append(
-                f"{path.name} has as many voxels as the scan but lies up to {apart:.3g} mm "
-                "elsewhere: it is used where its own header places it; if it was drawn on the "
-                "scan, give it the scan's header"
-            )
-    return replace(scan, warnings=(*scan.warnings, *found))
 
 
 def to_image(volume: Volume, source: Scan, output_type: str = "float32") -> Any:  # noqa: ANN401
@@ -220,19 +167,6 @@ def stored(volume: Volume, source: Scan, output_type: str = "float32") -> Volume
 def write_volume(path: Path, volume: Volume, source: Scan, output_type: str = "float32") -> None:
     """Write a volume as NIfTI; see `to_image`."""
     nibabel.save(to_image(volume, source, output_type), path)
-
-
-def _read_voxels(image: Any, label: str, volume: int | None) -> NDArray[np.float32]:  # noqa: ANN401
-    try:
-        with np.errstate(all="ignore"):
-            proxy = image.dataobj
-            # further axes are of length 1
-            further = (0,) * (len(image.shape) - 4)
-            part = proxy if volume is None else proxy[(..., volume, *further)]
-            data = np.asarray(part, dtype=np.float32)
-    except UNREADABLE as error:
-        refuse(label, error, "ends before its last voxel or is damaged: copy or convert it again")
-    return np.ascontiguousarray(data.reshape(data.shape[:3]))
 
 
 def _slice_axis(image: Any) -> int | None:  # noqa: ANN401

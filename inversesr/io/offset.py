@@ -1,6 +1,7 @@
 """Where the voxels of a NIfTI file begin, by its header, and whether they can begin there."""
 
 import struct
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import nibabel
@@ -8,10 +9,11 @@ from nibabel.arrayproxy import ArrayProxy
 
 from inversesr.errors import FAULTS_OF_ARGUMENTS, InputError
 
-# header size -> (magic of a single file and its place, place and type of vox_offset, least offset)
+# header size -> (magic, of a single file or of a pair that was renamed to look like one, and its
+# place; place and type of vox_offset; least offset)
 KINDS = {
-    348: (b"n+1", 344, 108, "f", 352),
-    540: (b"n+2", 4, 168, "q", 544),
+    348: ((b"n+1", b"ni1"), 344, 108, "f", 352),
+    540: ((b"n+2", b"ni2"), 4, 168, "q", 544),
 }
 HEADER_BYTES = 544
 
@@ -52,17 +54,19 @@ def find_offset(stream: BinaryIO, label: str) -> int | None:
     return int(offset)
 
 
-def moved(image: Any, file: Any) -> tuple[Any, int]:  # noqa: ANN401 (nibabel has no types)
+def moved(image: Any, file: Path) -> tuple[Any, int]:  # noqa: ANN401 (nibabel has no types)
     """Return an image whose voxels are read from behind its header, and where that is.
 
     Args:
         image: Image whose header says that voxels begin at byte 0.
-        file: Its file: a path, or a stream.
+        file: Its file.
     """
     is_nifti2 = isinstance(image, nibabel.Nifti2Image)
     offset = KINDS[540 if is_nifti2 else 348][-1]
     old = image.dataobj
-    proxy = ArrayProxy(file, (image.shape, old.dtype, offset, old.slope, old.inter), mmap=False)
+    proxy = ArrayProxy(
+        str(file), (image.shape, old.dtype, offset, old.slope, old.inter), mmap=False
+    )
     return type(image)(proxy, image.affine, image.header), offset
 
 
@@ -83,7 +87,7 @@ def _stated(start: bytes) -> tuple[float, int] | None:
         if len(start) < 4:
             return None
         (size,) = struct.unpack_from(f"{order}i", start)
-        magic, at, place, kind, least = KINDS.get(size, (b"", 0, 0, "", 0))
-        if magic and len(start) >= size and start[at : at + 3] == magic:
+        magic, at, place, kind, least = KINDS.get(size, ((), 0, 0, "", 0))
+        if len(start) >= size and start[at : at + 3] in magic:
             return float(struct.unpack_from(order + kind, start, place)[0]), least
     return None

@@ -25,7 +25,9 @@ from inversesr.acquisition.noise import estimate_noise
 from inversesr.acquisition.plausibility import doubts
 from inversesr.config import AUTOMATIC, SOLVERS_WITHOUT_PRIOR, Config
 from inversesr.errors import InputError
-from inversesr.io.nifti import Scan, read_mask, write_volume
+from inversesr.io.masks import read_regions
+from inversesr.io.nifti import Scan, write_volume
+from inversesr.io.paths import from_home
 from inversesr.measurements.consistency import choose_lock
 from inversesr.measurements.slices import Task
 from inversesr.priors.card import read_card
@@ -152,7 +154,12 @@ def plan_run(
         InputError: the run would refuse the scans.
     """
     set_threads(config.threads)
-    scans = tuple(read_scans(paths, config.volume, config.voxel_size_mm))
+    paths = [from_home(path) for path in paths]
+    size = config.voxel_size_mm
+    read = read_scans(paths, config.volume, size)
+    protect = None if config.protect is None else Path(config.protect)
+    (region, _), read[0] = read_regions([mask, protect], read[0], size)
+    scans = tuple(read)
     config = replace(config, solver=solver_for(scans, config))
     acquisitions = tuple(describe_acquisition(scan, config) for scan in scans)
     locking, remarks = lock_for(scans, acquisitions[0], config)
@@ -161,9 +168,6 @@ def plan_run(
     n_voxels = prod(fine.shape)
     # before the machine is measured, which leaves memory behind
     memory = estimate_memory(config.solver, n_voxels, resident_memory_bytes(), len(scans))
-    region = None
-    if mask is not None:
-        region = read_mask(mask, scans[0].volume.grid).astype(np.float32)
     if len(scans) == 1:
         seconds: float | None = estimate_seconds(scans[0], paths[0], config, n_voxels)
     else:

@@ -1,7 +1,7 @@
 """Simulating and evaluating from files to files."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from inversesr.acquisition.simulation import simulate
@@ -10,17 +10,23 @@ from inversesr.errors import InputError
 from inversesr.evaluation.scores import Scores, score_volume
 from inversesr.io.atomic import atomic_folder, check_output
 from inversesr.io.checks import stem
-from inversesr.io.nifti import read_mask, read_scan, write_volume
+from inversesr.io.masks import read_mask
+from inversesr.io.nifti import read_scan, write_volume
+from inversesr.io.paths import from_home
 
 
 def simulate_file(
     truth: Path, output: Path, config: SimulateConfig, *, force: bool = False
-) -> None:
+) -> tuple[str, ...]:
     """Make a thick-slice scan and its BIDS sidecar from a thin-slice image.
+
+    Returns:
+        What is odd about that image's file, in sentences.
 
     Raises:
         InputError: truth is unusable, or output cannot be written.
     """
+    truth, output = from_home(truth), from_home(output)
     if not output.name.endswith((".nii.gz", ".nii")):
         message = f"{output.name} is not a NIfTI name: end it in .nii.gz"
         raise InputError(message)
@@ -39,10 +45,15 @@ def simulate_file(
     with atomic_folder(output.parent, output.name) as partial:
         write_volume(partial / output.name, thick, scan)
         (partial / sidecar.name).write_text(json.dumps(facts, indent=2) + "\n")
+    return scan.warnings
 
 
 def evaluate_files(image: Path, truth: Path, mask: Path | None = None) -> Scores:
     """Compare two image files; see `score_volume`."""
-    truth_scan = read_scan(truth)
-    inside = None if mask is None else read_mask(mask, truth_scan.volume.grid)
-    return score_volume(read_scan(image).volume, truth_scan.volume, inside)
+    truth_scan, image_scan = read_scan(truth), read_scan(image)
+    warnings, inside = (*image_scan.warnings, *truth_scan.warnings), None
+    if mask is not None:
+        inside, remarks = read_mask(mask, truth_scan.volume.grid)
+        warnings = (*warnings, *remarks)
+    scores = score_volume(image_scan.volume, truth_scan.volume, inside)
+    return replace(scores, warnings=tuple(dict.fromkeys(warnings)))

@@ -21,7 +21,9 @@ from inversesr.errors import InputError
 from inversesr.io.atomic import atomic_folder, check_output, is_image_name
 from inversesr.io.checks import stem
 from inversesr.io.json_text import json_text
-from inversesr.io.nifti import Scan, read_mask, with_mask_warnings, write_volume
+from inversesr.io.masks import read_regions
+from inversesr.io.nifti import write_volume
+from inversesr.io.paths import from_home
 from inversesr.io.sidecar import name_of_sidecar, sidecars_of
 from inversesr.priors.card import read_card
 from inversesr.priors.store import CARD_NAME, digest, find_prior
@@ -145,14 +147,16 @@ def run_job(
         InputError: something in the way was found before any work was done.
     """
     start = perf_counter()
-    outputs = output_names(scans[0], folder)
-    protect = None if config.protect is None else Path(config.protect)
+    scans = [from_home(path) for path in scans]
+    outputs = output_names(scans[0], None if folder is None else from_home(folder))
+    mask = None if mask is None else from_home(mask)
+    protect = None if config.protect is None else from_home(Path(config.protect))
     _check_inputs(scans, [file for file in (mask, protect) if file is not None], outputs)
     check_output([file for file in vars(outputs).values() if file is not None], force=force)
     set_threads(config.threads)
-    read = read_scans(scans, config.volume, config.voxel_size_mm)
-    regions = [_read_region(file, read[0]) for file in (mask, protect)]
-    read[0] = with_mask_warnings(read[0], [file for file in (mask, protect) if file is not None])
+    size = config.voxel_size_mm
+    read = read_scans(scans, config.volume, size)
+    regions, read[0] = read_regions((mask, protect), read[0], size)
     # before the work: what is hashed is what was read
     inputs = [file_facts(path) for path in scans]
     sidecars = sidecar_facts(scans)
@@ -175,11 +179,6 @@ def run_job(
     for stale in set(vars(outputs).values()) - set(vars(written).values()):
         stale.unlink(missing_ok=True)  # of an earlier run by another solver
     return result, written
-
-
-def _read_region(file: Path | None, scan: Scan) -> Image | None:
-    """Read a mask on the grid of a scan, if there is one."""
-    return None if file is None else read_mask(file, scan.volume.grid).astype("float32")
 
 
 def maps_of(result: Result) -> dict[str, Volume | None]:

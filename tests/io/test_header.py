@@ -4,7 +4,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from inversesr.errors import InputError
-from inversesr.io.nifti import read_mask, read_scan, scan_from_image, to_image, with_mask_warnings
+from inversesr.io.masks import read_mask, read_regions
+from inversesr.io.nifti import read_scan, scan_from_image, to_image
 from inversesr.volume import Volume
 
 SHAPE = (96, 100, 10)
@@ -56,7 +57,7 @@ def moved(shift_mm=(0, 0, 0), turn_degrees=0.0):
 
 
 @pytest.mark.parametrize(
-    "qform", [moved((0, 60, 0)), moved((0, 0, 0.5)), moved(turn_degrees=3.0), moved((1, 1, 1), 1)]
+    "qform", [moved((0, 60, 0)), moved((0, 0, 0.6)), moved(turn_degrees=3.0), moved((1, 1, 1), 1)]
 )
 def test_forms_that_disagree_are_told_with_the_distance_of_their_corners(qform):
     scan = scan_from_image(made(qform=qform))
@@ -143,7 +144,7 @@ def test_a_mask_of_the_shape_of_the_scan_that_lies_elsewhere_is_told_of(tmp_path
     for name, affine in (("same", GOOD), ("moved", moved((0, 20, 0)))):
         mask = nibabel.Nifti1Image(np.ones(SHAPE, np.uint8), affine)
         nibabel.save(mask, tmp_path / f"{name}.nii.gz")
-    assert with_mask_warnings(scan, [tmp_path / "same.nii.gz"]).warnings == scan.warnings
-    (warning,) = with_mask_warnings(scan, [tmp_path / "moved.nii.gz"]).warnings
+    assert read_regions([tmp_path / "same.nii.gz"], scan)[1].warnings == scan.warnings
+    (warning,) = read_regions([tmp_path / "moved.nii.gz"], scan)[1].warnings
     assert "20 mm elsewhere" in warning
-    assert not read_mask(tmp_path / "moved.nii.gz", scan.volume.grid).all()
+    assert not read_mask(tmp_path / "moved.nii.gz", scan.volume.grid)[0].all()

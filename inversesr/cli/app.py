@@ -67,17 +67,17 @@ def run(  # noqa: PLR0913 (one argument a flag)
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="The brain: what aligns a scan to a fixed prior, or several scans to each other.",
+            help="Brain mask, used to register a scan to a fixed prior, or several scans to each other.",
         ),
     ] = None,
     no_lock: Annotated[bool, typer.Option("--no-lock", help="Same as --lock off.")] = False,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Say what would be done, and write nothing.")
+        bool, typer.Option("--explain", help="Print what would be done, and write nothing.")
     ] = False,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Restore the thin slices behind SCAN; several scans are fused onto the first one's space."""
+    """Restore thin slices from SCAN; several scans are fused in the space of the first."""
     from dataclasses import replace
 
     with failing_in_one_sentence():
@@ -129,11 +129,11 @@ def simulate(
 @app.command()
 def evaluate(
     image: Annotated[Path, typer.Argument(metavar="SR", help="Restored image.")],
-    truth: Annotated[Path, typer.Argument(metavar="TRUTH", help="What it should be.")],
+    truth: Annotated[Path, typer.Argument(metavar="TRUTH", help="Reference image.")],
     *,
     mask: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Where to compare [default: the foreground of TRUTH]."),
+        typer.Option(metavar="FILE", help="Region to compare [default: the foreground of TRUTH]."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -160,7 +160,7 @@ def demo(
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Make thick slices from a real head, restore them, score them and write a report."""
+    """Restore thick slices simulated from the MNI152 template, score the result, write a report."""
     with failing_in_one_sentence():
         from inversesr.workflows.demo import run_demo
 
@@ -178,7 +178,7 @@ def demo(
 
 @app.command()
 def doctor(*, as_json: Json = False) -> None:
-    """Say what this installation can do, what is missing, and what mends it."""
+    """Check this installation, and print how to put right what is missing."""
     from inversesr.workflows.doctor import examine, verdict
 
     checks = examine()

@@ -27,16 +27,16 @@ def batch(  # noqa: PLR0913 (one argument a flag)
         list[str] | None,
         typer.Option(
             metavar="GLOB",
-            help="Only scans whose path ends like this, such as '*_T2w.nii.gz'; may be repeated.",
+            help="Only scans whose path matches, such as '*_T2w.nii.gz'; may be repeated.",
         ),
     ] = None,
     jobs: Annotated[
-        int, typer.Option(help="Scans at a time; each gets its share of the processor's cores.")
+        int, typer.Option(help="Number of scans at a time; the processor's cores are divided among them.")
     ] = 1,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Restore every scan below FOLDER by itself; what is done already is skipped."""
+    """Restore every scan in FOLDER, each by itself. Finished scans are skipped."""
     with failing_in_one_sentence():
         choices = config()
         refuse_ignored(choices)

@@ -25,7 +25,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME|DIR", help="An installed prio
 
 @app.command("list")
 def list_command(*, as_json: Json = False) -> None:
-    """List the priors that are usable here, and how to get the others."""
+    """List the priors that are installed, and how to get the others."""
     with failing_in_one_sentence():
         from inversesr.priors.catalogue import list_priors
 
@@ -68,7 +68,7 @@ def show(
     ],
     image: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Thin-slice image [default: the demo's head]."),
+        typer.Option(metavar="FILE", help="Thin-slice image [default: the MNI152 template]."),
     ] = None,
     samples: Annotated[int, typer.Option(min=0, help="Samples drawn by the denoiser.")] = 3,
     seed: Annotated[int, typer.Option(help="Seed of the samples.")] = 0,
@@ -103,7 +103,7 @@ def import_command(
     ] = None,
     trust_pickle: Annotated[
         bool,
-        typer.Option("--trust-pickle", help="Read pickled modules of a source that you trust."),
+        typer.Option("--trust-pickle", help="Also read pickled modules; only for a source that you trust."),
     ] = False,
     force: Force = False,
 ) -> None:
@@ -142,7 +142,7 @@ def train(  # noqa: PLR0913  (one argument a flag)
         Path | None, typer.Option(metavar="FILE", help="Settings of the stage, JSON or TOML.")
     ] = None,
     output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="DIR", help="Folder of all stages.")
+        Path, typer.Option("-o", "--output", metavar="DIR", help="Folder that holds all stages.")
     ] = Path("runs"),
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue from the checkpoint.")
@@ -152,10 +152,10 @@ def train(  # noqa: PLR0913  (one argument a flag)
         typer.Option(metavar="NAME|DIR", help="A prior whose network to train further."),
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option(min=0.0, help="How long [default: a number of steps].")
+        float | None, typer.Option(min=0.0, help="Training time in minutes [default: a number of steps].")
     ] = None,
 ) -> None:
-    """Train one stage of a prior on your own scans; `export` makes a prior of what is trained."""
+    """Train one stage of a prior on your own scans; `export` assembles the trained stages."""
     with failing_in_one_sentence():
         from inversesr.training.settings import read_settings
 

@@ -193,8 +193,8 @@ def choose_solver(
     found = _geometry(task)
     return "tv", (
         f"slices are {found.thickness:.3g} times as thick as the thin ones and lie "
-        f"{found.spacing:.3g} of them apart, unlike those that the warm start knows: tv is used, "
-        "which invents nothing",
+        f"{found.spacing:.3g} of them apart, outside the training range of the network: tv is "
+        "used instead",
     )
 
 

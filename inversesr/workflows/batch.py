@@ -1,4 +1,4 @@
-"""A folder of scans, each restored in a process of its own; what is done is not done again.
+"""A folder of scans, each restored in a process of its own; finished scans are skipped.
 
 A scan that fails becomes a row and the others go on. An interrupted batch goes on where it
 stopped when it is called again.

@@ -1,4 +1,4 @@
-"""The demonstration: a real head, thick slices made from it, restored, scored, reported."""
+"""The demonstration: thick slices of the MNI152 template, restored, scored and reported."""
 
 import tempfile
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""What this installation can do, and in words what is missing and what mends it."""
+"""What this installation can do, what is missing, and how to put it right."""
 
 import platform
 import tempfile
@@ -85,12 +85,12 @@ def _priors() -> Check:
 
 
 def verdict(checks: list[Check]) -> str:
-    """Return in one sentence whether this installation can be worked with."""
+    """Return in one sentence whether this installation is usable."""
     wrong = [check for check in checks if not check.is_fine]
     if not wrong:
-        return "All is well: `inversesr demo` shows it at work."
+        return "No problems found. `inversesr demo` shows an example."
     names = " and ".join(check.name for check in wrong)
-    return f"To be mended: {names}. Run what stands behind the arrow, then this again."
+    return f"Problems: {names}. Run the suggested commands, then `inversesr doctor` again."
 
 
 def _device() -> list[Check]:
@@ -116,7 +116,7 @@ def _threads() -> Check:
     n = cores_left(n_busy)
     if n == n_cores:
         return Check("threads", found)
-    advice = f"while that lasts, `inversesr run --threads {n}` is faster"
+    advice = f"until they are free, `inversesr run --threads {n}` is faster"
     return Check("threads", f"{found}; {n_busy} busy with other work", advice=advice)
 
 

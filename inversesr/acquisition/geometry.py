@@ -26,7 +26,7 @@ LENGTHS_MM = (SMALLEST_SPACING_MM, 50.0)
 LARGEST_OVERLAP = 5.0
 # Slices thinner than this share of their distance are rare; a decimal point lost is not.
 LEAST_LIKELY_SHARE = 0.5
-# Peak of the whole process on the fine grid, measured with `tv` (see docs/benchmarks.md).
+# Peak of the whole process on the fine grid, measured with `tv` (docs/explanation/benchmarks.md).
 WORKING_BYTES_PER_VOXEL = 160
 
 

@@ -31,7 +31,10 @@ def batch(  # noqa: PLR0913 (one argument a flag)
         ),
     ] = None,
     jobs: Annotated[
-        int, typer.Option(help="Number of scans at a time; the processor's cores are divided among them.")
+        int,
+        typer.Option(
+            help="Number of scans at a time; the processor's cores are divided among them."
+        ),
     ] = 1,
     force: Force = False,
     as_json: Json = False,

@@ -103,7 +103,9 @@ def import_command(
     ] = None,
     trust_pickle: Annotated[
         bool,
-        typer.Option("--trust-pickle", help="Also read pickled modules; only for a source that you trust."),
+        typer.Option(
+            "--trust-pickle", help="Also read pickled modules; only for a source that you trust."
+        ),
     ] = False,
     force: Force = False,
 ) -> None:
@@ -152,7 +154,8 @@ def train(  # noqa: PLR0913  (one argument a flag)
         typer.Option(metavar="NAME|DIR", help="A prior whose network to train further."),
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option(min=0.0, help="Training time in minutes [default: a number of steps].")
+        float | None,
+        typer.Option(min=0.0, help="Training time in minutes [default: a number of steps]."),
     ] = None,
 ) -> None:
     """Train one stage of a prior on your own scans; `export` assembles the trained stages."""

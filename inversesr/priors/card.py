@@ -143,7 +143,7 @@ class FileCard:
 
 @dataclass(frozen=True)
 class PriorCard:
-    """All of `prior.json`; docs/priors.md describes every field for users."""
+    """All of `prior.json`; docs/reference/prior-card.md describes every field."""
 
     name: str
     version: str

@@ -1,6 +1,6 @@
 """A latent diffusion model as a prior: images x = D(z), latents z from a denoised chain.
 
-Every number that differs between priors comes from `prior.json`; see docs/priors.md.
+Every number that differs between priors comes from `prior.json`; see docs/reference/prior-card.md.
 
 Reference: Rombach, Blattmann, Lorenz, Esser, Ommer (2022), High-resolution image synthesis with
 latent diffusion models, arXiv:2112.10752.

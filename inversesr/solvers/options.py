@@ -106,7 +106,7 @@ def with_settings(options: SolverOptions, settings: Sequence[str]) -> SolverOpti
             hint = f": did you mean {PREFIX}{nearest[0]}" if nearest else ""
             message = (
                 f"--set has {setting!r}; expected {PREFIX}NAME=VALUE with a NAME of "
-                f"docs/commands.md{hint}"
+                f"docs/reference/commands.md{hint}"
             )
             raise InputError(message)
         changes[name] = _parse(name, text, kinds[name])

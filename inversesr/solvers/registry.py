@@ -37,7 +37,7 @@ from inversesr.solvers.unet.solver import (
 from inversesr.uncertainty.intervals import LEAST_SAMPLES, factor_of_expected, scale_spread
 
 # An image of least variation is as far from the scan as it may be, which smooths too much where
-# that is all of the noise and no exact lock follows; see docs/decisions/008.
+# that is all of the noise and no exact lock follows; see docs/decisions, 008.
 SHARE_OF_NOISE = 0.8
 
 Method = Callable[

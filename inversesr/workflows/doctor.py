@@ -31,7 +31,7 @@ EXTRAS = {
     "notebooks": ("ipykernel", "nbclient"),
     "brainmask": ("deepbet",),
 }
-# What `run` needs for a whole head at 1 mm (docs/benchmarks.md).
+# What `run` needs for a whole head at 1 mm (docs/explanation/benchmarks.md).
 COMFORTABLE_MEMORY_BYTES = 3 * 2**30
 
 

@@ -1,4 +1,4 @@
-"""Writes docs/commands.md from the command line: `python -m tests.support.command_reference`."""
+"""Writes the reference of commands: `python -m tests.support.command_reference`."""
 
 from collections.abc import Iterator
 from dataclasses import Field, fields
@@ -10,7 +10,7 @@ from inversesr.cli.app import app
 from inversesr.config import Config, SimulateConfig
 from inversesr.solvers.options import PREFIX, SolverOptions
 
-REFERENCE = Path(__file__).parents[2] / "docs" / "commands.md"
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "commands.md"
 # Which values an option may have is the business of the config classes.
 CHOICES = {
     choice.name: choice.metadata["choices"]
@@ -34,7 +34,7 @@ prior.
 
 
 def reference() -> str:
-    """Return the content of docs/commands.md."""
+    """Return the content of docs/reference/commands.md."""
     parts = [OPENING]
     for name, command in _commands(typer.main.get_command(app), "inversesr"):
         arguments = [p for p in command.params if p.param_type_name == "argument"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 # Slices that the network can thin, in fine voxels: those of its training and a little beyond, and
-# thinner ones that lie as far apart (docs/benchmarks.md has what it gains on them).
+# thinner ones that lie as far apart (docs/explanation/benchmarks.md has what it gains on them).
 KNOWN_THICKNESS = (1.5, 12.0)
 KNOWN_DISTANCE = (3.0, 12.0)
 THINNEST = 1.0

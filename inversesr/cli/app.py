@@ -67,7 +67,7 @@ def run(  # noqa: PLR0913 (one argument a flag)
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Brain mask, used to register a scan to a fixed prior, or several scans to each other.",
+            help="Brain mask, for registration to a fixed prior or of several scans.",
         ),
     ] = None,
     no_lock: Annotated[bool, typer.Option("--no-lock", help="Same as --lock off.")] = False,
@@ -160,7 +160,7 @@ def demo(
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Restore thick slices simulated from the MNI152 template, score the result, write a report."""
+    """Restore thick slices simulated from the MNI152 template; write scores and a report."""
     with failing_in_one_sentence():
         from inversesr.workflows.demo import run_demo
 

@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inversesr.errors import InputError
+from inversesr.io.formats import READER_SUFFIXES
 from inversesr.resources import available_memory_bytes, gibibytes
 from inversesr.volume import Affine
 
-ITK_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
 # The header of a pair of files, and its voxels.
 PAIRS = ((".hdr", ".img"), (".hdr.gz", ".img.gz"))
 SUFFIXES = (
-    ".nii.gz", ".nii", ".mgz", ".mgh", *(end for pair in PAIRS for end in pair), *ITK_SUFFIXES,
+    ".nii.gz", ".nii", ".mgz", ".mgh", *(end for pair in PAIRS for end in pair), *READER_SUFFIXES,
 )  # fmt: skip
 LEAST_SLICES = 3
 LONGEST_NAME = 255

@@ -9,9 +9,8 @@ from typing import Any
 import nibabel
 
 from inversesr.errors import InputError
-from inversesr.io import itk
-from inversesr.io.checks import ITK_SUFFIXES
 from inversesr.io.faults import UNREADABLE, quietly, refuse, refuse_machine
+from inversesr.io.formats import reader_of
 from inversesr.io.forms import forms_of
 from inversesr.io.header import raw_header
 from inversesr.io.offset import find_offset, moved
@@ -50,7 +49,8 @@ def opened(path: Path) -> Iterator[Opened]:
     for part in parts:
         check_content(first_bytes(part), part, has_header=part is parts[0])
     try:
-        yield Opened(itk.load(path)) if path.name.lower().endswith(ITK_SUFFIXES) else _load(path)
+        reader = reader_of(path)
+        yield _load(path) if reader is None else Opened(reader.load(path))
     except InputError:
         # what a damaged file seems to say is not worth telling
         for part in parts:

@@ -8,6 +8,22 @@ from inversesr.volume import Image
 Mask = NDArray[np.bool_]
 
 BRIGHT_PERCENTILE = 99.9
+DARK_PERCENTILE = 1.0
+# Air this near to zero, as a share of the range, is at zero: scanners write it so.
+NEAR_ZERO = 0.02
+
+
+def air_level(y: Image) -> float:
+    """Return the intensity that counts as none: 0 for magnitudes as scanners write them.
+
+    Programs shift intensities: networks and shares of the brightest tissue are meant for what
+    lies above air.
+
+    Args:
+        y: Intensities of a scan.
+    """
+    dark, bright = np.percentile(y, (DARK_PERCENTILE, BRIGHT_PERCENTILE)).tolist()
+    return 0.0 if abs(dark) <= NEAR_ZERO * (bright - dark) else float(dark)
 
 
 def foreground(truth: Image) -> Mask:

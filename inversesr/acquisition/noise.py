@@ -9,6 +9,7 @@ noise, and its median is not moved by edges.
 import numpy as np
 from scipy.ndimage import correlate1d
 
+from inversesr.acquisition.foreground import air_level
 from inversesr.volume import Image, Volume
 
 # Standard deviation of a normal distribution over its median absolute value.
@@ -43,6 +44,7 @@ def estimate_noise(volume: Volume, slice_axis: int) -> float:
     doi:10.1016/j.jmr.2006.01.016.
     """
     y = volume.data
+    air = air_level(y)
     residual = _second_differences(y, slice_axis)
     sigma = 0.0
     for _ in range(N_PASSES):
@@ -50,7 +52,8 @@ def estimate_noise(volume: Volume, slice_axis: int) -> float:
         if int(tissue.sum()) < LEAST_TISSUE_VOXELS:
             break
         shown = SIGMA_PER_MAD * float(np.median(np.abs(residual[tissue])))
-        sigma = shown / _rician_shrinkage(float(np.median(y[tissue])), shown)
+        signal = float(np.median(y[tissue])) - air
+        sigma = shown / _rician_shrinkage(signal, shown)
     return sigma
 
 

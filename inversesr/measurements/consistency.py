@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from inversesr.acquisition.foreground import air_level
 from inversesr.config import AUTOMATIC
 from inversesr.operators.separable import SeparableOperator
 
@@ -53,7 +54,7 @@ def choose_lock(
     if wanted != AUTOMATIC:
         return wanted, ()
     bright = torch.kthvalue(y.flatten(), max(1, round(BRIGHT_QUANTILE * y.numel()))).values
-    share = sigma / max(float(bright), 1e-30)
+    share = sigma / max(float(bright) - air_level(y.cpu().numpy()), 1e-30)
     if share <= LARGEST_LOCKED_NOISE:
         return "exact", ()
     return "noise", (

@@ -25,6 +25,7 @@ from inversesr.solvers.latent.preparation import load_for_task, prepare
 from inversesr.solvers.latent.problem import Problem
 from inversesr.solvers.latent.residual_map import keep_interpolation, keep_surprises
 from inversesr.solvers.latent.split_gibbs import split_gibbs
+from inversesr.solvers.offset import with_offset, without_offset
 from inversesr.solvers.options import SolverOptions, with_settings
 from inversesr.solvers.tracing import show
 from inversesr.solvers.tv.single import tv
@@ -207,6 +208,7 @@ def solve(task: Task, config: Config, progress: Progress) -> Solution:
     # settings are checked even where the solver has none
     with_settings(SolverOptions(), config.settings)
     show(lambda: task.x0)
-    solution = SOLVERS[config.solver](task, config, progress)
+    task, air = without_offset(task)
+    solution = with_offset(SOLVERS[config.solver](task, config, progress), air)
     show(lambda: solution.x)
     return solution

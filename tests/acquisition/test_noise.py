@@ -72,3 +72,13 @@ def test_a_scan_without_tissue_has_nothing_to_judge_by():
 
 def test_the_median_is_scaled_by_the_quartile_of_the_normal_distribution():
     assert pytest.approx(1.0 / ndtri(0.75), rel=1e-4) == SIGMA_PER_MAD
+
+
+@pytest.mark.parametrize("offset", [1000.0, -400.0])
+@pytest.mark.parametrize("sigma", [2.0, 25.0])
+def test_an_offset_of_the_intensities_does_not_change_the_noise(sigma, offset):
+    scan = rician(head(), sigma, 0)
+    expected = estimate_noise(volume(scan), 2)
+    assert estimate_noise(volume(scan + np.float32(offset)), 2) == pytest.approx(
+        expected, rel=0.05
+    )

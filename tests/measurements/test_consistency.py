@@ -58,6 +58,7 @@ def test_agreement_is_the_plain_statistics_of_the_difference(y, slice_axis):
 
 
 def test_a_noisy_scan_is_met_to_within_its_noise_and_another_one_exactly(y):
+    y = torch.cat([torch.zeros_like(y), y])  # air, and tissue
     bright = float(y.max())
     assert choose_lock(y, 0.02 * bright) == ("exact", ())
     assert choose_lock(y, 0.03 * bright, "exact") == ("exact", ())
@@ -65,3 +66,10 @@ def test_a_noisy_scan_is_met_to_within_its_noise_and_another_one_exactly(y):
     locking, (sentence,) = choose_lock(y, 0.03 * bright)
     assert locking == "noise"
     assert "--lock exact" in sentence
+
+
+@pytest.mark.parametrize("offset", [0.0, 3000.0, -500.0])
+@pytest.mark.parametrize(("sigma", "expected"), [(10.0, "exact"), (40.0, "noise")])
+def test_an_offset_of_the_intensities_does_not_change_the_lock(offset, sigma, expected):
+    y = torch.linspace(0.0, 1000.0, 8000).reshape(20, 20, 20) + offset
+    assert choose_lock(y, sigma)[0] == expected

@@ -4,19 +4,23 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check mutants bench clean
 
 demo: $(READY)
 	$(BIN)/inversesr demo -o demo --force
 
 test: $(READY)
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q --strict-skips
 
 check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -m "not slow" -n 2
+	$(BIN)/python -m pytest -q -m "not slow" -n 2 --strict-skips
+
+# every promise in tests/mutation/table.py is broken once: a test has to notice
+mutants: $(READY)
+	$(BIN)/python -m tests.mutation
 
 bench: $(READY)
 	$(BIN)/inversesr bench solvers --solver spline,tv,warmstart

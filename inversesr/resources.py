@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from inversesr.errors import InputError
+from inversesr.errors import MachineError
 
 # What may be asked for at the most; a system refuses far more only after it has begun.
 LEAST_THREADS_ALLOWED, THREADS_PER_CORE = 64, 4
@@ -112,15 +112,15 @@ def set_threads(n: int | None) -> None:
     """Set the threads of this process; None leaves them, but for more than it may use at once.
 
     Raises:
-        InputError: far more are asked for than there are cores.
+        MachineError: far more are asked for than this machine can run.
     """
     import torch
 
     most = max(LEAST_THREADS_ALLOWED, THREADS_PER_CORE * (os.cpu_count() or 1))
     if n is not None and n > most:
         message = (
-            f"threads is {n}; expected at most {most} on this machine of {os.cpu_count()} cores: "
-            "more threads than cores make nothing faster"
+            f"{n} threads cannot be run on this machine of {os.cpu_count()} cores; expected at "
+            f"most {most}: give fewer --threads, more than cores make nothing faster"
         )
-        raise InputError(message)
+        raise MachineError(message)
     torch.set_num_threads(n or min(torch.get_num_threads(), usable_cores()))

@@ -38,7 +38,7 @@ LAYERS = (
 )
 # Packages that only some modules may import, even inside a function.
 OWNERS = {
-    "nibabel": ("io", "report.display", "training.scans"),
+    "nibabel": ("io", "report.display"),
     "jinja2": ("report.html",),
     "typer": ("cli",),
     "rich": ("cli",),
@@ -61,7 +61,6 @@ UNMIRRORED = {
     "acquisition.foreground",
     "cli.batch",
     "errors",
-    "io.forms",
     "protocols",
     "result",
 }

@@ -7,6 +7,7 @@ import psutil
 import pytest
 
 from inversesr import resources as machine
+from inversesr.errors import MachineError
 
 
 @pytest.fixture
@@ -132,3 +133,9 @@ def test_the_age_of_a_process_is_counted_from_its_start():
 def test_cores_that_others_use_are_counted(monkeypatch, shares, n_busy):
     monkeypatch.setattr(psutil, "cpu_percent", lambda _seconds, percpu: list(shares) * percpu)
     assert machine.busy_cores() == n_busy
+
+
+def test_more_threads_than_a_machine_can_run_are_its_fault_and_told_before_any_work(monkeypatch):
+    monkeypatch.setattr(machine.os, "cpu_count", lambda: 2)
+    with pytest.raises(MachineError, match=r"100000 threads cannot be run .* of 2 cores"):
+        machine.set_threads(100_000)

@@ -97,3 +97,51 @@ def test_other_data_leaves_the_original_alone():
     assert other.grid is volume.grid
     assert other.data.dtype == np.float32
     assert volume.data.max() == 0.0
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_planes_are_as_far_apart_as_their_normal_says(seed):
+    affine = affine_of(seed)
+    affine[:3, 2] += np.random.default_rng(seed).uniform(-1, 1, 3)  # any shear
+    grid = Grid((4, 5, 6), affine)
+    assume(abs(np.linalg.det(grid.directions)) > 0.1)
+    for axis in range(3):
+        others = [affine[:3, other] for other in range(3) if other != axis]
+        normal = np.cross(*others)
+        normal /= np.linalg.norm(normal)
+        expected = abs(normal @ affine[:3, axis])
+        assert grid.plane_distance_mm[axis] == pytest.approx(expected, rel=1e-6)
+        assert grid.plane_distance_mm[axis] <= grid.spacing_mm[axis] * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_planes_of_axes_at_right_angles_are_as_far_apart_as_voxels(seed):
+    grid = Grid((4, 5, 6), affine_of(seed))
+    assert grid.shear_degrees < 1e-4
+    assert grid.plane_distance_mm == grid.spacing_mm
+
+
+@pytest.mark.parametrize("degrees", [0.1, 5.0, 40.0])
+def test_shear_is_the_angle_to_the_normal(degrees):
+    affine = affine_of(1)
+    sheared = np.eye(4)
+    # along both other axes: neither angle between two axes is as large
+    sheared[:2, 2] = np.tan(np.deg2rad(degrees)) * np.array([0.6, 0.8])
+    turn = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    affine[:3, :3] = turn @ sheared[:3, :3]
+    assert Grid((4, 5, 6), affine).shear_degrees == pytest.approx(degrees)
+
+
+def test_the_farthest_corner_tells_how_far_two_places_are_apart():
+    affine = affine_of(2)
+    turn = np.eye(4)
+    turn[:3, :3] = Rotation.from_rotvec([0.02, 0.05, -0.03]).as_matrix()
+    first, second = Grid((40, 50, 6), affine), Grid((40, 50, 6), turn @ affine)
+    apart = [
+        np.linalg.norm((first.affine - second.affine) @ [i, j, k, 1])
+        for i in (0, 39)
+        for j in (0, 49)
+        for k in (0, 5)
+    ]
+    assert first.farthest_mm(second) == pytest.approx(max(apart))

@@ -39,7 +39,8 @@ class Acquisition:
         slice_spacing_mm: Distance between slice centres.
         thickness_mm: Full width at half maximum of the slice profile.
         profile: Name of the slice profile.
-        fine_spacing_mm: Distance between planes of the fine grid across each axis.
+        fine_spacing_mm: Voxel size of the fine grid along each axis, across the slices the
+            distance between planes.
         assumptions: Where each figure came from, in sentences.
         warnings: Assumptions that may well be wrong, in sentences.
     """
@@ -67,10 +68,10 @@ def describe_acquisition(scan: Scan, config: Config) -> Acquisition:
     grid = scan.volume.grid
     slice_axis = find_slice_axis(grid, scan.slice_axis)
     _refuse_unplaced(scan, config)
-    fine_spacing = _fine_spacing(grid, config.spacing_mm, scan.name)
+    fine_spacing = _fine_spacing(scan, slice_axis, config.spacing_mm)
     spacing = grid.plane_distance_mm[slice_axis]
     if fine_spacing[slice_axis] == spacing and scan.slice_axis is not None:
-        slice_axis = int(np.argmax(np.array(grid.plane_distance_mm) / np.array(fine_spacing)))
+        slice_axis = int(np.argmax(np.array(grid.spacing_mm) / np.array(fine_spacing)))
         spacing = grid.plane_distance_mm[slice_axis]
     thickness, source = _thickness(scan, config, spacing)
     assumptions = (
@@ -111,7 +112,7 @@ def _refuse_unplaced(scan: Scan, config: Config) -> None:
 
 def find_slice_axis(grid: Grid, stated: int | None) -> int:
     """Return the coarsest axis; among equally coarse ones the stated one, else the last."""
-    spacing = np.array(grid.plane_distance_mm)
+    spacing = np.array(grid.spacing_mm)
     coarse = np.flatnonzero(spacing >= spacing.max() * (1.0 - SAME_SPACING))
     return stated if stated is not None and stated in coarse else int(coarse[-1])
 
@@ -122,7 +123,7 @@ def fine_grid(scan_grid: Grid, acquisition: Acquisition) -> Grid:
     Raises:
         InputError: it would not fit into memory.
     """
-    distances = np.array(scan_grid.plane_distance_mm)
+    distances = voxel_distances(scan_grid, acquisition.slice_axis)
     extent = np.array(scan_grid.shape) * distances
     n = np.maximum(np.round(extent / np.array(acquisition.fine_spacing_mm)), 1.0)
     needed, available = float(np.prod(n)) * WORKING_BYTES_PER_VOXEL, available_memory_bytes()
@@ -146,7 +147,7 @@ def forward_operator(scan_grid: Grid, fine: Grid, acquisition: Acquisition) -> S
 
 
 def _axis_matrix(scan_grid: Grid, fine: Grid, acquisition: Acquisition, axis: int) -> Array | None:
-    coarse, thin = scan_grid.plane_distance_mm[axis], fine.plane_distance_mm[axis]
+    coarse, thin = (voxel_distances(g, acquisition.slice_axis)[axis] for g in (scan_grid, fine))
     is_slice_axis = axis == acquisition.slice_axis
     if scan_grid.shape[axis] == fine.shape[axis] and not is_slice_axis:
         return None
@@ -158,8 +159,19 @@ def _axis_matrix(scan_grid: Grid, fine: Grid, acquisition: Acquisition, axis: in
     return slice_matrix(edges, centres, coarse, "rect")
 
 
-def _fine_spacing(grid: Grid, wanted: float | None, name: str) -> tuple[float, float, float]:
-    spacing = np.array(grid.plane_distance_mm)
+def voxel_distances(grid: Grid, slice_axis: int) -> Array:
+    """Return the distance between voxels along each axis in mm, across the slices between planes.
+
+    Within a slice voxels are as far apart as their edges are long. A sheared stack goes on along
+    a slant, which is longer than the way from slice to slice.
+    """
+    distances = np.array(grid.spacing_mm)
+    distances[slice_axis] = grid.plane_distance_mm[slice_axis]
+    return distances
+
+
+def _fine_spacing(scan: Scan, slice_axis: int, wanted: float | None) -> tuple[float, float, float]:
+    spacing, name = voxel_distances(scan.volume.grid, slice_axis), scan.name
     found = " x ".join(f"{s:.4g}" for s in spacing)
     is_isotropic = spacing.max() <= spacing.min() * (1.0 + SAME_SPACING)
     if wanted is None and is_isotropic:
@@ -167,6 +179,9 @@ def _fine_spacing(grid: Grid, wanted: float | None, name: str) -> tuple[float, f
             f"{name} is already isotropic ({found} mm): there are no thick slices to refine; "
             "give a finer --spacing to refine it all the same"
         )
+        if np.array_equal(np.abs(scan.volume.grid.affine), np.eye(4)):
+            # what programs write that know no place
+            message += ", or --voxel-size X,Y,Z if its header, the identity, is not true"
         raise InputError(message)
     target = DEFAULT_SPACING_MM if wanted is None else wanted
     fine = np.where(spacing > target * (1.0 + SAME_SPACING), target, spacing)

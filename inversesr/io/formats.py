@@ -1,7 +1,7 @@
 """File formats that are read by a module of their own: one line each.
 
 NIfTI and MGH are read by nibabel, in `io.source`. Any other format is a module of this room with
-a function `load`.
+the functions of `Reader`.
 """
 
 from importlib import import_module
@@ -24,6 +24,14 @@ class Reader(Protocol):
         Raises:
             InputError: the file is no usable image of this format.
             MachineError: the machine cannot read it.
+        """
+        ...
+
+    def data_file(self, path: Path) -> Path | None:
+        """Return the file that holds the voxels; None where that is not one file.
+
+        Raises:
+            OSError: the file cannot be read.
         """
         ...
 

@@ -90,7 +90,7 @@ def forms_of(header: Any, shape: Shape, label: str) -> Forms:  # noqa: ANN401 (n
     if sform.code or qform.code:
         message = f"{label} {sform.fault or qform.fault}"
         raise InputError(message)
-    affine = centred(np.abs(np.asarray(header["pixdim"][1:4], np.float64)), shape)
+    affine = centred(_sizes(header), shape)
     return Forms(affine, affine, affine, 0, 0, (*told, NO_PLACE))
 
 
@@ -120,6 +120,7 @@ def _by_sform(header: Any, sform: _Form, qform: _Form, shape: Shape, told: list[
     grid, code = Grid(shape, sform.affine), qform.code
     if qform.fault:
         told.append("has a broken qform: it is left out, the sform is used")
+        told += _wrong_sizes(grid, _sizes(header))
         code = 0
     elif code and not _has_sizes(qform.affine, grid):
         # programs that read voxel sizes from the qform would see another head
@@ -128,7 +129,7 @@ def _by_sform(header: Any, sform: _Form, qform: _Form, shape: Shape, told: list[
     elif code:
         told += _disagreement(grid, qform.affine)
     else:
-        told += _wrong_sizes(grid, np.abs(np.asarray(header["pixdim"][1:4], np.float64)))
+        told += _wrong_sizes(grid, _sizes(header))
     told += shear_doubts(grid, has_qform=code > 0)
     kept = qform.affine if code else sform.affine
     return Forms(sform.affine, kept, sform.affine, code, sform.code, tuple(told))
@@ -145,10 +146,15 @@ def _form(header: Any, shape: Shape, name: str) -> _Form:  # noqa: ANN401
     mended["pixdim"][0] = -1.0 if float(header["pixdim"][0]) < 0 else 1.0
     mended["pixdim"][1:4] = np.abs(header["pixdim"][1:4])
     try:
-        affine = np.asarray(getattr(mended, f"get_{name}")(), dtype=np.float64)
+        with np.errstate(all="ignore"):
+            affine = np.asarray(getattr(mended, f"get_{name}")(), dtype=np.float64)
     except UNREADABLE:
         return _Form(np.eye(4), code, NO_QUATERNION)
     return _Form(affine, code, affine_fault(affine, shape))
+
+
+def _sizes(header: Any) -> NDArray[np.float64]:  # noqa: ANN401
+    return np.abs(np.asarray(header["pixdim"][1:4], dtype=np.float64))
 
 
 def _odd_codes(header: Any) -> list[str]:  # noqa: ANN401
@@ -189,7 +195,7 @@ def _wrong_sizes(grid: Grid, sizes: NDArray[np.float64]) -> list[str]:
     steps = np.array(grid.shape) - 1
     # of a sheared image some programs write the distance between planes
     apart = [np.abs(sizes - own) * steps for own in (grid.spacing_mm, grid.plane_distance_mm)]
-    if float(np.minimum(*apart).max()) <= SAME_PLACE_MM:
+    if bool((np.minimum(*apart) <= SAME_PLACE_MM).all()):  # false for NaN
         return []
     return [_other_sizes(sizes, grid, "header")]
 

@@ -152,6 +152,18 @@ def _check_kind(reader: Any, label: str) -> None:  # noqa: ANN401 (SimpleITK has
     check_memory(reader.GetSize(), 2 * one.dtype.itemsize, label)
 
 
+def data_file(path: Path) -> Path | None:
+    """Return the file that holds the voxels of a header; None where they are in many.
+
+    Args:
+        path: A .nrrd, .nhdr, .mha or .mhd file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    return _read_text(path).data
+
+
 def _read_text(path: Path) -> _Text:
     """Read the header of a file: lines of `name: value` (NRRD) or `name = value` (MetaImage)."""
     fields: dict[str, str] = {}

@@ -58,6 +58,22 @@ def opened(path: Path) -> Iterator[Opened]:
         raise
 
 
+def files_of(path: Path) -> tuple[Path, ...]:
+    """Return the files that make up an image: a single one, a pair, or a header and its voxels.
+
+    Args:
+        path: Any file; what is no image is a file of its own.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    reader = reader_of(path)
+    if reader is None:
+        return parts_of(path)
+    voxels = reader.data_file(path)
+    return (path,) if voxels is None or voxels == path else (path, voxels)
+
+
 def first_bytes(path: Path) -> bytes:
     """Return the beginning of a file.
 

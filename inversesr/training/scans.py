@@ -4,12 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import nibabel
 import numpy as np
 import torch
 from scipy.ndimage import zoom
 
 from inversesr.errors import InputError
+from inversesr.io.source import opened
+from inversesr.io.voxels import read_array
 
 LABEL_WORDS = frozenset({"seg", "dseg", "aseg", "label", "labels"})
 # A header that says 1.0 mm beside 0.87 mm hides an acquisition that is coarser still.
@@ -70,11 +71,16 @@ def split_held_out(
 
 
 def read_scan(path: Path) -> TrainingScan:
-    """Read an image or, if its name has a word such as "seg" in it, a label map."""
-    image = nibabel.load(path)
-    array = np.asarray(image.dataobj)
+    """Read an image or, if its name has a word such as "seg" in it, a label map.
+
+    Raises:
+        InputError: the file is no image, or damaged.
+        MachineError: this machine could not read it.
+    """
+    with opened(path) as source:
+        array, _ = read_array(source.image, path.name)
+        spacing = [float(s) for s in source.image.header.get_zooms()[:3]]
     name = path.name.split(".nii")[0]
-    spacing = [float(s) for s in image.header.get_zooms()[:3]]
     sharp = tuple(a for a in range(3) if spacing[a] <= SHARP_TOLERANCE * min(spacing))
     if LABEL_WORDS.intersection(name.lower().split("_")):
         voxels, white = crop_to_content(array).astype(np.int16), 1.0

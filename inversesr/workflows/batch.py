@@ -18,12 +18,13 @@ from typing import Any
 import torch
 
 from inversesr.config import SOLVERS_WITHOUT_PRIOR, Config
-from inversesr.errors import InputError
+from inversesr.errors import AccessError, InputError
 from inversesr.io.atomic import check_folder_name, check_output
 from inversesr.io.checks import SUFFIXES, stem
 from inversesr.io.csv_table import write_csv
 from inversesr.io.json_text import json_text
 from inversesr.io.names import is_named_labels, part_of
+from inversesr.io.paths import parts_of
 from inversesr.priors.card import read_card
 from inversesr.priors.store import CARD_NAME, digest, find_prior
 from inversesr.resources import usable_cores
@@ -95,6 +96,7 @@ def find_scans(
         path
         for path in sorted(_files_below(folder, without))
         if path.name.lower().endswith(SUFFIXES)
+        and not _is_second_half(path)
         and _may_be_scan(path.relative_to(folder), is_bids=is_bids)
     ]
     results = {file for image in images for file in _results_of(image)}
@@ -123,6 +125,12 @@ def _results_of(image: Path) -> list[Path]:
     names = made.values() if isinstance(made, dict) else ()
     beside = [image.with_name(name) for name in names if isinstance(name, str) and name]
     return beside + [file for file in vars(output_names(image, None)).values() if file]
+
+
+def _is_second_half(path: Path) -> bool:
+    """Whether a file is the voxels of a pair whose header lies beside it."""
+    header = parts_of(path)[0]
+    return header != path and header.is_file()
 
 
 def _may_be_scan(path: Path, *, is_bids: bool) -> bool:
@@ -297,7 +305,9 @@ def _settle(batch: Batch, scan: Path, entry: Entry) -> Entry:
     except OSError as error:
         return replace(entry, status=FAILED, reason=f"no process could be started: {error}")
     if failure:
-        is_unusable = isinstance(future.exception(), InputError)
+        raised = future.exception()
+        # permissions are not a scan's fault
+        is_unusable = isinstance(raised, InputError) and not isinstance(raised, AccessError)
         return replace(entry, status=REFUSED if is_unusable else FAILED, reason=failure)
     return _told(entry, outputs, DONE)
 

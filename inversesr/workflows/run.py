@@ -23,8 +23,9 @@ from inversesr.io.checks import stem
 from inversesr.io.json_text import json_text
 from inversesr.io.masks import read_regions
 from inversesr.io.nifti import write_volume
-from inversesr.io.paths import from_home
+from inversesr.io.paths import from_home, parts_of
 from inversesr.io.sidecar import name_of_sidecar, sidecars_of
+from inversesr.io.source import files_of
 from inversesr.priors.card import read_card
 from inversesr.priors.store import CARD_NAME, digest, find_prior
 from inversesr.protocols import Progress
@@ -224,7 +225,7 @@ def shortened(data: Image) -> Image:
 
 
 def _check_inputs(scans: Sequence[Path], masks: Sequence[Path], outputs: Outputs) -> None:
-    inputs = [path.resolve() for path in scans]
+    inputs = [parts_of(path)[0].resolve() for path in scans]
     if len(set(inputs)) < len(inputs):
         message = "the same scan is named twice: name each scan once"
         raise InputError(message)
@@ -237,7 +238,16 @@ def _check_inputs(scans: Sequence[Path], masks: Sequence[Path], outputs: Outputs
 
 
 def file_facts(path: Path) -> dict[str, Any]:
-    """Name, size and sha256 of a file: enough to know it again."""
+    """Name, size and sha256 of a file: enough to know it again.
+
+    Those of other files that belong to an image, such as the voxels of a header, stand below
+    "with".
+    """
+    others = [_facts_of_one(part) for part in files_of(path) if part != path]
+    return _facts_of_one(path) | ({"with": others} if others else {})
+
+
+def _facts_of_one(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {"name": path.name, "bytes": path.stat().st_size, "sha256": digest}

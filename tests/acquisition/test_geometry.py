@@ -227,3 +227,71 @@ def test_a_fine_grid_beyond_memory_is_refused(monkeypatch):
 def test_slices_far_thinner_than_their_distance_are_warned_of(thickness_mm, n_warnings):
     found = described(thickness_mm=thickness_mm)
     assert len([w for w in found.warnings if "unmeasured" in w]) == n_warnings
+
+
+def sheared_scan(degrees, towards=1, distance=5.0, sidecar=None):
+    """Slices 5 mm apart, each shifted within its plane with respect to the one before."""
+    affine = np.diag([1.0, 1.0, distance, 1.0])
+    affine[towards, 2] = distance * np.tan(np.deg2rad(degrees))
+    turn = np.eye(4)
+    turn[:3, :3] = Rotation.from_rotvec([0.1, -0.3, 0.2]).as_matrix()
+    grid = Grid((8, 9, 7), turn @ affine)
+    scan = Scan.made_here(Volume(np.ones(grid.shape, np.float32), grid))
+    return replace(scan, name="head", sidecar=sidecar or {})
+
+
+@pytest.mark.parametrize("towards", [0, 1])
+@pytest.mark.parametrize("degrees", [0.0, 5.0, 20.0, 40.0])
+def test_slices_of_a_sheared_scan_are_as_far_apart_as_their_planes(degrees, towards):
+    scan = sheared_scan(degrees, towards)
+    found = describe_acquisition(scan, Config())
+    assert found.slice_spacing_mm == pytest.approx(5.0)
+    assert found.thickness_mm == pytest.approx(5.0)
+    assert found.fine_spacing_mm == pytest.approx((1.0, 1.0, 1.0))
+    fine = fine_grid(scan.volume.grid, found)
+    assert fine.shape == (8, 9, 35)
+    assert fine.plane_distance_mm[2] == pytest.approx(1.0)
+    # the voxels within a slice stay as they are
+    np.testing.assert_allclose(fine.affine[:3, :2], scan.volume.grid.affine[:3, :2], atol=1e-9)
+
+
+def test_a_right_sidecar_of_a_sheared_scan_is_taken_and_no_gap_is_made_up():
+    sidecar = {"SliceThickness": 5.0, "SpacingBetweenSlices": 5.0}
+    found = describe_acquisition(sheared_scan(20.0, sidecar=sidecar), Config())
+    assert found.gap_mm == pytest.approx(0.0, abs=1e-9)
+    assert found.warnings == ()
+    with pytest.raises(InputError, match=r"5\.321 mm apart, the image says 5 mm"):
+        describe_acquisition(sheared_scan(20.0, sidecar={"SpacingBetweenSlices": 5.321}), Config())
+
+
+def test_a_slice_of_a_sheared_scan_averages_over_its_own_thickness():
+    scan = sheared_scan(20.0)
+    for stated in (5.0, 3.0):
+        acquisition = describe_acquisition(scan, Config(thickness_mm=stated))
+        fine = fine_grid(scan.volume.grid, acquisition)
+        A = forward_operator(scan.volume.grid, fine, acquisition)
+        planes = np.zeros(fine.shape, np.float32)
+        planes[:, :, 15:20] = 1.0  # those of the slice in the middle
+        seen = A(torch.from_numpy(planes))[4, 4]
+        np.testing.assert_allclose(seen, [0, 0, 0, 1, 0, 0, 0], atol=1e-6)
+        weights = A.adjoint(torch.eye(7)[3].expand(8, 9, 7).contiguous())[4, 4]
+        assert int((weights > 1e-6).sum()) == stated
+
+
+def test_a_coarse_axis_within_sheared_slices_is_refined_by_its_own_voxels():
+    affine = np.diag([1.4, 1.4, 5.0, 1.0])
+    affine[1, 2] = 5.0  # 45 degrees
+    scan = Scan.made_here(Volume(np.ones((8, 9, 7), np.float32), Grid((8, 9, 7), affine)))
+    found = describe_acquisition(scan, Config())
+    assert found.fine_spacing_mm == pytest.approx((1.0, 1.0, 1.0))
+    assert fine_grid(scan.volume.grid, found).shape == (11, 13, 35)
+
+
+def test_a_header_that_says_nothing_is_told_as_such():
+    grid = Grid((8, 9, 7), np.eye(4))
+    scan = Scan.made_here(Volume(np.ones(grid.shape, np.float32), grid))
+    unknown = replace(scan, header=replace(scan.header, qform_code=0, sform_code=0))
+    with pytest.raises(InputError, match=r"no valid spatial information.* --voxel-size X,Y,Z"):
+        describe_acquisition(unknown, Config())
+    with pytest.raises(InputError, match=r"already isotropic.* --voxel-size .* the identity"):
+        describe_acquisition(scan, Config())

@@ -44,3 +44,12 @@ def test_a_fine_scan_is_kept_at_one_millimetre_as_well(folder):
 def test_a_folder_without_scans_is_an_input_error(tmp_path):
     with pytest.raises(InputError, match="expected"):
         find_scans([tmp_path])
+
+
+def test_a_damaged_scan_is_not_trained_on(folder):
+    path = next(folder.glob("*.nii.gz"))
+    blob = bytearray(path.read_bytes())
+    blob[-6] ^= 1
+    path.write_bytes(blob)
+    with pytest.raises(InputError, match="is damaged"):
+        read_scan(path)

@@ -1,4 +1,5 @@
 import csv
+import errno
 import json
 import os
 import signal
@@ -16,7 +17,7 @@ from typer.testing import CliRunner
 
 from inversesr.cli.app import app
 from inversesr.config import Config
-from inversesr.errors import InputError
+from inversesr.errors import AccessError, InputError, MachineError
 from inversesr.workflows import batch
 from inversesr.workflows import run as job
 from inversesr.workflows.batch import DONE, FAILED, KEPT, REFUSED, Batch, find_scans, run_batch
@@ -396,3 +397,51 @@ def test_an_interrupt_ends_all_processes_and_the_batch_can_go_on(tmp_path):
     assert len(after) == 8
     assert {path: after[path] for path in done} == done
     assert not list(Path(tmp_path / "out").glob(".inversesr-partial-*"))
+
+
+def write_pair(path, seed=0):
+    """A header and voxels in files of their own; returns the header."""
+    data = np.random.default_rng(seed).uniform(50, 100, (12, 11, 6)).astype(np.float32)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nibabel.save(nibabel.Nifti1Pair(data, np.diag([1.0, 1.0, 4.0, 1.0])), path)
+    return path.with_suffix(".hdr")
+
+
+def test_a_pair_of_files_is_one_scan(tmp_path):
+    write_pair(tmp_path / "in" / "a.img")
+    assert [path.name for path in find_scans(tmp_path / "in")] == ["a.hdr"]
+
+
+def test_other_voxels_in_a_pair_are_another_scan(folder, tmp_path):
+    write_pair(folder / "pair.img")
+    run_batch(Batch(folder, tmp_path / "out", SPLINE))
+    assert statuses(run_batch(Batch(folder, tmp_path / "out", SPLINE)))["pair.hdr"] == KEPT
+    write_pair(folder / "pair.img", seed=5)
+    again = statuses(run_batch(Batch(folder, tmp_path / "out", SPLINE, force=True)))
+    assert again["pair.hdr"] == DONE
+    write_pair(folder / "pair.img", seed=6)
+    assert statuses(run_batch(Batch(folder, tmp_path / "out", SPLINE)))["pair.hdr"] != KEPT
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (MachineError("a.nii.gz cannot be read now (Input/output error)"), FAILED),
+        (AccessError("no permission to read a.nii.gz"), FAILED),
+        (MemoryError(), FAILED),
+        (OSError(errno.ESTALE, "Stale file handle"), FAILED),
+        (RuntimeError("can't start new thread"), FAILED),
+        (InputError("a.nii.gz is damaged"), REFUSED),
+    ],
+    ids=str,
+)
+def test_what_may_go_well_another_time_has_failed_and_is_not_refused(
+    folder, tmp_path, monkeypatch, error, status
+):
+    def fail(*_args, **_kwargs):
+        raise error
+
+    monkeypatch.setattr(batch, "run_job", fail)
+    entries = run_batch(Batch(folder, tmp_path / "out", SPLINE))
+    assert [entry.status for entry in entries] == [status, status]
+    assert all(entry.reason for entry in entries)

@@ -427,3 +427,18 @@ def test_agreement_is_that_of_the_voxels_as_they_are_written(scan, tmp_path):
     assert back.get_data_dtype() == np.uint8
     np.testing.assert_allclose(back.get_fdata(dtype=np.float32), result.volume.data, rtol=1e-5)
     assert result.sources[0].agreement.largest_share > 1e-4
+
+
+def test_a_pair_named_by_both_its_files_is_named_twice(tmp_path):
+    data = np.random.default_rng(0).uniform(50, 100, (12, 11, 6)).astype(np.float32)
+    nibabel.save(nibabel.Nifti1Pair(data, np.diag([1.0, 1.0, 4.0, 1.0])), tmp_path / "a.img")
+    with pytest.raises(InputError, match="named twice"):
+        run_job([tmp_path / "a.hdr", tmp_path / "a.img"], Config())
+
+
+def test_the_record_of_a_pair_knows_both_files(tmp_path):
+    data = np.random.default_rng(0).uniform(50, 100, (12, 11, 6)).astype(np.float32)
+    nibabel.save(nibabel.Nifti1Pair(data, np.diag([1.0, 1.0, 4.0, 1.0])), tmp_path / "a.img")
+    facts = file_facts(tmp_path / "a.hdr")
+    assert [facts["name"], *(part["name"] for part in facts["with"])] == ["a.hdr", "a.img"]
+    assert "with" not in file_facts(Path(__file__))

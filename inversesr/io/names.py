@@ -84,13 +84,23 @@ def check_one_subject(paths: Sequence[Path]) -> None:
             raise InputError(message)
 
 
+def label_in(name: str, key: str) -> str | None:
+    """Return a label in a file name, such as 01 for sub-01; None where there is none.
+
+    Args:
+        name: File name.
+        key: "sub" or "ses".
+    """
+    found = re.search(rf"(?:^|_){key}-([A-Za-z0-9+]+)", name)
+    return found[1] if found else None
+
+
 def _label_of(path: Path, key: str) -> str | None:
-    """Return the label of a file, such as 01 for sub-01; its own name goes before its folders."""
-    found = re.search(rf"(?:^|_){key}-([A-Za-z0-9+]+)", stem(path))
-    if found:
-        return found[1]
-    for folder in reversed(path.parent.resolve().parts):
-        found = re.fullmatch(rf"{key}-([A-Za-z0-9+]+)", folder)
-        if found:
-            return found[1]
-    return None
+    """Return the label of a file; its own name goes before its folders."""
+    label = label_in(stem(path), key)
+    if label is not None:
+        return label
+    folders = [
+        re.fullmatch(rf"{key}-([A-Za-z0-9+]+)", part) for part in path.parent.resolve().parts
+    ]
+    return next((found[1] for found in reversed(folders) if found), None)

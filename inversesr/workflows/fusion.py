@@ -19,10 +19,12 @@ from inversesr.acquisition.geometry import (
     fine_grid,
     forward_operator,
 )
+from inversesr.acquisition.likeness import LEAST_LIKENESS, detail_likeness
 from inversesr.acquisition.noise import estimate_noise
 from inversesr.acquisition.registration import motion_mm, register_rigid
 from inversesr.config import Config
 from inversesr.errors import InputError
+from inversesr.io.names import SUBJECT, label_in
 from inversesr.io.nifti import Scan
 from inversesr.operators.compose import Composed, Stacked, Weighted
 from inversesr.operators.interpolation import spline
@@ -56,6 +58,7 @@ class Stack:
         gain: By which its own intensities were multiplied to reach the first scan's scale.
         y: Its intensities on the first scan's scale, shape operator.out_shape.
         sigma: Noise on that scale.
+        likeness: Of its details and the first scan's; see `detail_likeness`.
     """
 
     scan: Scan
@@ -66,6 +69,7 @@ class Stack:
     gain: float
     y: torch.Tensor
     sigma: float
+    likeness: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,12 +99,12 @@ def fuse(
         device: Where to compute.
 
     Raises:
-        InputError: a scan does not overlap the first.
+        InputError: a scan does not overlap the first, or shows another head.
     """
     acquisitions = [describe_acquisition(scan, config) for scan in scans]
     first = scans[0].volume
     fine = fine_grid(first.grid, acquisitions[0])
-    x = spline(torch.from_numpy(first.data).to(device), first.grid, fine)
+    x = first_alone = spline(torch.from_numpy(first.data).to(device), first.grid, fine)
     fixed, region = first, mask
     poses = [np.eye(4) for _ in scans]
     for n_round in range(1, N_ROUNDS + 1):
@@ -110,6 +114,9 @@ def fuse(
         stacks = [_whole_stack(scans[0], acquisitions[0], fine, x)]
         for scan, acquisition, pose in list(zip(scans, acquisitions, poses, strict=True))[1:]:
             stacks.append(_moved_stack(scan, acquisition, pose, (fixed.grid, region), x, fine))
+        stacks[1:] = [_compared(stack, stacks[0], first_alone) for stack in stacks[1:]]
+        if mask is None and n_round == 1:
+            _check_one_head(stacks)
         stacks = [_with_noise(stack, config.noise) for stack in stacks]
         report = partial(progress, f"fusing, round {n_round}")
         solution = tv_stacks(*_whitened(stacks), x, 1.0, report)
@@ -153,6 +160,40 @@ def _moved_stack(
     # where the stacks are compared: far corners of a turned scan say nothing
     moved = motion_mm(pose, volume)
     return Stack(scan, acquisition, operator, coverage, moved, gain, gain * y + offset, 0.0)
+
+
+def _compared(stack: Stack, first: Stack, first_alone: torch.Tensor) -> Stack:
+    """Compare the details of a stack with those that the first scan, alone, lets expect."""
+    likeness = detail_likeness(
+        stack.operator(first_alone).cpu().numpy(),
+        stack.y.cpu().numpy(),
+        (stack.coverage >= LEAST_COVERAGE).cpu().numpy(),
+        stack.scan.volume.grid.spacing_mm,
+        max(stack.acquisition.thickness_mm, first.acquisition.thickness_mm),
+    )
+    return replace(stack, likeness=likeness)
+
+
+def _check_one_head(stacks: Sequence[Stack]) -> None:
+    """Refuse stacks of different heads, unless their names say that they are of one person.
+
+    Raises:
+        InputError: a stack shows another head than the first, or the same in another contrast.
+    """
+    names = [stack.scan.name for stack in stacks]
+    labels = {label_in(name, SUBJECT) for name in names}
+    if len(labels) == 1 and None not in labels:
+        return
+    for stack in stacks[1:]:
+        if stack.likeness is not None and stack.likeness < LEAST_LIKENESS:
+            message = (
+                f"{stack.scan.name} does not show the head of {names[0]}, or not in its contrast: "
+                f"their details correlate by {stack.likeness:.2f}, expected above "
+                f"{LEAST_LIKENESS}; several scans of one run are fused into one image: to restore "
+                "each by itself, run `inversesr batch FOLDER -o DIR`; for a head that moved "
+                "between its scans, give --mask"
+            )
+            raise InputError(message)
 
 
 def _nearest(mask: Image, mask_grid: Grid, grid: Grid, pose: Affine) -> Image:

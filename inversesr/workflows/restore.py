@@ -7,6 +7,7 @@ from time import perf_counter
 import torch
 
 from inversesr.acquisition.geometry import describe_acquisition
+from inversesr.acquisition.likeness import LEAST_LIKENESS
 from inversesr.acquisition.noise import estimate_noise
 from inversesr.config import AUTOMATIC, Config
 from inversesr.errors import InputError
@@ -22,9 +23,6 @@ from inversesr.workflows.fusion import Fusion, Stack, fuse
 
 # Heads move by less between the scans of one session.
 LARGEST_LIKELY_MOTION_MM = 30.0
-# With their fusion T1 and contrast-enhanced T1 of one head correlate by 0.91, T1 and T2 by 0.74,
-# stacks of a fetus by 0.81 to 0.83, and by 0.73 where it moved most.
-LEAST_LIKENESS = 0.8
 
 
 def restore(
@@ -214,7 +212,7 @@ def _fused_result(fusion: Fusion, config: Config, used: str, seconds: float) -> 
         # voxels that the common grid does not cover say nothing about the image
         is_covered = stack.coverage > 0.99
         y_of_x = torch.where(is_covered, seen, stack.y)
-        notes += _doubts_of_stack(stack, torch.stack([seen[is_covered], stack.y[is_covered]]))
+        notes += _doubts_of_stack(stack)
         found = agreement(y_of_x, stack.y, stack.acquisition.slice_axis)
         sources.append(
             Source(
@@ -239,7 +237,7 @@ def _fused_result(fusion: Fusion, config: Config, used: str, seconds: float) -> 
     )
 
 
-def _doubts_of_stack(stack: Stack, seen_and_measured: torch.Tensor) -> list[str]:
+def _doubts_of_stack(stack: Stack) -> list[str]:
     """Return what speaks against a scan belonging to the others, in sentences."""
     found = []
     if stack.motion_mm > LARGEST_LIKELY_MOTION_MM:
@@ -247,11 +245,10 @@ def _doubts_of_stack(stack: Stack, seen_and_measured: torch.Tensor) -> list[str]
             f"registration moved {stack.scan.name} by up to {stack.motion_mm:.0f} mm: see in the "
             "report whether it shows the same head in the same place"
         )
-    likeness = float(torch.corrcoef(seen_and_measured.double())[0, 1])
-    if not likeness >= LEAST_LIKENESS:
+    if stack.likeness is not None and stack.likeness < LEAST_LIKENESS:
         found.append(
-            f"{stack.scan.name} fits the other scans poorly (correlation {likeness:.2f}, expected "
-            f"above {LEAST_LIKENESS}): the head moved in it, or it shows another contrast or "
-            "another head: see the report, or leave it out"
+            f"{stack.scan.name} fits the other scans poorly (its details and those of the first "
+            f"correlate by {stack.likeness:.2f}, expected above {LEAST_LIKENESS}): the head moved "
+            "in it, or it shows another contrast or another head: see the report, or leave it out"
         )
     return found

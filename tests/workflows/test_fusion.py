@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ from inversesr.volume import Grid, Volume
 from inversesr.workflows import fusion as module
 from inversesr.workflows.fusion import Stack, _gain_and_offset, _with_noise, fuse
 from inversesr.workflows.restore import restore
+from tests.support.heads import head_volume
 
 SHAPE = (32, 36, 28)
 CPU = torch.device("cpu")
@@ -167,11 +170,40 @@ def test_stated_noise_is_that_of_each_scan_as_it_was_read(gain):
     assert _with_noise(stack, 0.1).sigma == pytest.approx(0.1 * gain)
 
 
-@pytest.mark.usefixtures("at_rest")
-def test_scans_of_two_contrasts_are_warned_of(scans, monkeypatch):
-    monkeypatch.setattr(tv_stacks, "N_OUTER_STEPS", 2)
+@pytest.fixture
+def contradicting(scans):
+    """A scan and one of the same head in another contrast."""
     data = scans[1].volume.data
-    other = Scan.made_here(scans[1].volume.with_data(data.max() - data))
-    fitting, contradicting = (restore([scans[0], s], Config()) for s in (scans[1], other))
+    return [scans[0], Scan.made_here(scans[1].volume.with_data(data.max() - data))]
+
+
+@pytest.mark.usefixtures("at_rest")
+def test_scans_of_two_contrasts_are_refused(contradicting):
+    with pytest.raises(InputError, match=r"or not in its contrast.*inversesr batch.*--mask"):
+        restore(contradicting, Config())
+
+
+@pytest.mark.usefixtures("at_rest")
+def test_scans_that_are_said_to_be_of_one_person_are_only_warned_of(
+    scans, contradicting, monkeypatch
+):
+    monkeypatch.setattr(tv_stacks, "N_OUTER_STEPS", 2)
+    mask = np.ones(scans[0].volume.grid.shape, np.float32)
+    named = [replace(s, name=f"sub-1_run-{n}_T2w") for n, s in enumerate(contradicting)]
+    for result in (restore(contradicting, Config(), mask), restore(named, Config())):
+        assert [w for w in result.warnings if "fits the other scans poorly" in w]
+    fitting = restore(scans[:2], Config())
     assert not [w for w in fitting.warnings if "fits the other" in w]
-    assert [w for w in contradicting.warnings if "fits the other scans poorly" in w]
+
+
+@pytest.mark.parametrize("axes", ["SS", "SR"])
+@pytest.mark.parametrize("names", [("scan", "scan"), ("sub-1_T2w", "b"), ("a", "sub-1_T2w")])
+def test_scans_of_different_people_are_refused_before_they_are_fused(axes, names, monkeypatch):
+    people = [head_volume((48, 52, 40), (1.0, 1.0, 1.0), seed, folds=14.0) for seed in (0, 1)]
+    pair = [
+        replace(Scan.made_here(stack(axis, person)), name=name)
+        for axis, person, name in zip(axes, people, names, strict=True)
+    ]
+    monkeypatch.setattr(module, "tv_stacks", None)
+    with pytest.raises(InputError, match="does not show the head of"):
+        fuse(pair, Config(), None, quiet, CPU)

@@ -4,6 +4,8 @@
     result = inversesr.restore("scan.nii.gz")
     result.image.to_filename("scan_thin.nii.gz")
 
+Options classes of solvers are here too: inversesr.restore(scan, solver=inversesr.LatentPnP()).
+
 Importing the package imports neither torch nor anything else that is slow.
 """
 
@@ -12,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from inversesr.config import Config, SimulateConfig
 from inversesr.errors import InputError, InverseSRError
+from inversesr.solvers.registry import SOLVERS
 
 if TYPE_CHECKING:
-    from inversesr.api import evaluate, restore, simulate
+    from inversesr.api import evaluate, open_prior, restore, simulate
     from inversesr.report import figures as plot
 
 __all__ = [
@@ -23,6 +26,7 @@ __all__ = [
     "InverseSRError",
     "SimulateConfig",
     "evaluate",
+    "open_prior",
     "plot",
     "restore",
     "simulate",
@@ -30,10 +34,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 (PEP 562)
-    if name in ("evaluate", "restore", "simulate"):
-        from inversesr import api as notebook
+    if name in ("evaluate", "restore", "simulate", "open_prior"):
+        from inversesr import api
 
-        return getattr(notebook, name)
+        return getattr(api, name)
+    for entry in SOLVERS:
+        if name == entry.options:
+            return entry.load_options()
     if name == "plot":
         return import_module("inversesr.report.figures")
     message = f"module 'inversesr' has no attribute {name!r}"

@@ -11,16 +11,19 @@ from numpy.typing import NDArray
 
 from inversesr.acquisition.content import check_content
 from inversesr.acquisition.simulation import simulate as simulate_volume
-from inversesr.config import Config, SimulateConfig, refuse_ignored
+from inversesr.config import Config, SimulateConfig
 from inversesr.errors import InputError
 from inversesr.evaluation.scores import Scores, score_volume
 from inversesr.io.masks import read_mask, read_regions
 from inversesr.io.names import check_one_subject
 from inversesr.io.nifti import Scan, read_scan, scan_from_image, to_image
+from inversesr.priors.installed import open_prior as open_prior  # part of the public face
 from inversesr.resources import set_threads
 from inversesr.result import Result
+from inversesr.solvers.options import name_of, settings_of
 from inversesr.volume import Grid
 from inversesr.workflows import restore as pipeline
+from inversesr.workflows.prepare import refuse_ignored
 
 ConfigT = TypeVar("ConfigT", Config, SimulateConfig)
 Image = Any  # a path or a nibabel image; nibabel has no types
@@ -39,7 +42,9 @@ def restore(
         config: Choices of the run; the default where None.
         mask: The brain, a path, or an array of the shape of the (first) scan, above 0 inside; see
             `--mask`.
-        **choices: Fields of Config to change, such as solver="spline".
+        **choices: Fields of Config to change, such as solver="spline". `solver` may also be an
+            object of an options class, such as LatentPnP(n_levels=4), and `prior` a prior that
+            is open already (`inversesr.open_prior`) or in memory.
 
     Returns:
         A result whose `.image` is a nibabel image in the world of the (first) scan.
@@ -47,6 +52,13 @@ def restore(
     Raises:
         InputError: a scan cannot be used.
     """
+    opened = None
+    if not isinstance(choices.get("prior", ""), str | Path):
+        opened = open_prior(choices["prior"])
+        choices["prior"] = opened.name
+    if not isinstance(choices.get("solver", ""), str):
+        options = choices["solver"]
+        choices["solver"], choices["settings"] = name_of(options), settings_of(options)
     config = _changed(config or Config(), choices)
     # settings are often shared by a comparison, of which some solvers need none
     refuse_ignored(replace(config, settings=()))
@@ -66,7 +78,7 @@ def restore(
     (region, protect), loaded[0] = read_regions(files, loaded[0], size)
     if mask is not None and not is_file:
         region = _marked(mask, loaded[0].volume.grid, "the scan").astype(np.float32)
-    return pipeline.restore(loaded, config, region, protect=protect)
+    return pipeline.restore(loaded, config, region, protect=protect, prior=opened)
 
 
 def simulate(thin: Image, config: SimulateConfig | None = None, **choices: Any) -> Any:  # noqa: ANN401

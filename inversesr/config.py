@@ -8,21 +8,7 @@ from typing import Any
 from inversesr.errors import InputError
 
 PROFILE_NAMES = ("rect", "gaussian", "slr")
-SOLVER_NAMES = (
-    "spline",
-    "tv",
-    "warmstart",
-    "latent-pnp",
-    "latent-map",
-    "few-step-noise",
-    "split-gibbs",
-    "inversesr-dec",
-    "inversesr-ldm",
-)
-SOLVERS_WITHOUT_PRIOR = ("spline", "tv")
 AUTOMATIC = "auto"
-SAMPLING_SOLVER = "split-gibbs"
-SOLVER_CHOICES = (AUTOMATIC, *SOLVER_NAMES)
 BUILTIN_PRIOR = "builtin"
 LOCK_NAMES = ("auto", "exact", "noise", "off")
 DEVICE_NAMES = ("auto", "cpu", "cuda")
@@ -50,7 +36,6 @@ class Config:
         "Method that fills in the thin slices; auto takes warmstart for one scan whose slices "
         "are 1.5 to 12 times as thick as the thin ones or 3 to 12 of them apart, tv for all "
         "others.",
-        choices=SOLVER_CHOICES,
     )
     prior: str = option(
         BUILTIN_PRIOR, "Prior of the solvers that need one: a name or a folder.", unit="NAME|DIR"
@@ -132,12 +117,6 @@ class Config:
         _require_number("threads", self.threads, 1)
         _require_number("seed", self.seed, 0)
         _require_number("samples", self.samples, 1)
-        if self.samples is not None and self.solver not in (AUTOMATIC, SAMPLING_SOLVER):
-            message = (
-                f"samples were asked for of the solver {self.solver}, which draws none: "
-                f"leave out --samples, or give --solver {SAMPLING_SOLVER}"
-            )
-            raise InputError(message)
 
     @property
     def voxel_size_mm(self) -> tuple[float, float, float] | None:
@@ -148,34 +127,7 @@ class Config:
         return (x, y, z)
 
 
-def refuse_ignored(config: Config) -> None:
-    """Refuse what the solver that is named would not heed.
-
-    Raises:
-        InputError: such an option was given.
-    """
-    if config.solver not in SOLVERS_WITHOUT_PRIOR:
-        return
-    if config.solver == "spline" and config.lock in ("exact", "noise"):
-        message = (
-            f"lock is {config.lock} and the solver spline, which is plain interpolation and never "
-            "locked: leave out --lock, or give another --solver"
-        )
-        raise InputError(message)
-    given = {
-        "--protect": config.protect is not None,
-        "--keep-unprotected": config.keep_unprotected,
-        "--prior": config.prior != BUILTIN_PRIOR,
-        "--set": bool(config.settings),
-    }
-    for name, is_given in given.items():
-        if is_given:
-            message = f"{config.solver} has no prior and {name} no effect on it: leave it out"
-            raise InputError(message)
-
-
 _CHOICES = {
-    "solver": SOLVER_CHOICES,
     "profile": PROFILE_NAMES,
     "lock": LOCK_NAMES,
     "output_type": OUTPUT_TYPES,

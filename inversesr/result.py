@@ -6,7 +6,7 @@ from typing import Any
 
 from inversesr.acquisition.geometry import Acquisition
 from inversesr.acquisition.plausibility import doubts
-from inversesr.config import SOLVERS_WITHOUT_PRIOR, Config
+from inversesr.config import Config
 from inversesr.io.nifti import Scan, to_image
 from inversesr.measurements.consistency import Agreement
 from inversesr.volume import Volume
@@ -55,6 +55,7 @@ class Result:
         surprise: How far the prior's best fit misses the scan, in standard deviations, or None.
         unprotected: The image before anything was protected from the prior, if asked for.
         prior_refused: Name or folder of a prior that did not fit the scan, or None.
+        prior_card: Name, version and sha256 of the card of the prior that was used, or None.
     """
 
     volume: Volume
@@ -73,6 +74,7 @@ class Result:
     surprise: Volume | None = None
     unprotected: Volume | None = None
     prior_refused: str | None = None
+    prior_card: dict[str, str | None] | None = None
 
     def __repr__(self) -> str:
         """In short: what it is made of and how large it is."""
@@ -88,7 +90,7 @@ class Result:
     @property
     def prior_used(self) -> str | None:
         """Name or folder of the prior that the image rests on; None where it rests on none."""
-        return None if self.solver_used in SOLVERS_WITHOUT_PRIOR else self.config.prior
+        return self.config.prior if self.prior_card is not None else None
 
     @property
     def image(self) -> Any:  # noqa: ANN401 (nibabel has no types)

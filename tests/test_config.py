@@ -8,7 +8,6 @@ from inversesr.config import (
     LOCK_NAMES,
     PROFILE_NAMES,
     SMALLEST_SPACING_MM,
-    SOLVER_CHOICES,
     Config,
     SimulateConfig,
     refuse_ignored,
@@ -42,7 +41,7 @@ def test_every_default_is_one_of_its_choices(config):
 
 @pytest.mark.parametrize(
     ("name", "choices"),
-    [("solver", SOLVER_CHOICES), ("profile", PROFILE_NAMES), ("lock", LOCK_NAMES)],
+    [("profile", PROFILE_NAMES), ("lock", LOCK_NAMES)],
 )
 def test_every_named_choice_is_taken_and_any_other_is_refused(name, choices):
     for value in choices:

@@ -17,14 +17,14 @@ from inversesr.acquisition.foreground import foreground
 from inversesr.acquisition.geometry import Acquisition
 from inversesr.acquisition.noise import estimate_noise
 from inversesr.acquisition.simulation import WORLD_AXES, simulate, slice_axis_towards
-from inversesr.config import AUTOMATIC, SAMPLING_SOLVER, Config, SimulateConfig
+from inversesr.config import AUTOMATIC, Config, SimulateConfig
 from inversesr.errors import InputError
 from inversesr.io.checks import stem
 from inversesr.io.nifti import read_scan
 from inversesr.measurements.consistency import lock
 from inversesr.measurements.slices import Task
 from inversesr.protocols import Solution
-from inversesr.solvers.registry import solve
+from inversesr.solvers.registry import SOLVERS, find, sampler
 from inversesr.uncertainty.coverage import (
     FITTED_LEVEL,
     LEVELS,
@@ -36,12 +36,11 @@ from inversesr.uncertainty.coverage import (
     width,
 )
 from inversesr.volume import Volume
+from inversesr.workflows.prepare import prepare_task
 
 # Crops are about this wide: samples of a whole head take many minutes.
 CROP_VOXELS = 48
 N_SAMPLES = 8
-# solver that says something of its errors -> what scales that, in its facts and the prior's card
-FACTORS = {SAMPLING_SOLVER: "sd_factor", "warmstart": "error_factor"}
 
 
 @dataclass(frozen=True)
@@ -98,9 +97,10 @@ def measure_calibration(
         InputError: fewer than two samples are asked for, an image is too small, or the solver
             says nothing of its errors.
     """
-    solver = SAMPLING_SOLVER if config.solver == AUTOMATIC else config.solver
-    if solver not in FACTORS:
-        message = f"{solver} says nothing of its errors; expected one of {', '.join(FACTORS)}"
+    solver = sampler() if config.solver == AUTOMATIC else find(config.solver)
+    if not solver.calibration:
+        able = ", ".join(entry.name for entry in SOLVERS if entry.calibration)
+        message = f"{solver.name} says nothing of its errors; expected one of {able}"
         raise InputError(message)
     if any(gap_mm < 0.0 for _, gap_mm in slices_mm):
         message = "the gap is negative; calibration needs slices that do not overlap"
@@ -110,7 +110,7 @@ def measure_calibration(
         message = "--samples is 1; intervals need at least 2: give more"
         raise InputError(message)
     config = replace(
-        config, solver=solver, samples=n_samples if solver == SAMPLING_SOLVER else None
+        config, solver=solver.name, samples=n_samples if solver.draws_samples else None
     )
     rows: list[Coverage] = []
     cases: list[PredictedErrors] = []
@@ -165,7 +165,7 @@ def _measure(
     acquisition = Acquisition(axis, distance, thickness, "rect", truth.grid.spacing_mm)
     y = torch.from_numpy(thick.data)
     task = Task(y, thick.grid, acquisition, estimate_noise(thick, axis))
-    solution = solve(task, config, lambda _phase, _done, _total: None)
+    solution = prepare_task(task, config).solve(lambda _phase, _done, _total: None)
     spread, n_samples = _spread(name, solution)
     x = lock(task.A, solution.x, y, 0.0).numpy()
     sd = spread.numpy()
@@ -174,7 +174,7 @@ def _measure(
         image=name,
         thickness_mm=thickness,
         gap_mm=distance - thickness,
-        factor=float(solution.facts.get(FACTORS[config.solver], 1.0)),
+        factor=float(solution.facts.get(find(config.solver).calibration, 1.0)),
         covered={f"{level:.0%}": coverage(errors, level) for level in LEVELS},
         needed_factor=fit_factor([errors]),
         rms_error=float(np.sqrt(np.mean(np.square(errors.error, dtype=np.float64)))),

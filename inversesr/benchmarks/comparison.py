@@ -12,8 +12,6 @@ from inversesr.benchmarks.case import Case, run_alone
 from inversesr.benchmarks.rows import Row, with_time_to_quality
 from inversesr.config import (
     BUILTIN_PRIOR,
-    SOLVER_NAMES,
-    SOLVERS_WITHOUT_PRIOR,
     Config,
     SimulateConfig,
 )
@@ -21,8 +19,8 @@ from inversesr.errors import InputError
 from inversesr.io.checks import stem
 from inversesr.io.nifti import Scan, read_scan, write_volume
 from inversesr.priors.card import PriorCard, read_card
-from inversesr.priors.networks.unet import ROLE as UNET
 from inversesr.priors.store import find_prior
+from inversesr.solvers.registry import SOLVERS, SolverEntry
 from inversesr.volume import Grid, Volume
 from inversesr.workflows.files import simulate_file
 
@@ -31,7 +29,6 @@ SCALING_SHAPES = ((128, 112, 26), (256, 112, 26), (256, 224, 26), (256, 224, 52)
 SCALING_SPACING_MM = (0.9, 0.9, 5.5)
 # Less leaves a network nothing to look at.
 SMALLEST_CROP = 16
-PUBLISHED = ("inversesr-dec", "inversesr-ldm")
 
 
 @dataclass(frozen=True)
@@ -154,16 +151,12 @@ def runnable_solvers(prior: str = BUILTIN_PRIOR) -> list[str]:
         InputError: there is no such prior.
     """
     card = read_card(find_prior(prior))
-    return [name for name in SOLVER_NAMES if _can_run(name, card)]
+    return [entry.name for entry in SOLVERS if _can_run(entry, card)]
 
 
-def _can_run(solver: str, card: PriorCard) -> bool:
-    if solver in SOLVERS_WITHOUT_PRIOR:
-        return True
-    if solver == "warmstart":
-        return UNET in card.networks
-    has_networks = {"autoencoder", "denoiser"} <= set(card.networks)
-    return has_networks and (card.latent.has_encoder or solver in PUBLISHED)
+def _can_run(solver: SolverEntry, card: PriorCard) -> bool:
+    has_networks = set(solver.networks) <= set(card.networks)
+    return has_networks and (card.latent.has_encoder or not solver.needs_encoder)
 
 
 def measure_scaling(

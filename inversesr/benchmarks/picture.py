@@ -14,7 +14,7 @@ from inversesr.io.nifti import Scan, read_scan
 from inversesr.report.figures import Panel, mosaic, write_figure
 from inversesr.report.planes import intensity_window
 from inversesr.report.prior_pictures import beside_midline_mm
-from inversesr.solvers.options import SolverOptions, with_settings
+from inversesr.solvers.options import check_settings
 from inversesr.volume import Volume
 from inversesr.workflows.restore import restore
 
@@ -50,7 +50,7 @@ def picture_solvers(
         message = f"{file} cannot be written; expected a name ending in .png in an existing folder"
         raise InputError(message)
     check_output([file], force=True)
-    with_settings(SolverOptions(), settings)
+    check_settings(settings)
     thin = read_scan(truth).volume
     thick = Scan.made_here(simulate(thin, task))
     spacing_mm = thin.grid.spacing_mm[slice_axis_towards(thin.grid, task.axis)]

@@ -23,8 +23,9 @@ from inversesr.cli.console import (
 )
 from inversesr.cli.old_names import RenamedCommands
 from inversesr.cli.options import with_options
-from inversesr.config import AUTOMATIC, Config, SimulateConfig, refuse_ignored
+from inversesr.config import AUTOMATIC, Config, SimulateConfig
 from inversesr.errors import InputError
+from inversesr.solvers.registry import solver_choices
 
 if TYPE_CHECKING:
     from inversesr.result import Result
@@ -47,7 +48,7 @@ app.add_typer(bench_app, name="bench")
 
 
 @app.command()
-@with_options(Config)
+@with_options(Config, {"solver": solver_choices()})
 def run(  # noqa: PLR0913 (one argument a flag)
     scans: Annotated[
         list[Path], typer.Argument(metavar="SCAN...", help="One scan, or several of one subject.")
@@ -87,6 +88,8 @@ def run(  # noqa: PLR0913 (one argument a flag)
                 message = f"--no-lock and --lock {choices.lock} were given: leave one of them out"
                 raise InputError(message)
             choices = replace(choices, lock="off")
+        from inversesr.workflows.prepare import refuse_ignored
+
         refuse_ignored(choices)
         if explain:
             cli_plan.explain(scans, choices, output, mask, as_json=as_json)

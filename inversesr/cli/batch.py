@@ -9,13 +9,14 @@ import typer
 
 from inversesr.cli.console import Force, Json, failing_in_one_sentence, print_json
 from inversesr.cli.options import with_options
-from inversesr.config import Config, refuse_ignored
+from inversesr.config import Config
+from inversesr.solvers.registry import solver_choices
 
 if TYPE_CHECKING:
     from inversesr.workflows.batch import Entry
 
 
-@with_options(Config)
+@with_options(Config, {"solver": solver_choices()})
 def batch(  # noqa: PLR0913 (one argument a flag)
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder or BIDS dataset.")],
     *,
@@ -42,6 +43,8 @@ def batch(  # noqa: PLR0913 (one argument a flag)
     """Restore every scan in FOLDER, each by itself. Finished scans are skipped."""
     with failing_in_one_sentence():
         choices = config()
+        from inversesr.workflows.prepare import refuse_ignored
+
         refuse_ignored(choices)
         from inversesr.workflows.batch import (
             FAILED,

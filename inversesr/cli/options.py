@@ -9,8 +9,15 @@ from typing import Annotated, Any
 import typer
 
 
-def with_options(config: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command one option for each field of a config class, and pass it their values."""
+def with_options(
+    config: type, choices: dict[str, tuple[str, ...]] | None = None
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command one option for each field of a config class, and pass it their values.
+
+    Args:
+        config: The class.
+        choices: What a field takes that the class does not know of itself.
+    """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         own = inspect.signature(command, eval_str=True).parameters.values()
@@ -22,7 +29,7 @@ def with_options(config: type) -> Callable[[Callable[..., None]], Callable[..., 
             plain = {n: v.value if isinstance(v, Enum) else v for n, v in chosen.items()}
             command(**values, config=lambda **more: config(**plain, **more))
 
-        options = [_parameter(f) for f in fields(config)]
+        options = [_parameter(f, (choices or {}).get(f.name)) for f in fields(config)]
         run.__signature__ = inspect.Signature([*kept, *options])  # type: ignore[attr-defined]
         run.__doc__, run.__name__ = command.__doc__, command.__name__
         return run
@@ -30,8 +37,8 @@ def with_options(config: type) -> Callable[[Callable[..., None]], Callable[..., 
     return decorate
 
 
-def _parameter(choice: Field[Any]) -> inspect.Parameter:
-    facts = choice.metadata
+def _parameter(choice: Field[Any], values: tuple[str, ...] | None) -> inspect.Parameter:
+    facts = dict(choice.metadata) | ({} if values is None else {"choices": values})
     flag = facts.get("flag", "--" + choice.name.replace("_", "-"))
     kind = _enumeration(facts["choices"]) if "choices" in facts else facts.get("kind", choice.type)
     option = typer.Option(flag, help=facts["help"], metavar=facts.get("unit"))

@@ -6,6 +6,7 @@ import numpy as np
 
 from inversesr.acquisition.foreground import foreground
 from inversesr.result import Result
+from inversesr.solvers.registry import find
 
 # Weights that interpolation has rounded count as 1.
 EVERYWHERE = 0.995
@@ -20,15 +21,11 @@ def prior_sentences(result: Result) -> tuple[str, ...]:
             f"The prior {name!r} was refused; {solver} was used instead.",
             *(f"Reason: {note}." for note in result.notes),
         )
-    if solver == "spline":
-        return ("No prior was used: spline interpolates between the slices.",)
-    if solver == "tv":
-        return (
-            "No prior was used: tv prefers images with few and simple edges, "
-            "and has no knowledge of anatomy.",
-        )
+    entry = find(solver)
+    if not entry.has_prior:
+        return (f"No prior was used: {entry.without_prior}.",)
     model = f"The prior {name!r}"
-    if solver == "warmstart":
+    if not entry.is_latent:
         model = f"The super-resolution network of the prior {name!r}"
     return (
         _contribution(model, result),
@@ -51,7 +48,7 @@ def _contribution(model: str, result: Result) -> str:
 
 def _fallback(result: Result) -> str:
     """Name what an image falls back to where the prior is not used."""
-    if result.solver_used == "warmstart":
+    if not find(result.solver_used).is_latent:
         return "spline interpolation of the scan"
     return "the first guess or spline interpolation of the scan"
 

@@ -1,116 +1,208 @@
-"""Every choice within a solver that has a prior: name, default and help text. Imports no torch."""
+"""Options of solvers: how a class declares them, and how `--set solver.NAME=VALUE` reaches them.
+
+Each solver has a frozen dataclass in its own file. Its fields are made by `option`, or by the
+functions below where several solvers share an option. Imports no torch.
+"""
 
 import types
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from difflib import get_close_matches
 from math import isfinite
 from typing import Any, get_args, get_type_hints
 
 from inversesr.config import option
 from inversesr.errors import InputError
+from inversesr.solvers.registry import SOLVERS, SolverEntry
 
 PREFIX = "solver."
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
-@dataclass(frozen=True)
-class SolverOptions:
-    """How a solver with a prior works; `--set solver.NAME=VALUE` reaches every field.
+def backend() -> Any:  # noqa: ANN401 (a dataclass field, here and below)
+    """Declare how gradients are taken."""
+    text = "Gradients: lean keeps least memory, stock is plain autograd (same result)."
+    return option("lean", text, choices=("lean", "stock"))
+
+
+def n_steps() -> Any:  # noqa: ANN401
+    """Declare the number of iterations."""
+    return option(None, "Iterations [default: the solver's own].", least=1)
+
+
+def learning_rate() -> Any:  # noqa: ANN401
+    """Declare the step of Adam."""
+    return option(None, "Step of Adam [default: the solver's own].", above=0)
+
+
+def n_levels() -> Any:  # noqa: ANN401
+    """Declare the number of noise levels."""
+    text = "Noise levels, from sigma_high to sigma_low [default: 8; 4 from the U-Net's image]."
+    return option(None, text, least=1)
+
+
+def sigma_high() -> Any:  # noqa: ANN401
+    """Declare the largest noise level."""
+    text = "Largest noise-to-signal ratio [default: 8; 1 from the U-Net's image]."
+    return option(None, text, above=0)
+
+
+def sigma_low() -> Any:  # noqa: ANN401
+    """Declare the smallest noise level."""
+    return option(0.1, "Smallest noise-to-signal ratio.", above=0)
+
+
+def n_denoiser_steps() -> Any:  # noqa: ANN401
+    """Declare the length of a chain."""
+    return option(4, "Denoiser calls from a noise level to clean.", least=1)
+
+
+def kappa() -> Any:  # noqa: ANN401
+    """Declare how closely an image follows the prior's."""
+    return option(1.0, "How far an image may move from the prior's, by noise.", above=0)
+
+
+def image_sd() -> Any:  # noqa: ANN401
+    """Declare how much intensities of brains vary."""
+    return option(0.15, "Standard deviation of a brain's intensities.", above=0)
+
+
+def warm_sd() -> Any:  # noqa: ANN401
+    """Declare the error of the first guess."""
+    return option(0.03, "Standard deviation of the first guess's error, 0 to 1.", above=0)
+
+
+def fit_gain() -> Any:  # noqa: ANN401
+    """Declare whether intensities are fitted."""
+    return option(True, "Fit the prior's gain and offset to the scan.")  # noqa: FBT003
+
+
+def delta() -> Any:  # noqa: ANN401
+    """Declare whether the autoencoder's error is cancelled."""
+    return option(True, "Add to the start only what the prior changed.")  # noqa: FBT003
+
+
+def surprise() -> Any:  # noqa: ANN401
+    """Declare whether tissue that the prior cannot explain is kept from it."""
+    return option(True, "Trust the data where the prior's best fit misses it by far.")  # noqa: FBT003
+
+
+def prior_weight() -> Any:  # noqa: ANN401
+    """Declare the weight of the prior's own term."""
+    return option(1.0, "Weight of the prior.", least=0)
+
+
+def data_term() -> Any:  # noqa: ANN401
+    """Declare the published penalty."""
+    return option("l1", "Penalty of the misfit.", choices=("l1", "l2"))
+
+
+def perceptual_weight() -> Any:  # noqa: ANN401
+    """Declare the weight of the feature term."""
+    return option(None, "Weight of the feature term [default: the solver's own].")
+
+
+def features_file() -> Any:  # noqa: ANN401
+    """Declare the network of the feature term."""
+    text = "Weights of VGG-16 or MedicalNet for the feature term [default: prior's encoder]."
+    return option(None, text)
+
+
+def adapt_steps() -> Any:  # noqa: ANN401
+    """Declare the fine-tuning of the U-Net."""
+    return option(60, "Fine-tuning steps of the U-Net on the scan itself; 0 for none.", least=0)
+
+
+def n_mirrors() -> Any:  # noqa: ANN401
+    """Declare the flips of the U-Net's input."""
+    text = "Flipped images whose results by the U-Net are averaged, 1 to 8."
+    return option(2, text, least=1, most=8)
+
+
+def check(options: Any) -> None:  # noqa: ANN401 (any options class)
+    """Refuse options outside their range; every options class calls this when it is made.
 
     Raises:
         InputError: a value is outside its range.
     """
-
-    backend: str = option(
-        "lean",
-        "Gradients: lean keeps least memory, stock is plain autograd (same result).",
-        choices=("lean", "stock"),
-    )
-    data_term: str = option("l1", "inversesr-*: penalty of the misfit.", choices=("l1", "l2"))
-    perceptual_weight: float | None = option(
-        None, "Weight of the feature term [default: the solver's own]."
-    )
-    features_file: str | None = option(
-        None, "Weights of VGG-16 or MedicalNet for the feature term [default: prior's encoder]."
-    )
-    n_steps: int | None = option(None, "Iterations [default: the solver's own].", least=1)
-    learning_rate: float | None = option(
-        None, "Step of Adam [default: the solver's own].", above=0
-    )
-    n_levels: int | None = option(
-        None,
-        "Noise levels, from sigma_high to sigma_low [default: 8; 4 from a warm start].",
-        least=1,
-    )
-    sigma_high: float | None = option(
-        None, "Largest noise-to-signal ratio [default: 8; 1 from a warm start].", above=0
-    )
-    sigma_low: float = option(0.1, "Smallest noise-to-signal ratio.", above=0)
-    warm_sd: float = option(
-        0.03, "latent-pnp, latent-map: deviation of the warm start's error, 0 to 1.", above=0
-    )
-    prior_sigma: float = option(
-        0.5, "latent-map: noise-to-signal ratio at which the prior is asked.", above=0
-    )
-    n_denoiser_steps: int = option(4, "Denoiser calls from a noise level to clean.", least=1)
-    n_start_samples: int = option(4, "inversesr-dec: samples whose mean is the start.", least=1)
-    kappa: float = option(1.0, "How far an image may move from the prior's, by noise.", above=0)
-    image_sd: float = option(0.15, "Standard deviation of a brain's intensities.", above=0)
-    rho: float = option(1.0, "Share of the data's correction that a latent takes.", above=0)
-    prior_weight: float = option(1.0, "latent-map, few-step-noise: weight of the prior.", least=0)
-    noise_term: str = option(
-        "shell", "few-step-noise: prior of the noise.", choices=("shell", "gaussian")
-    )
-    antithetic: bool = option(True, "latent-pnp: use noise of both signs.")  # noqa: FBT003
-    fit_gain: bool = option(True, "Fit the prior's gain and offset to the scan.")  # noqa: FBT003
-    delta: bool = option(True, "Add to the start only what the prior changed.")  # noqa: FBT003
-    blind: bool = option(False, "latent-map: fit slice width and bias field.")  # noqa: FBT003
-    surprise: bool = option(
-        True,  # noqa: FBT003
-        "Trust the data where the prior's best fit misses it by far.",
-    )
-    stop_at_noise: bool = option(True, "latent-map: stop when the misfit is noise.")  # noqa: FBT003
-    adapt_steps: int = option(
-        60, "warmstart: training steps on the scan itself; 0 for none.", least=0
-    )
-    expected_error: bool = option(
-        True,  # noqa: FBT003
-        "warmstart: estimate the error of every voxel too.",
-    )
-    n_mirrors: int = option(
-        2, "warmstart: mirror images whose results are averaged, 1 to 8.", least=1, most=8
-    )
-    n_samples: int = option(8, "split-gibbs: samples drawn from the posterior.", least=1)
-    encoder_noise_gain: float = option(
-        0.0, "split-gibbs: latent noise made by white image noise of deviation 1.", least=0
-    )
-
-    def __post_init__(self) -> None:
-        for f in fields(self):
-            _check(f.name, getattr(self, f.name), f.metadata)
+    for f in fields(options):
+        _check(f.name, getattr(options, f.name), f.metadata)
 
 
-def with_settings(options: SolverOptions, settings: Sequence[str]) -> SolverOptions:
-    """Return options changed by settings of the form "solver.NAME=VALUE".
+def name_of(options: object) -> str:
+    """Return the name of the solver that an options object belongs to.
 
     Raises:
-        InputError: a setting has another form, an unknown name or an impossible value.
+        InputError: it belongs to none.
     """
-    kinds = get_type_hints(SolverOptions)
-    changes: dict[str, Any] = {}
+    for entry in SOLVERS:
+        if type(options).__name__ == entry.options and type(options) is entry.load_options():
+            return entry.name
+    message = f"solver is a {type(options).__name__}; expected a name or an options class"
+    raise InputError(message)
+
+
+def settings_of(options: Any) -> tuple[str, ...]:  # noqa: ANN401 (any options class)
+    """Return the settings that make options of their default: what `options_of` reads back."""
+    changed = {f.name: getattr(options, f.name) for f in fields(options)}
+    return tuple(
+        f"{PREFIX}{f.name}={changed[f.name]}"
+        for f in fields(options)
+        if changed[f.name] != f.default
+    )
+
+
+def options_of(entry: SolverEntry, settings: Sequence[str]) -> Any:  # noqa: ANN401
+    """Return the options of a solver, changed by those settings that are its own.
+
+    Args:
+        entry: The solver.
+        settings: Texts of the form "solver.NAME=VALUE".
+
+    Raises:
+        InputError: a setting has another form, no solver knows it, or its value is impossible.
+    """
+    kinds = get_type_hints(entry.load_options())
+    changes = {
+        name: _parse(name, text, kinds[name]) for name, text in _split(settings) if name in kinds
+    }
+    return replace(entry.load_options()(), **changes)
+
+
+def without_effect(entry: SolverEntry, settings: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of those settings that a solver does not have."""
+    own = {f.name for f in fields(entry.load_options())}
+    return tuple(name for name, _ in _split(settings) if name not in own)
+
+
+def check_settings(settings: Sequence[str]) -> None:
+    """Refuse settings that no solver has, and values that those which have them refuse.
+
+    Raises:
+        InputError: there is such a setting.
+    """
+    for entry in SOLVERS if settings else ():
+        options_of(entry, settings)
+
+
+def _split(settings: Sequence[str]) -> list[tuple[str, str]]:
+    """Return names and values of settings, once each name is known."""
+    if not settings:
+        return []
+    known = {f.name for entry in SOLVERS for f in fields(entry.load_options())}
+    found = []
     for setting in settings:
         name, equals, text = setting.removeprefix(PREFIX).partition("=")
-        if not equals or not setting.startswith(PREFIX) or name not in kinds:
-            nearest = get_close_matches(name, kinds, 1, 0.7)
+        if not equals or not setting.startswith(PREFIX) or name not in known:
+            nearest = get_close_matches(name, known, 1, 0.7)
             hint = f": did you mean {PREFIX}{nearest[0]}" if nearest else ""
             message = (
                 f"--set has {setting!r}; expected {PREFIX}NAME=VALUE with a NAME of "
                 f"docs/reference/commands.md{hint}"
             )
             raise InputError(message)
-        changes[name] = _parse(name, text, kinds[name])
-    return replace(options, **changes)
+        found.append((name, text))
+    return found
 
 
 def _parse(name: str, text: str, kind: Any) -> Any:  # noqa: ANN401  (the type of a field)

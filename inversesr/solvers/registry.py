@@ -1,214 +1,195 @@
-"""Solvers by name: what each needs of a scan, and the one table that lists them all."""
+"""Which solvers there are, and all that others ask of one: one entry a solver.
 
-from collections.abc import Callable
-from dataclasses import replace
+Nothing else lists names of solvers. Imports no torch: the command line reads this when it starts.
+A new solver is one new file, with its options class and its `restore`, and one entry here.
+"""
 
-import torch
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Any
 
-from inversesr.config import AUTOMATIC, SAMPLING_SOLVER, Config
-from inversesr.measurements.consistency import choose_lock, lock
-from inversesr.measurements.slices import Task
-from inversesr.priors.card import PriorCard, read_card
-from inversesr.priors.instrumented import InstrumentedPrior
-from inversesr.priors.networks.error_net import ErrorNet, load_error_net
-from inversesr.priors.networks.slice_geometry import SliceGeometry
-from inversesr.priors.networks.unet import ROLE, load_unet
-from inversesr.priors.store import find_prior
-from inversesr.protocols import Progress, Solution
-from inversesr.solvers.latent.few_step_noise import few_step_noise
-from inversesr.solvers.latent.inversesr_dec import inversesr_dec
-from inversesr.solvers.latent.inversesr_ldm import inversesr_ldm
-from inversesr.solvers.latent.map import latent_map
-from inversesr.solvers.latent.pnp import latent_pnp
-from inversesr.solvers.latent.pose import PriorRefused
-from inversesr.solvers.latent.preparation import load_for_task, prepare
-from inversesr.solvers.latent.problem import Problem
-from inversesr.solvers.latent.residual_map import keep_interpolation, keep_surprises
-from inversesr.solvers.latent.split_gibbs import split_gibbs
-from inversesr.solvers.offset import with_offset, without_offset
-from inversesr.solvers.options import SolverOptions, with_settings
-from inversesr.solvers.tracing import show
-from inversesr.solvers.tv.single import tv
-from inversesr.solvers.unet.solver import (
-    Effort,
-    describe_slices,
-    deviation_to_expect,
-    warmstart,
+from inversesr.config import AUTOMATIC
+from inversesr.errors import InputError
+
+LATENT = ("autoencoder", "denoiser")
+
+
+@dataclass(frozen=True)
+class SolverEntry:
+    """A solver.
+
+    Attributes:
+        name: Its name at the command line.
+        summary: What it does, in a sentence.
+        module: Module with its options class and its function `restore(task, setup)`.
+        options: Name of the options class.
+        networks: Roles of the networks that it needs of a prior; none for a solver without one.
+        needs_encoder: Whether it encodes images too.
+        is_published: Whether it stays as published: it starts from the prior alone, and nothing
+            is kept from the prior without being asked for.
+        draws_samples: Whether it draws posterior samples.
+        fuses_scans: Whether it takes several scans.
+        is_consistent: Whether its image is made consistent with the scan.
+        is_even: Whether all of its steps take equally long.
+        bytes_per_voxel: Peak memory a voxel of the fine grid; None where it was not measured.
+        least_bytes: What it needs besides, whatever the size of the scan.
+        calibration: Field of the prior's card that scales its error map, or "".
+        without_prior: What the report says of a solver without a prior.
+    """
+
+    name: str
+    summary: str
+    module: str
+    options: str
+    networks: tuple[str, ...] = ()
+    needs_encoder: bool = False
+    is_published: bool = False
+    draws_samples: bool = False
+    fuses_scans: bool = False
+    is_consistent: bool = True
+    is_even: bool = True
+    bytes_per_voxel: float | None = None
+    least_bytes: float = 0.0
+    calibration: str = ""
+    without_prior: str = ""
+
+    @property
+    def has_prior(self) -> bool:
+        """Whether it needs a prior."""
+        return bool(self.networks)
+
+    @property
+    def is_latent(self) -> bool:
+        """Whether it works on latents of a prior."""
+        return self.networks == LATENT
+
+    @property
+    def starts_from_unet(self) -> bool:
+        """Whether its first guess is the U-Net's image, where the prior has one."""
+        return self.is_latent and not self.is_published
+
+    def load_options(self) -> Any:  # noqa: ANN401 (a class that is named in the entry)
+        """Return the options class."""
+        return getattr(import_module(self.module), self.options)
+
+    def load(self) -> Any:  # noqa: ANN401 (a function of the module)
+        """Return the function that restores a scan: (task, setup) -> Solution."""
+        return import_module(self.module).restore
+
+
+SOLVERS = (
+    SolverEntry(
+        "spline",
+        "Cubic interpolation, not made consistent with the scan: the baseline.",
+        "inversesr.solvers.spline",
+        "Spline",
+        is_consistent=False,
+        bytes_per_voxel=28.0,
+        without_prior="spline interpolates between the slices",
+    ),
+    SolverEntry(
+        "tv",
+        "Directional total variation of first and second order, within the scan's noise.",
+        "inversesr.solvers.tv.single",
+        "TV",
+        fuses_scans=True,
+        is_even=False,
+        bytes_per_voxel=150.0,
+        without_prior="tv prefers images with few and simple edges and knows no anatomy",
+    ),
+    SolverEntry(
+        "warmstart",
+        "A super-resolution U-Net, fine-tuned on the scan.",
+        "inversesr.solvers.unet.solver",
+        "UNet",
+        networks=("unet",),
+        bytes_per_voxel=80.0,
+        least_bytes=0.6 * 2**30,
+        calibration="error_factor",
+    ),
+    SolverEntry(
+        "latent-pnp",
+        "Plug-and-play restoration with a latent diffusion prior, without gradients.",
+        "inversesr.solvers.latent.pnp",
+        "LatentPnP",
+        networks=LATENT,
+        needs_encoder=True,
+    ),
+    SolverEntry(
+        "latent-map",
+        "The most probable latent, by gradient descent from the plug-and-play result.",
+        "inversesr.solvers.latent.map",
+        "LatentMAP",
+        networks=LATENT,
+        needs_encoder=True,
+    ),
+    SolverEntry(
+        "few-step-noise",
+        "The noise that a short deterministic chain turns into the image.",
+        "inversesr.solvers.latent.few_step_noise",
+        "FewStepNoise",
+        networks=LATENT,
+        needs_encoder=True,
+    ),
+    SolverEntry(
+        "split-gibbs",
+        "Posterior samples: image and latent are drawn in turn.",
+        "inversesr.solvers.latent.split_gibbs",
+        "SplitGibbs",
+        networks=LATENT,
+        needs_encoder=True,
+        draws_samples=True,
+        calibration="sd_factor",
+    ),
+    SolverEntry(
+        "inversesr-dec",
+        "InverseSR(Decoder) as published.",
+        "inversesr.solvers.latent.inversesr_dec",
+        "InverseSRDecoder",
+        networks=LATENT,
+        is_published=True,
+    ),
+    SolverEntry(
+        "inversesr-ldm",
+        "InverseSR(LDM) as published.",
+        "inversesr.solvers.latent.inversesr_ldm",
+        "InverseSRLDM",
+        networks=LATENT,
+        is_published=True,
+    ),
 )
-from inversesr.uncertainty.intervals import LEAST_SAMPLES, factor_of_expected, scale_spread
-
-# An image of least variation is as far from the scan as it may be, which smooths too much where
-# that is all of the noise and no exact lock follows; see docs/decisions, 008.
-SHARE_OF_NOISE = 0.8
-
-Method = Callable[
-    [Problem, InstrumentedPrior, SolverOptions, torch.Generator, Callable[[int, int], None]],
-    Solution,
-]
-Solver = Callable[[Task, Config, Progress], Solution]
+# What "auto" takes for one scan with slices that its network knows, and for others.
+DEFAULT_NAME, FALLBACK_NAME = "warmstart", "tv"
+# Plain interpolation.
+BASELINE_NAME = "spline"
 
 
-def _spline(task: Task, _config: Config, _progress: Progress) -> Solution:
-    return Solution(task.x0, "closed form", 0)
+def names() -> tuple[str, ...]:
+    """Return the names of all solvers."""
+    return tuple(entry.name for entry in SOLVERS)
 
 
-def _tv(task: Task, config: Config, progress: Progress) -> Solution:
-    axis = task.acquisition.slice_axis
-    how, _ = choose_lock(task.y, task.sigma, config.lock)
-    sigma = task.sigma * (1.0 if how == "exact" else SHARE_OF_NOISE)
-    return tv(task.A, task.y, task.x0, sigma, axis, lambda n, of: progress("tv", n, of))
+def solver_choices() -> tuple[str, ...]:
+    """Return what `--solver` takes."""
+    return (AUTOMATIC, *names())
 
 
-def _warmstart(task: Task, config: Config, progress: Progress) -> Solution:
-    options = with_settings(SolverOptions(), config.settings)
-    error_net = load_error_net(config.prior, task.y.device) if options.expected_error else None
-    solution = _thinned(task, config, progress, error_net)
-    if solution.sd is None:
-        return solution
-    factor = read_card(find_prior(config.prior)).error_factor
-    facts = {**solution.facts, "error_factor": factor}
-    return replace(solution, sd=factor * solution.sd, facts=facts)
-
-
-def _thinned(
-    task: Task, config: Config, progress: Progress, error_net: ErrorNet | None = None
-) -> Solution:
-    """Run the U-Net, and estimate the error of its result if there is a network for it."""
-    options = with_settings(SolverOptions(), config.settings)
-    net = load_unet(config.prior, task.y.device)
-    effort = Effort(options.adapt_steps, options.n_mirrors, config.seed)
-    progress("warmstart", 0, options.adapt_steps + 1)
-    solution = warmstart(
-        task, net, effort, lambda n, of: progress("warmstart", n, of + 1), error_net
-    )
-    solution = keep_interpolation(task, solution)
-    progress("warmstart", options.adapt_steps + 1, options.adapt_steps + 1)
-    return solution
-
-
-def _with_prior(name: str, method: Method, *, is_published: bool = False) -> Solver:
-    """Make a solver of a method that has a prior.
-
-    Args:
-        name: Name of the method.
-        method: The method.
-        is_published: Whether it is to stay as published: no warm start, nothing protected
-            without being asked.
-    """
-
-    def run(task: Task, config: Config, progress: Progress) -> Solution:
-        options = with_settings(SolverOptions(), config.settings)
-        options = replace(options, n_samples=config.samples or options.n_samples)
-        prior = load_for_task(config.prior, task, options)
-        has_warm = not is_published and ROLE in prior.card.networks
-        warm = None
-        if has_warm:
-            # protection comes at the end, and once
-            warm = _thinned(replace(task, protect=None), config, progress).x
-            how, _ = choose_lock(task.y, task.sigma, config.lock)
-            warm = lock(task.A, warm, task.y, 0.0 if how == "exact" else task.sigma)
-        prepared = prepare(task, prior, warm, config.seed)
-        if isinstance(prepared, PriorRefused):
-            instead = _tv(task, config, progress)
-            return replace(instead, notes=(prepared.reason,), solver="tv")
-        problem, counted = prepared
-        generator = torch.Generator().manual_seed(config.seed)
-        solution = method(
-            problem, counted, options, generator, lambda n, of: progress(name, n, of)
-        )
-        solution = replace(
-            solution,
-            facts={**problem.facts, **solution.facts},
-            notes=(*problem.notes, *solution.notes),
-        )
-        problem = _as_measured(problem, solution)
-        solution = scale_spread(solution, _sd_factor(task, config, prior.card, solution))
-        rmse, spacing = counted.reconstruction_rmse, task.fine.spacing_mm
-        is_watchful = options.surprise and not is_published
-        return keep_surprises(
-            problem, solution, rmse if is_watchful else None, task.fine_protect, spacing
-        )
-
-    return run
-
-
-def _sd_factor(task: Task, config: Config, card: PriorCard, solution: Solution) -> float:
-    """Return how much farther from their mean samples are to lie."""
-    samples, share = solution.samples, card.sd_over_error
-    if samples is None or len(samples) < LEAST_SAMPLES or share is None:
-        return card.sd_factor
-    error_net = load_error_net(config.prior, task.y.device)
-    if error_net is None or not has_known_slices(task):
-        return card.sd_factor
-    expected = deviation_to_expect(error_net, task, solution.x)
-    return factor_of_expected(samples, expected, share) or card.sd_factor
-
-
-def _as_measured(problem: Problem, solution: Solution) -> Problem:
-    """Return the problem with the slice thickness that a solver found."""
-    if problem.blurred is None or solution.thickness_factor == 1.0:
-        return problem
-    return replace(problem, A=problem.blurred(solution.thickness_factor))
-
-
-# name, as in config.SOLVER_NAMES -> solver
-SOLVERS: dict[str, Solver] = {
-    "spline": _spline,
-    "tv": _tv,
-    "warmstart": _warmstart,
-    "latent-pnp": _with_prior("latent-pnp", latent_pnp),
-    "latent-map": _with_prior("latent-map", latent_map),
-    "few-step-noise": _with_prior("few-step-noise", few_step_noise),
-    "split-gibbs": _with_prior("split-gibbs", split_gibbs),
-    "inversesr-dec": _with_prior("inversesr-dec", inversesr_dec, is_published=True),
-    "inversesr-ldm": _with_prior("inversesr-ldm", inversesr_ldm, is_published=True),
-}
-
-
-def has_known_slices(task: Task) -> bool:
-    """Whether the warm start knows slices like those of a scan."""
-    return _geometry(task).is_known
-
-
-def _geometry(task: Task) -> SliceGeometry:
-    """Return how thick slices are and how far apart they lie, in voxels of the fine grid."""
-    return describe_slices(task.scan_grid, task.fine, task.acquisition).geometry
-
-
-def choose_solver(
-    task: Task, wanted: str, n_samples: int | None = None
-) -> tuple[str, tuple[str, ...]]:
-    """Return the solver to use, and what a reader should know of the choice, in sentences.
-
-    Args:
-        task: The scan.
-        wanted: Name of a solver, or "auto".
-        n_samples: Samples that were asked for, or None.
-    """
-    if wanted == AUTOMATIC and n_samples is not None:
-        return SAMPLING_SOLVER, ()
-    if wanted != AUTOMATIC:
-        return wanted, ()
-    if has_known_slices(task):
-        return "warmstart", ()
-    found = _geometry(task)
-    return "tv", (
-        f"slices are {found.thickness:.3g} times as thick as the thin ones and lie "
-        f"{found.spacing:.3g} of them apart, outside the training range of the network: tv is "
-        "used instead",
-    )
-
-
-def solve(task: Task, config: Config, progress: Progress) -> Solution:
-    """Restore a scan by the solver of the config.
+def find(name: str) -> SolverEntry:
+    """Return a solver by its name.
 
     Raises:
-        InputError: the solver needs a prior that is not usable, or a setting is wrong.
+        InputError: there is none of that name.
     """
-    # settings are checked even where the solver has none
-    with_settings(SolverOptions(), config.settings)
-    show(lambda: task.x0)
-    task, air = without_offset(task)
-    solution = with_offset(SOLVERS[config.solver](task, config, progress), air)
-    show(lambda: solution.x)
-    return solution
+    for entry in SOLVERS:
+        if entry.name == name:
+            return entry
+    nearest = get_close_matches(str(name), solver_choices(), 1, 0.6)
+    hint = f": did you mean {nearest[0]}" if nearest else ""
+    message = f"solver is {name}; expected {' or '.join(solver_choices())}{hint}"
+    raise InputError(message)
+
+
+def sampler() -> SolverEntry:
+    """Return the solver that draws samples."""
+    return next(entry for entry in SOLVERS if entry.draws_samples)

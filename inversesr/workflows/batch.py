@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from inversesr.config import SOLVERS_WITHOUT_PRIOR, Config
+from inversesr.config import AUTOMATIC, Config
 from inversesr.errors import AccessError, InputError
 from inversesr.io.atomic import check_folder_name, check_output
 from inversesr.io.checks import SUFFIXES, stem
@@ -28,7 +28,8 @@ from inversesr.io.paths import parts_of
 from inversesr.priors.card import read_card
 from inversesr.priors.store import CARD_NAME, digest, find_prior
 from inversesr.resources import usable_cores
-from inversesr.solvers.options import SolverOptions, with_settings
+from inversesr.solvers.options import check_settings
+from inversesr.solvers.registry import find
 from inversesr.workflows.restore import choose_device
 from inversesr.workflows.run import Outputs, file_facts, output_names, run_job, sidecar_facts
 from inversesr.workflows.worker import end_children, failure_of, new_process
@@ -240,9 +241,10 @@ def run_batch(
 
 def _check_choices(config: Config) -> None:
     """Refuse what every scan would be refused for."""
-    with_settings(SolverOptions(), config.settings)
+    check_settings(config.settings)
+    is_named = config.solver != AUTOMATIC
     choose_device(config.device)
-    if config.solver not in SOLVERS_WITHOUT_PRIOR:
+    if not is_named or find(config.solver).has_prior:
         read_card(find_prior(config.prior))
 
 

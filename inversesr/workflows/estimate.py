@@ -17,36 +17,30 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
-import torch
 
 from inversesr.acquisition.content import read_scans
 from inversesr.acquisition.geometry import Acquisition, describe_acquisition, fine_grid
-from inversesr.acquisition.noise import estimate_noise
 from inversesr.acquisition.plausibility import doubts
-from inversesr.config import AUTOMATIC, SOLVERS_WITHOUT_PRIOR, Config
+from inversesr.config import Config
 from inversesr.errors import InputError
 from inversesr.io.masks import read_regions
 from inversesr.io.nifti import Scan, write_volume
 from inversesr.io.paths import from_home
-from inversesr.measurements.consistency import choose_lock
-from inversesr.measurements.slices import Task
-from inversesr.priors.card import read_card
 from inversesr.priors.networks.error_net import ROLE as ERROR
-from inversesr.priors.store import find_prior
 from inversesr.report.html import has_report_packages, write_report
 from inversesr.resources import available_memory_bytes, resident_memory_bytes, set_threads
-from inversesr.solvers.options import SolverOptions, with_settings
-from inversesr.solvers.registry import choose_solver
+from inversesr.solvers.options import options_of
+from inversesr.solvers.registry import BASELINE_NAME, DEFAULT_NAME, find
 from inversesr.volume import Affine, Grid, Image
 from inversesr.workflows import restore as pipeline
 from inversesr.workflows.fusion import fuse
+from inversesr.workflows.prepare import Prepared, prepare, solver_of_fusion
 from inversesr.workflows.run import Outputs, file_facts, output_names, provenance
 
 # A block must be too large for the processor's cache, as the scan is.
 BLOCK_VOXELS = 2.5e6
 SMALL_BLOCK_VOXELS = 0.2e6
 # Where later steps take longer than the first ones, a smaller block is timed to its end.
-UNEVEN = ("tv",)
 UNEVEN_BLOCK_VOXELS = 0.7e6
 # So is fusing: a share of the run that a reader waits for.
 FUSION_BLOCK_VOXELS = 0.4e6
@@ -54,11 +48,8 @@ LEAST_SLICES = 4
 # The solver is stopped after both.
 LEAST_STEPS = 3
 LEAST_SECONDS = 2.0
-WITHOUT_WARM_START = ("spline", "tv", "inversesr-dec", "inversesr-ldm")
-# Peak of the process by voxel of the fine grid, above what it holds before the run, and what does
-# not grow with the scan: the warm start learns on patches. Measured on scans of 4 to 8 million.
-BYTES_PER_VOXEL = {"spline": 28.0, "tv": 150.0, "warmstart": 80.0, "fusion": 120.0}
-BYTES_AT_LEAST = {"warmstart": 0.6 * 2**30}
+# Peak of the process a voxel of the fine grid above what it holds before, where scans are fused.
+FUSION_BYTES_PER_VOXEL = 120.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,10 +151,12 @@ def plan_run(
     protect = None if config.protect is None else Path(config.protect)
     (region, _), read[0] = read_regions([mask, protect], read[0], size)
     scans = tuple(read)
-    config = replace(config, solver=solver_for(scans, config))
     acquisitions = tuple(describe_acquisition(scan, config) for scan in scans)
-    locking, remarks = lock_for(scans, acquisitions[0], config)
-    config = replace(config, lock=locking)
+    prepared = prepare(scans[0], config) if len(scans) == 1 else None
+    solver = solver_of_fusion(len(scans), config) if prepared is None else prepared.solver
+    locking = "off" if prepared is None else prepared.setup.consistency
+    remarks = () if prepared is None else prepared.notes
+    config = replace(config, solver=solver.name, lock=locking)
     fine = fine_grid(scans[0].volume.grid, acquisitions[0])
     n_voxels = prod(fine.shape)
     # before the machine is measured, which leaves memory behind
@@ -177,7 +170,7 @@ def plan_run(
         acquisitions,
         fine,
         config,
-        files_of(output_names(paths[0], folder), config),
+        files_of(output_names(paths[0], folder), config, prepared),
         seconds,
         memory,
         available_memory_bytes(),
@@ -185,73 +178,48 @@ def plan_run(
     )
 
 
-def files_of(outputs: Outputs, config: Config) -> tuple[Path, ...]:
-    """Return the files that a run would write."""
-    solver, has_mask = config.solver, config.protect is not None
-    has_prior = solver not in (*SOLVERS_WITHOUT_PRIOR, "warmstart")
-    is_protected = has_prior or (has_mask and solver == "warmstart")
-    options = with_settings(SolverOptions(), config.settings)
-    is_published = solver in ("inversesr-dec", "inversesr-ldm")
-    has_samples = solver == "split-gibbs" and (config.samples or options.n_samples) > 1
-    present = {
-        "sd": has_samples or has_expected_error(config),
-        "low": has_samples,
-        "high": has_samples,
-        "prior_mask": is_protected,
-        "surprise": has_prior and options.surprise and not is_published,
-        "unprotected": is_protected and config.keep_unprotected,
-    }
-    present["report"] = has_report_packages()
-    found = outputs.without([name for name, is_there in present.items() if not is_there])
+def files_of(outputs: Outputs, config: Config, prepared: Prepared | None) -> tuple[Path, ...]:
+    """Return the files that a run would write.
+
+    Args:
+        outputs: Names of all that there may be.
+        config: Choices of the run.
+        prepared: What was decided for one scan; None where several are fused.
+    """
+    maps = set() if prepared is None else maps_of_run(prepared, config)
+    always = {"image", "sidecar", *(["report"] if has_report_packages() else [])}
+    found = outputs.without([name for name in vars(outputs) if name not in maps | always])
     return tuple(path for path in vars(found).values() if path is not None)
 
 
-def has_expected_error(config: Config) -> bool:
-    """Whether a run would estimate the error of its result."""
-    if config.solver != "warmstart":
-        return False
-    wanted = with_settings(SolverOptions(), config.settings).expected_error
-    return wanted and ERROR in read_card(find_prior(config.prior)).networks
-
-
-def solver_for(scans: Sequence[Scan], config: Config) -> str:
-    """Return the solver that a run would use.
-
-    Raises:
-        InputError: the named solver takes one scan only.
-    """
-    if len(scans) > 1:
-        return pipeline.solver_of_fusion(len(scans), config)
-    volume = scans[0].volume
-    acquisition = describe_acquisition(scans[0], config)
-    task = Task(torch.from_numpy(volume.data), volume.grid, acquisition, 0.0)
-    return choose_solver(task, config.solver, config.samples)[0]
-
-
-def lock_for(
-    scans: Sequence[Scan], acquisition: Acquisition, config: Config
-) -> tuple[str, tuple[str, ...]]:
-    """Return the lock that a run would use, and what it would remark on that."""
-    if len(scans) > 1 or config.solver == "spline":
-        return "off", ()
-    if config.lock != AUTOMATIC:
-        return config.lock, ()
-    (scan,) = scans
-    sigma = config.noise
-    if sigma is None:
-        sigma = estimate_noise(scan.volume, acquisition.slice_axis)
-    return choose_lock(torch.from_numpy(scan.volume.data), sigma)
+def maps_of_run(prepared: Prepared, config: Config) -> set[str]:
+    """Return which maps a run would write beside the image."""
+    solver, options, prior = prepared.solver, prepared.setup.options, prepared.setup.prior
+    is_protected = solver.is_latent or (config.protect is not None and solver.has_prior)
+    has_samples = solver.draws_samples and options.n_samples > 1
+    is_judged = getattr(options, "expected_error", False) and (
+        prior is not None and ERROR in prior.card.networks
+    )
+    present = {
+        "sd": has_samples or is_judged,
+        "low": has_samples,
+        "high": has_samples,
+        "prior_mask": is_protected,
+        "surprise": solver.is_latent and getattr(options, "surprise", False),
+        "unprotected": is_protected and config.keep_unprotected,
+    }
+    return {name for name, is_there in present.items() if is_there}
 
 
 def estimate_memory(
     solver: str, n_voxels: int, resident_bytes: float, n_scans: int = 1
 ) -> float | None:
     """Return the peak of the process in bytes; None for a solver that was not measured."""
-    kind = solver if n_scans == 1 else "fusion"
-    by_voxel = BYTES_PER_VOXEL.get(kind)
+    entry = find(solver)
+    by_voxel = entry.bytes_per_voxel if n_scans == 1 else FUSION_BYTES_PER_VOXEL
     if by_voxel is None:
         return None
-    return resident_bytes + BYTES_AT_LEAST.get(kind, 0.0) + by_voxel * n_voxels
+    return resident_bytes + entry.least_bytes + by_voxel * n_voxels
 
 
 def estimate_seconds(scan: Scan, path: Path, config: Config, n_voxels: int) -> float:
@@ -263,7 +231,7 @@ def estimate_seconds(scan: Scan, path: Path, config: Config, n_voxels: int) -> f
         config: Choices of the run.
         n_voxels: Voxels of the fine grid.
     """
-    is_uneven = config.solver in UNEVEN
+    is_uneven = not find(config.solver).is_even
     block = middle_block(scan, config, UNEVEN_BLOCK_VOXELS if is_uneven else BLOCK_VOXELS)
     n_block = prod(_fine(block, config).shape)
     once = replace(config, settings=(*config.settings, "solver.adapt_steps=0"))
@@ -357,7 +325,7 @@ def _fine(scan: Scan, config: Config) -> Grid:
 
 def _time_solving(scan: Scan, config: Config) -> float:
     clock = _Clock()
-    watch = (lambda *_: None) if config.solver in UNEVEN else clock
+    watch = (lambda *_: None) if not find(config.solver).is_even else clock
     try:
         pipeline.restore([scan], config, None, watch)
     except _EnoughError:
@@ -367,19 +335,20 @@ def _time_solving(scan: Scan, config: Config) -> float:
 
 def _time_adapting(scan: Scan, config: Config) -> float:
     """Time the training steps on a scan, where the solver begins with the warm start."""
-    n_steps = with_settings(SolverOptions(), config.settings).adapt_steps
-    if not n_steps or config.solver in WITHOUT_WARM_START:
+    entry = find(config.solver)
+    n_steps = getattr(options_of(entry, config.settings), "adapt_steps", 0)
+    if not n_steps:
         return 0.0
     clock = _Clock()
     with suppress(_EnoughError):
-        pipeline.restore([scan], replace(config, solver="warmstart"), None, clock)
+        pipeline.restore([scan], replace(config, solver=DEFAULT_NAME), None, clock)
     return clock.step_seconds() * n_steps
 
 
 def _time_writing(scan: Scan, path: Path, config: Config) -> float:
     """Time what follows the solver: image, record, report."""
-    result = pipeline.restore([scan], replace(config, solver="spline"))
-    if has_expected_error(config):
+    result = pipeline.restore([scan], replace(config, solver=BASELINE_NAME, settings=()))
+    if find(config.solver).name == DEFAULT_NAME:
         result = replace(result, sd=result.volume)
     with tempfile.TemporaryDirectory() as name:
         start = perf_counter()

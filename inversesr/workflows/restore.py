@@ -6,20 +6,19 @@ from time import perf_counter
 
 import torch
 
-from inversesr.acquisition.geometry import describe_acquisition
 from inversesr.acquisition.likeness import LEAST_LIKENESS
-from inversesr.acquisition.noise import estimate_noise
-from inversesr.config import AUTOMATIC, Config
+from inversesr.config import Config
 from inversesr.errors import InputError
 from inversesr.io.nifti import Scan, stored
-from inversesr.measurements.consistency import agreement, choose_lock, lock
+from inversesr.measurements.consistency import agreement, lock
 from inversesr.measurements.slices import Task
+from inversesr.priors.installed import OpenPrior
 from inversesr.protocols import Progress, Solution
 from inversesr.result import Result, Source
-from inversesr.solvers.registry import choose_solver, solve
 from inversesr.uncertainty.intervals import summarise
 from inversesr.volume import Image, Volume
 from inversesr.workflows.fusion import Fusion, Stack, fuse
+from inversesr.workflows.prepare import Regions, prepare, solver_of_fusion
 
 # Heads move by less between the scans of one session.
 LARGEST_LIKELY_MOTION_MM = 30.0
@@ -31,6 +30,7 @@ def restore(
     mask: Image | None = None,
     progress: Progress = lambda _phase, _done, _total: None,
     protect: Image | None = None,
+    prior: OpenPrior | None = None,
 ) -> Result:
     """Restore the thin slices behind one scan, or behind several of one subject.
 
@@ -41,44 +41,18 @@ def restore(
             registered, and by what one scan is aligned to a prior with a pose of its own.
         progress: Called with a phase, the steps done and their total.
         protect: Where no prior may speak, on the scan's grid, above 0 inside; one scan only.
+        prior: The prior, where it is open already.
 
     Raises:
         InputError: the scans cannot be refined.
     """
     device = choose_device(config.device)
     if len(scans) == 1:
-        return _restore_one(scans[0], config, progress, device, (protect, mask))
-    used = solver_of_fusion(len(scans), config)
+        return _restore_one(scans[0], config, progress, device, Regions(mask, protect), prior)
+    used = solver_of_fusion(len(scans), config).name
     start = perf_counter()
     fusion = fuse(scans, config, mask, progress, device)
     return _fused_result(fusion, config, used, perf_counter() - start)
-
-
-def solver_of_fusion(n_scans: int, config: Config) -> str:
-    """Return the solver that fuses several scans.
-
-    Raises:
-        InputError: another one was named, or samples, a lock or protection were asked for.
-    """
-    if config.solver not in (AUTOMATIC, "tv"):
-        message = (
-            f"{n_scans} scans were given; {config.solver} takes one and only tv fuses several: "
-            "name one scan, or give --solver tv"
-        )
-        raise InputError(message)
-    if config.samples is not None:
-        message = f"{n_scans} scans are fused by tv, which draws no samples: leave out --samples"
-        raise InputError(message)
-    if config.protect is not None:
-        message = f"{n_scans} scans are fused by tv, which has no prior: leave out --protect"
-        raise InputError(message)
-    if config.lock in ("exact", "noise"):
-        message = (
-            f"lock is {config.lock} and there are {n_scans} scans, which contradict each other: "
-            "leave out --lock, or give one scan"
-        )
-        raise InputError(message)
-    return "tv"
 
 
 def choose_device(name: str) -> torch.device:
@@ -99,30 +73,24 @@ def _restore_one(
     config: Config,
     progress: Progress,
     device: torch.device,
-    regions: tuple[Image | None, Image | None],
+    regions: Regions,
+    prior: OpenPrior | None,
 ) -> Result:
     start = perf_counter()
-    acquisition = describe_acquisition(scan, config)
-    sigma = config.noise
-    if sigma is None:
-        sigma = estimate_noise(scan.volume, acquisition.slice_axis)
-    y = torch.from_numpy(scan.volume.data).to(device)
-    protect, brain = (None if r is None else torch.from_numpy(r > 0).to(y) for r in regions)
-    task = Task(y, scan.volume.grid, acquisition, sigma, protect, brain)
-    solver, notes = choose_solver(task, config.solver, config.samples)
-    chosen = replace(config, solver=solver)
-    prepared = perf_counter()
-    solution = solve(task, chosen, progress)
+    ready = prepare(scan, config, regions, prior, device)
+    task, prepared = ready.task, perf_counter()
+    solution = ready.solve(progress)
     solved = perf_counter()
+    y = task.y
     task = task.with_thickness(solution.thickness_factor)
-    locking, remarks = _locking(task, chosen)
+    locking = ready.setup.consistency
     x = _as_written(_locked(task, solution.x, locking), task, scan, config)
     source = Source(
         scan,
         task.acquisition,
-        sigma,
-        agreement(task.A(solution.x), y, acquisition.slice_axis),
-        agreement(task.A(x), y, acquisition.slice_axis),
+        task.sigma,
+        agreement(task.A(solution.x), y, task.acquisition.slice_axis),
+        agreement(task.A(x), y, task.acquisition.slice_axis),
     )
     seconds = {
         "prepare": prepared - start,
@@ -135,22 +103,22 @@ def _restore_one(
         config,
         solution.status,
         solution.history,
-        solution.solver or solver,
+        solution.solver or ready.solver.name,
         locking,
         seconds,
-        (*notes, *solution.notes, *remarks),
+        (*ready.notes, *solution.notes),
         solution.facts,
         prior_refused=config.prior if solution.solver else None,
+        prior_card=None if solution.solver else _card_record(ready.setup.prior),
     )
     return _with_maps(result, task, solution, x)
 
 
-def _locking(task: Task, config: Config) -> tuple[str, tuple[str, ...]]:
-    """Return how the image is locked, and what a reader should know of the choice."""
-    # plain interpolation is the baseline: what people get today, without the lock
-    if config.solver == "spline":
-        return "off", ()
-    return choose_lock(task.y, task.sigma, config.lock)
+def _card_record(prior: OpenPrior | None) -> dict[str, str | None] | None:
+    """Name, version and hash of the card of a prior, which has the hashes of its weights."""
+    if prior is None:
+        return None
+    return {"name": prior.card.name, "version": prior.card.version, "sha256": prior.sha256}
 
 
 def _locked(task: Task, x: torch.Tensor, locking: str) -> torch.Tensor:

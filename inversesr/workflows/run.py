@@ -26,8 +26,6 @@ from inversesr.io.nifti import write_volume
 from inversesr.io.paths import from_home, parts_of
 from inversesr.io.sidecar import name_of_sidecar, sidecars_of
 from inversesr.io.source import files_of
-from inversesr.priors.card import read_card
-from inversesr.priors.store import CARD_NAME, digest, find_prior
 from inversesr.protocols import Progress
 from inversesr.report.html import has_report_packages, write_report
 from inversesr.report.narrative import prior_sentences
@@ -284,7 +282,7 @@ def provenance(result: Result, inputs: Sequence[dict[str, Any]]) -> dict[str, An
             **result.facts,
         },
         "prior": list(prior_sentences(result)),
-        "prior_card": _prior_record(result),
+        "prior_card": result.prior_card,
         "lock": result.lock,
         "scans": [_source_record(source) for source in result.sources],
         "output": {
@@ -300,15 +298,6 @@ def provenance(result: Result, inputs: Sequence[dict[str, Any]]) -> dict[str, An
             **{name: version(name) for name in ("torch", "numpy", "scipy", "nibabel")},
         },
     }
-
-
-def _prior_record(result: Result) -> dict[str, str] | None:
-    """Name, version and hash of the card of the prior, which has the hashes of its weights."""
-    if result.prior_used is None:
-        return None
-    folder = find_prior(result.prior_used)
-    card = read_card(folder)
-    return {"name": card.name, "version": card.version, "sha256": digest(folder / CARD_NAME)}
 
 
 def _source_record(source: Source) -> dict[str, Any]:

@@ -3,8 +3,9 @@ import pytest
 
 from inversesr.benchmarks import comparison as benchmark
 from inversesr.benchmarks.comparison import Setup, compare_solvers, read_truth, runnable_solvers
-from inversesr.config import SOLVER_NAMES, SimulateConfig
+from inversesr.config import SimulateConfig
 from inversesr.errors import InputError
+from inversesr.solvers.registry import names
 from inversesr.volume import Grid
 from tests.support.problems import free_card, one_thread, random_tensors, write_prior  # noqa: F401  (a fixture)
 from tests.support.thin_slices import silent, stay_in_this_process, write_head
@@ -60,8 +61,8 @@ def test_a_tiny_crop_is_refused():
 
 
 def test_only_solvers_whose_networks_are_there_run_by_default(prior):
-    assert runnable_solvers() == list(SOLVER_NAMES)
-    assert runnable_solvers(prior) == [name for name in SOLVER_NAMES if name != "warmstart"]
+    assert runnable_solvers() == list(names())
+    assert runnable_solvers(prior) == [name for name in names() if name != "warmstart"]
 
 
 @pytest.mark.slow

@@ -8,7 +8,8 @@ import typer
 
 from inversesr.cli.app import app
 from inversesr.config import Config, SimulateConfig
-from inversesr.solvers.options import PREFIX, SolverOptions
+from inversesr.solvers.options import PREFIX
+from inversesr.solvers.registry import SOLVERS
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "commands.md"
 # Which values an option may have is the business of the config classes.
@@ -56,11 +57,15 @@ def reference() -> str:
 
 def _solver_options() -> str:
     """Return the table of what `--set` reaches."""
-    rows = [
-        f"| `{PREFIX}{f.name}` | {f.metadata['help']}{_default(f)} |\n"
-        for f in fields(SolverOptions)
-    ]
-    return f"{SETTINGS}\n| | |\n|---|---|\n{''.join(rows)}"
+    parts = [SETTINGS]
+    for entry in SOLVERS:
+        rows = [
+            f"| `{PREFIX}{f.name}` | {f.metadata['help']}{_default(f)} |\n"
+            for f in fields(entry.load_options())
+        ]
+        told = f"\n| | |\n|---|---|\n{''.join(rows)}" if rows else "\nNo options.\n"
+        parts.append(f"\n### `{entry.name}`\n\n{entry.summary}\n{told}")
+    return "".join(parts)
 
 
 def _default(field: Field) -> str:

@@ -9,7 +9,7 @@ from inversesr.cli.bench.groups import with_groups
 from inversesr.cli.bench.output import Output
 from inversesr.cli.bench.tables import text
 from inversesr.cli.console import Settings
-from inversesr.solvers.options import SolverOptions, with_settings
+from inversesr.solvers.options import check_settings
 
 if TYPE_CHECKING:
     from inversesr.benchmarks.default_run import Phase
@@ -21,7 +21,7 @@ def default_run(*, settings: Settings = None, output: Output) -> None:
 
     The weights are random: figures are those of the real ones, the image means nothing.
     """
-    with_settings(SolverOptions(), settings or [])
+    check_settings(settings or [])
     from inversesr.benchmarks.default_run import measure_default_run
 
     output.finish(measure_default_run(settings=tuple(settings or ())), print_phases)

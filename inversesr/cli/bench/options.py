@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from inversesr.cli.console import Settings
-from inversesr.config import BUILTIN_PRIOR, SOLVER_CHOICES, SimulateConfig
-from inversesr.errors import InputError
-from inversesr.solvers.options import SolverOptions, with_settings
+from inversesr.config import AUTOMATIC, BUILTIN_PRIOR, SimulateConfig
+from inversesr.solvers.options import check_settings
+from inversesr.solvers.registry import find
 
 if TYPE_CHECKING:
     from inversesr.benchmarks.comparison import Setup
@@ -58,7 +58,7 @@ class SolverChoice:
 
     def __post_init__(self) -> None:
         read_solvers(self.solver)
-        with_settings(SolverOptions(), self.settings or [])
+        check_settings(self.settings or [])
 
     @property
     def names(self) -> list[str] | None:
@@ -137,9 +137,8 @@ def read_solvers(given: list[str] | None) -> list[str] | None:
         return None
     names = [name.strip() for text in given for name in text.split(",") if name.strip()]
     for name in names:
-        if name not in SOLVER_CHOICES:
-            message = f"solver is {name}; expected {' or '.join(SOLVER_CHOICES)}"
-            raise InputError(message)
+        if name != AUTOMATIC:
+            find(name)
     return list(dict.fromkeys(names))
 
 

@@ -11,7 +11,7 @@ from inversesr.priors.instrumented import InstrumentedPrior
 from inversesr.priors.samplers import ddim, ddim_step, timestep_path
 from inversesr.priors.schedule import CLEAN, Schedule
 from inversesr.protocols import Shape
-from inversesr.solvers.options import SolverOptions
+from inversesr.solvers.latent.needs import NoiseLevels, Spread
 
 # A chain ends where noise is a twentieth of the signal: below, the denoiser hardly changes it.
 LAST_SIGMA = 0.05
@@ -25,7 +25,7 @@ LARGEST_VARIANCE = 1.0
 N_SAMPLE_STEPS = 46
 
 
-def noise_levels(options: SolverOptions, *, is_warm: bool) -> list[float]:
+def noise_levels(options: NoiseLevels, *, is_warm: bool) -> list[float]:
     """Return noise-to-signal ratios from sigma_high down to sigma_low, in equal ratios.
 
     Args:
@@ -80,7 +80,7 @@ def mean_latent(
     return total / n_samples
 
 
-def step_variance(options: SolverOptions, rmse: float, sigma_t: float) -> float:
+def step_variance(options: Spread, rmse: float, sigma_t: float) -> float:
     """Return r2, how far an image may move from the prior's at a noise level.
 
     r2 = r_AE^2 + (kappa s_x)^2 sigma_t^2 / (1 + sigma_t^2)

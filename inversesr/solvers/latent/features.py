@@ -18,8 +18,8 @@ from torch import Tensor
 
 from inversesr.priors.instrumented import InstrumentedPrior
 from inversesr.solvers.latent.feature_networks import load_features, unit_length
+from inversesr.solvers.latent.needs import Features
 from inversesr.solvers.latent.problem import Problem
-from inversesr.solvers.options import SolverOptions
 
 Extractor = Callable[[Tensor], tuple[Tensor, ...]]
 NO_FEATURES, OWN_FEATURES = "none", "the prior's own encoder"
@@ -52,7 +52,7 @@ class PerceptualTerm:
 
 
 def perceptual_term(
-    problem: Problem, prior: InstrumentedPrior, options: SolverOptions
+    problem: Problem, prior: InstrumentedPrior, options: Features
 ) -> PerceptualTerm:
     """Choose the features: a network that the user named, else the prior's own encoder."""
     if options.perceptual_weight == 0.0:

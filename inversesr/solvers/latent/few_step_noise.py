@@ -12,27 +12,57 @@ exploration for text-to-image generation, arXiv:2306.08687.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from inversesr.config import option
+from inversesr.measurements.slices import Task
 from inversesr.priors.instrumented import InstrumentedPrior
 from inversesr.priors.samplers import ddim_invert
 from inversesr.protocols import Solution
+from inversesr.solvers import options as shared
 from inversesr.solvers.latent.chain import differentiable_chain, noise_levels, short_path
 from inversesr.solvers.latent.descent import Plan, by_autograd, descend
 from inversesr.solvers.latent.problem import Problem, finish, start_latent
-from inversesr.solvers.options import SolverOptions
+from inversesr.solvers.latent.runner import restore_with
+from inversesr.solvers.setup import Setup
 
 N_STEPS, LEARNING_RATE = 60, 0.05
 # Fixed-point iterations that make the inversion of so few steps exact enough.
 N_CORRECTIONS = 3
 
 
+@dataclass(frozen=True)
+class FewStepNoise:
+    """Options of `few-step-noise`.
+
+    Raises:
+        InputError: a value is outside its range.
+    """
+
+    backend: str = shared.backend()
+    n_steps: int | None = shared.n_steps()
+    learning_rate: float | None = shared.learning_rate()
+    sigma_high: float | None = shared.sigma_high()
+    n_levels: int | None = shared.n_levels()
+    sigma_low: float = shared.sigma_low()
+    n_denoiser_steps: int = shared.n_denoiser_steps()
+    prior_weight: float = shared.prior_weight()
+    noise_term: str = option("shell", "Prior of the noise.", choices=("shell", "gaussian"))
+    surprise: bool = shared.surprise()
+    adapt_steps: int = shared.adapt_steps()
+    n_mirrors: int = shared.n_mirrors()
+
+    def __post_init__(self) -> None:
+        shared.check(self)
+
+
 def few_step_noise(
     problem: Problem,
     prior: InstrumentedPrior,
-    options: SolverOptions,
+    options: FewStepNoise,
     generator: torch.Generator,  # noqa: ARG001  (the start is the first guess: nothing is random)
     progress: Callable[[int, int], None],
 ) -> Solution:
@@ -89,3 +119,8 @@ def noise_penalty(u: Tensor, kind: str) -> Tensor:
     if kind == "gaussian":
         return 0.5 * squares
     return 0.5 * squares - (u.numel() - 1) * 0.5 * squares.clamp_min(1e-12).log()
+
+
+def restore(task: Task, setup: Setup) -> Solution:
+    """Restore a scan; see `few_step_noise`."""
+    return restore_with(few_step_noise, "few-step-noise", task, setup)

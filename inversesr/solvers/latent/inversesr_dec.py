@@ -7,23 +7,48 @@ super-resolution using a latent diffusion model, MICCAI, doi:10.1007/978-3-031-4
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from inversesr.config import option
+from inversesr.measurements.slices import Task
 from inversesr.priors.instrumented import InstrumentedPrior
 from inversesr.protocols import Solution
+from inversesr.solvers import options as shared
 from inversesr.solvers.latent.chain import mean_latent
 from inversesr.solvers.latent.descent import Plan, by_autograd, descend
 from inversesr.solvers.latent.problem import Problem, finish
 from inversesr.solvers.latent.published_loss import LEARNING_RATE, N_STEPS, published_loss
-from inversesr.solvers.options import SolverOptions
+from inversesr.solvers.latent.runner import restore_with
+from inversesr.solvers.setup import Setup
+
+
+@dataclass(frozen=True)
+class InverseSRDecoder:
+    """Options of `inversesr-dec`.
+
+    Raises:
+        InputError: a value is outside its range.
+    """
+
+    backend: str = shared.backend()
+    data_term: str = shared.data_term()
+    perceptual_weight: float | None = shared.perceptual_weight()
+    features_file: str | None = shared.features_file()
+    n_steps: int | None = shared.n_steps()
+    learning_rate: float | None = shared.learning_rate()
+    n_start_samples: int = option(4, "Samples whose mean is the start.", least=1)
+
+    def __post_init__(self) -> None:
+        shared.check(self)
 
 
 def inversesr_dec(
     problem: Problem,
     prior: InstrumentedPrior,
-    options: SolverOptions,
+    options: InverseSRDecoder,
     generator: torch.Generator,
     progress: Callable[[int, int], None],
 ) -> Solution:
@@ -55,3 +80,8 @@ def inversesr_dec(
         found,
         facts={"features": loss.perceptual.name, "passes": dict(prior.counts)},
     )
+
+
+def restore(task: Task, setup: Setup) -> Solution:
+    """Restore a scan; see `inversesr_dec`."""
+    return restore_with(inversesr_dec, "inversesr-dec", task, setup)

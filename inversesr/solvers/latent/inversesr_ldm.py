@@ -7,27 +7,50 @@ super-resolution using a latent diffusion model, MICCAI, doi:10.1007/978-3-031-4
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from inversesr.measurements.slices import Task
 from inversesr.priors.card import VariableCard
 from inversesr.priors.instrumented import InstrumentedPrior
 from inversesr.priors.samplers import timestep_path
 from inversesr.protocols import Solution
+from inversesr.solvers import options as shared
 from inversesr.solvers.latent.chain import N_SAMPLE_STEPS, differentiable_chain, draw
 from inversesr.solvers.latent.descent import Plan, by_autograd, descend
 from inversesr.solvers.latent.problem import Problem, finish
 from inversesr.solvers.latent.published_loss import LEARNING_RATE, N_STEPS, published_loss
-from inversesr.solvers.options import SolverOptions
+from inversesr.solvers.latent.runner import restore_with
+from inversesr.solvers.setup import Setup
 
 START_OF_VARIABLES = 0.5
+
+
+@dataclass(frozen=True)
+class InverseSRLDM:
+    """Options of `inversesr-ldm`.
+
+    Raises:
+        InputError: a value is outside its range.
+    """
+
+    backend: str = shared.backend()
+    data_term: str = shared.data_term()
+    perceptual_weight: float | None = shared.perceptual_weight()
+    features_file: str | None = shared.features_file()
+    n_steps: int | None = shared.n_steps()
+    learning_rate: float | None = shared.learning_rate()
+
+    def __post_init__(self) -> None:
+        shared.check(self)
 
 
 def inversesr_ldm(
     problem: Problem,
     prior: InstrumentedPrior,
-    options: SolverOptions,
+    options: InverseSRLDM,
     generator: torch.Generator,
     progress: Callable[[int, int], None],
 ) -> Solution:
@@ -84,3 +107,8 @@ def in_natural_units(
 def _spacing(prior: InstrumentedPrior) -> str | None:
     """Return the published timesteps, or those of the prior where it is a flow."""
     return None if prior.schedule.prediction == "flow" else "inversesr"
+
+
+def restore(task: Task, setup: Setup) -> Solution:
+    """Restore a scan; see `inversesr_ldm`."""
+    return restore_with(inversesr_ldm, "inversesr-ldm", task, setup)

@@ -8,20 +8,24 @@ and s = sigma. Blind, it also fits the slice width, a smooth bias field, gain an
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 import torch
 from torch import Tensor
 
+from inversesr.config import option
+from inversesr.measurements.slices import Task
 from inversesr.priors.instrumented import InstrumentedPrior
 from inversesr.protocols import Solution
+from inversesr.solvers import options as shared
 from inversesr.solvers.latent.descent import Plan, descend
 from inversesr.solvers.latent.features import PerceptualTerm, perceptual_term
 from inversesr.solvers.latent.nuisance import Nuisance, fit_nuisance, fit_slice_width
-from inversesr.solvers.latent.pnp import latent_pnp
+from inversesr.solvers.latent.pnp import LatentPnP, latent_pnp
 from inversesr.solvers.latent.problem import Decoding, Problem, finish, make_decoding
+from inversesr.solvers.latent.runner import restore_with
 from inversesr.solvers.latent.score import prior_gradient
-from inversesr.solvers.options import SolverOptions
+from inversesr.solvers.setup import Setup
 
 N_STEPS, LEARNING_RATE = 60, 0.02
 PERCEPTUAL_WEIGHT = 0.0
@@ -53,10 +57,50 @@ class _Descent:
         return self.decoding(z, self.nuisance.gain, self.nuisance.offset)
 
 
+@dataclass(frozen=True)
+class LatentMAP:
+    """Options of `latent-map`.
+
+    Raises:
+        InputError: a value is outside its range.
+    """
+
+    backend: str = shared.backend()
+    n_levels: int | None = shared.n_levels()
+    sigma_high: float | None = shared.sigma_high()
+    sigma_low: float = shared.sigma_low()
+    n_denoiser_steps: int = shared.n_denoiser_steps()
+    kappa: float = shared.kappa()
+    image_sd: float = shared.image_sd()
+    rho: float = option(1.0, "Share of the data's correction that a latent takes.", above=0)
+    antithetic: bool = option(True, "Use noise of both signs.")  # noqa: FBT003
+    fit_gain: bool = shared.fit_gain()
+    delta: bool = shared.delta()
+    warm_sd: float = shared.warm_sd()
+    surprise: bool = shared.surprise()
+    adapt_steps: int = shared.adapt_steps()
+    n_mirrors: int = shared.n_mirrors()
+    n_steps: int | None = shared.n_steps()
+    learning_rate: float | None = shared.learning_rate()
+    prior_weight: float = shared.prior_weight()
+    prior_sigma: float = option(0.5, "Noise-to-signal ratio at which the prior is asked.", above=0)
+    perceptual_weight: float | None = shared.perceptual_weight()
+    features_file: str | None = shared.features_file()
+    blind: bool = option(False, "Fit slice width and bias field.")  # noqa: FBT003
+    stop_at_noise: bool = option(True, "Stop when the misfit is noise.")  # noqa: FBT003
+
+    def __post_init__(self) -> None:
+        shared.check(self)
+
+    def of_start(self) -> LatentPnP:
+        """Return the options of the plug-and-play result that the descent starts from."""
+        return LatentPnP(**{f.name: getattr(self, f.name) for f in fields(LatentPnP)})
+
+
 def latent_map(
     problem: Problem,
     prior: InstrumentedPrior,
-    options: SolverOptions,
+    options: LatentMAP,
     generator: torch.Generator,
     progress: Callable[[int, int], None],
 ) -> Solution:
@@ -71,7 +115,7 @@ def latent_map(
         generator: Source of the noise.
         progress: Called with the number of steps done and their total.
     """
-    first = latent_pnp(problem, prior, options, generator, lambda _done, _total: None)
+    first = latent_pnp(problem, prior, options.of_start(), generator, lambda _done, _total: None)
     if first.z is None:
         message = "latent_pnp returns its latent"
         raise TypeError(message)
@@ -113,7 +157,7 @@ def _objective(
     state: _Descent,
     z: Tensor,
     term: PerceptualTerm,
-    options: SolverOptions,
+    options: LatentMAP,
     generator: torch.Generator,
 ) -> Callable[[], tuple[float, Sequence[Tensor]]]:
     """Return a function that gives data and feature loss, and the gradient of the whole."""
@@ -145,3 +189,8 @@ def _refit(state: _Descent, z: Tensor) -> None:
     state.problem, state.nuisance, state.width = fit_slice_width(
         state.problem, decoded, state.width
     )
+
+
+def restore(task: Task, setup: Setup) -> Solution:
+    """Restore a scan; see `latent_map`."""
+    return restore_with(latent_map, "latent-map", task, setup)

@@ -15,25 +15,58 @@ plug-and-play image restoration, arXiv:2305.08995, here within the latent space.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from inversesr.config import option
+from inversesr.measurements.slices import Task
 from inversesr.priors.instrumented import InstrumentedPrior
 from inversesr.priors.samplers import ddim
 from inversesr.priors.schedule import add_noise
 from inversesr.protocols import Solution
+from inversesr.solvers import options as shared
 from inversesr.solvers.latent.chain import draw, noise_levels, short_path, step_variance
 from inversesr.solvers.latent.nuisance import Nuisance, fit_nuisance
 from inversesr.solvers.latent.problem import Problem, finish, make_decoding, start_latent
-from inversesr.solvers.options import SolverOptions
+from inversesr.solvers.latent.runner import restore_with
+from inversesr.solvers.setup import Setup
+
+
+@dataclass(frozen=True)
+class LatentPnP:
+    """Options of `latent-pnp`.
+
+    Raises:
+        InputError: a value is outside its range.
+    """
+
+    backend: str = shared.backend()
+    n_levels: int | None = shared.n_levels()
+    sigma_high: float | None = shared.sigma_high()
+    sigma_low: float = shared.sigma_low()
+    n_denoiser_steps: int = shared.n_denoiser_steps()
+    kappa: float = shared.kappa()
+    image_sd: float = shared.image_sd()
+    rho: float = option(1.0, "Share of the data's correction that a latent takes.", above=0)
+    antithetic: bool = option(True, "Use noise of both signs.")  # noqa: FBT003
+    fit_gain: bool = shared.fit_gain()
+    delta: bool = shared.delta()
+    warm_sd: float = shared.warm_sd()
+    surprise: bool = shared.surprise()
+    adapt_steps: int = shared.adapt_steps()
+    n_mirrors: int = shared.n_mirrors()
+
+    def __post_init__(self) -> None:
+        shared.check(self)
 
 
 @torch.no_grad()
 def latent_pnp(
     problem: Problem,
     prior: InstrumentedPrior,
-    options: SolverOptions,
+    options: LatentPnP,
     generator: torch.Generator,
     progress: Callable[[int, int], None],
 ) -> Solution:
@@ -90,7 +123,7 @@ def weigh_in_warm_start(
 
 
 def _denoised(
-    prior: InstrumentedPrior, z: Tensor, t: int, options: SolverOptions, generator: torch.Generator
+    prior: InstrumentedPrior, z: Tensor, t: int, options: LatentPnP, generator: torch.Generator
 ) -> Tensor:
     """Add noise and take it away again.
 
@@ -122,3 +155,8 @@ def latent_change(
     """
     seen = [problem.to_prior(x, decoded, nuisance.gain, nuisance.offset) for x in to_and_from]
     return prior.encode(seen[0]) - prior.encode(seen[1])
+
+
+def restore(task: Task, setup: Setup) -> Solution:
+    """Restore a scan; see `latent_pnp`."""
+    return restore_with(latent_pnp, "latent-pnp", task, setup)

@@ -8,17 +8,17 @@ from torch import Tensor
 from inversesr.measurements.slices import Task
 from inversesr.operators.interpolation import spline_operator
 from inversesr.priors.card import PriorCard, dump_card
+from inversesr.priors.installed import OpenPrior
 from inversesr.priors.instrumented import InstrumentedPrior, instrument
 from inversesr.priors.latent_diffusion import LatentDiffusionPrior
-from inversesr.priors.loading import load_prior
 from inversesr.priors.samplers import ddim
 from inversesr.priors.tensors import cached
 from inversesr.solvers.latent.chain import draw, short_path
 from inversesr.solvers.latent.fixed_prior import Fitted, fit_fixed, percentile_scale
+from inversesr.solvers.latent.needs import Watched
 from inversesr.solvers.latent.placement import place_free
 from inversesr.solvers.latent.pose import PriorRefused
 from inversesr.solvers.latent.problem import Problem
-from inversesr.solvers.options import SolverOptions
 from inversesr.volume import Volume
 
 # The mean image needs no detail: two chains of four steps from nearly pure noise, and their
@@ -26,13 +26,13 @@ from inversesr.volume import Volume
 N_MEAN_CHAINS, N_MEAN_STEPS, MEAN_SIGMA = 2, 4, 8.0
 
 
-def load_for_task(name: str, task: Task, options: SolverOptions) -> LatentDiffusionPrior:
+def load_for_task(opened: OpenPrior, task: Task, options: Watched) -> LatentDiffusionPrior:
     """Load a prior with the gradients that were chosen; a free one has no shape yet.
 
     Raises:
         InputError: the prior is not installed, not intact, or cannot decode.
     """
-    prior = load_prior(name, task.y.device)
+    prior = opened.diffusion(task.y.device)
     return replace(prior, gradients="lean" if options.backend == "lean" else "stock")
 
 

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from inversesr.priors.instrumented import InstrumentedPrior
 from inversesr.solvers.latent.features import PerceptualTerm, perceptual_term
+from inversesr.solvers.latent.needs import Published
 from inversesr.solvers.latent.problem import Problem
-from inversesr.solvers.options import SolverOptions
 
 PERCEPTUAL_WEIGHT = 1e4
 LEARNING_RATE = 0.07
@@ -42,7 +42,7 @@ class PublishedLoss:
 
 
 def published_loss(
-    problem: Problem, prior: InstrumentedPrior, options: SolverOptions
+    problem: Problem, prior: InstrumentedPrior, options: Published
 ) -> PublishedLoss:
     """Build the loss from the options."""
     chosen = options.perceptual_weight

@@ -13,15 +13,13 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from inversesr.measurements.slices import Task
 from inversesr.protocols import Solution
 from inversesr.solvers.latent.problem import Problem, finish
+from inversesr.solvers.protection import protected_facts
 
 SMOOTHING_MM = 3.0
 # Below the first the prior keeps its weight, above the second it has none.
 MILD, SEVERE = 3.0, 6.0
-# A voxel is protected where its mask, interpolated between the slices, is above this.
-HALF = 0.5
 
 
 def surprise_map(
@@ -112,23 +110,3 @@ def keep_surprises(
         surprise=surprise,
         unprotected=solution.x,
     )
-
-
-def keep_interpolation(task: Task, solution: Solution) -> Solution:
-    """Bring the image of a network back to the interpolated scan where a mask says so.
-
-    Args:
-        task: The scan, with what is to be protected.
-        solution: What the network made of it.
-    """
-    mask = task.fine_protect
-    if mask is None:
-        return solution
-    x = solution.x + mask * (task.A.project(task.x0, task.y) - solution.x)
-    facts = {**solution.facts, **protected_facts(mask)}
-    return replace(solution, x=x, prior_mask=1.0 - mask, unprotected=solution.x, facts=facts)
-
-
-def protected_facts(mask: Tensor) -> dict[str, float]:
-    """Return what share of the image a mask keeps the prior out of."""
-    return {"protected_share": float((mask > HALF).float().mean())}

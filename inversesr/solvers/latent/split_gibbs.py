@@ -13,24 +13,58 @@ arXiv:2405.18782.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from inversesr.config import option
+from inversesr.measurements.slices import Task
 from inversesr.priors.instrumented import InstrumentedPrior
 from inversesr.protocols import Solution
+from inversesr.solvers import options as shared
 from inversesr.solvers.latent.chain import draw, noise_levels, sample_clean, short_path
 from inversesr.solvers.latent.nuisance import Nuisance, fit_nuisance
 from inversesr.solvers.latent.pnp import latent_change
 from inversesr.solvers.latent.problem import Decoding, Problem, finish, make_decoding, start_latent
-from inversesr.solvers.options import SolverOptions
+from inversesr.solvers.latent.runner import restore_with
+from inversesr.solvers.setup import Setup
+
+
+@dataclass(frozen=True)
+class SplitGibbs:
+    """Options of `split-gibbs`.
+
+    Raises:
+        InputError: a value is outside its range.
+    """
+
+    backend: str = shared.backend()
+    n_samples: int = option(8, "Samples drawn from the posterior.", least=1)
+    n_levels: int | None = shared.n_levels()
+    sigma_high: float | None = shared.sigma_high()
+    sigma_low: float = shared.sigma_low()
+    n_denoiser_steps: int = shared.n_denoiser_steps()
+    kappa: float = shared.kappa()
+    image_sd: float = shared.image_sd()
+    fit_gain: bool = shared.fit_gain()
+    delta: bool = shared.delta()
+    encoder_noise_gain: float = option(
+        0.0, "Latent noise made by white image noise of deviation 1.", least=0
+    )
+    surprise: bool = shared.surprise()
+    adapt_steps: int = shared.adapt_steps()
+    n_mirrors: int = shared.n_mirrors()
+
+    def __post_init__(self) -> None:
+        shared.check(self)
 
 
 @torch.no_grad()
 def split_gibbs(
     problem: Problem,
     prior: InstrumentedPrior,
-    options: SolverOptions,
+    options: SplitGibbs,
     generator: torch.Generator,
     progress: Callable[[int, int], None],
 ) -> Solution:
@@ -73,7 +107,7 @@ def _chain(
     problem: Problem,
     prior: InstrumentedPrior,
     z: Tensor,
-    options: SolverOptions,
+    options: SplitGibbs,
     generator: torch.Generator,
 ) -> tuple[Tensor, Nuisance]:
     """Run one chain from the first guess and return its last latent."""
@@ -101,7 +135,7 @@ def _agreeing(
     decoding: Decoding,
     z: Tensor,
     nuisance: Nuisance,
-    options: SolverOptions,
+    options: SplitGibbs,
     generator: torch.Generator,
 ) -> Tensor:
     """Return the image of a latent, made to agree with the scan as it might have been measured.
@@ -113,3 +147,8 @@ def _agreeing(
     x = decoding(z, nuisance.gain, nuisance.offset)
     again = problem.y + problem.sigma * draw(problem.A.out_shape, problem.y, generator)
     return problem.A.prox(x, again, options.image_sd**2, problem.data_sigma**2)
+
+
+def restore(task: Task, setup: Setup) -> Solution:
+    """Restore a scan; see `split_gibbs`."""
+    return restore_with(split_gibbs, "split-gibbs", task, setup)

@@ -13,11 +13,14 @@ Primal-dual iteration (`variation`); the constraint is a projection in closed fo
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 
+from inversesr.measurements.slices import Task
 from inversesr.operators.separable import SeparableOperator
 from inversesr.protocols import Solution
+from inversesr.solvers.setup import Setup
 from inversesr.solvers.tracing import show
 from inversesr.solvers.tv.edges import edge_field
 from inversesr.solvers.tv.variation import (
@@ -45,6 +48,10 @@ REACH, REACH_SHARE = 1.8, 0.35
 # Share of the normals that the second order believes.
 SURENESS = 0.87
 TOLERANCE = 1e-4
+# An image of least variation is as far from the scan as it may be, which smooths too much where
+# that is all of the noise and the result is not made exactly consistent with the scan; see
+# docs/decisions, 008.
+SHARE_OF_NOISE = 0.8
 
 
 def tv(
@@ -113,3 +120,15 @@ def _axis_weights(slice_axis: int) -> tuple[Weights, Weights]:
     first = tuple(FIRST_ORDER_WEIGHTS[i] for i in is_slice)
     second = tuple(SECOND_ORDER_WEIGHTS[i] for i in is_slice)
     return first, second
+
+
+@dataclass(frozen=True)
+class TV:
+    """Options of `tv`: none."""
+
+
+def restore(task: Task, setup: Setup) -> Solution:
+    """Restore a scan; see `tv`."""
+    sigma = task.sigma * (1.0 if setup.consistency == "exact" else SHARE_OF_NOISE)
+    axis = task.acquisition.slice_axis
+    return tv(task.A, task.y, task.x0, sigma, axis, lambda n, of: setup.progress("tv", n, of))

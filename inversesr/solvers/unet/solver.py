@@ -9,12 +9,13 @@ steps (`solvers.adaptation`), and averaged over mirror images of it.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch.nn.functional import avg_pool3d, interpolate, pad
 
 from inversesr.acquisition.geometry import Acquisition
+from inversesr.config import option
 from inversesr.measurements.slices import Task
 from inversesr.priors.networks.build import fast_dtype
 from inversesr.priors.networks.error_net import ErrorNet, expected_error
@@ -22,6 +23,9 @@ from inversesr.priors.networks.slice_geometry import SliceGeometry
 from inversesr.priors.networks.unet import SuperResolutionUNet
 from inversesr.priors.networks.unet_inference import refine, refine_with_flips, white_level
 from inversesr.protocols import Solution
+from inversesr.solvers import options
+from inversesr.solvers.protection import protected_facts
+from inversesr.solvers.setup import Setup
 from inversesr.solvers.unet.fine_tuning import Slicing, adapt, can_adapt
 from inversesr.volume import Grid, voxel_centres
 
@@ -50,6 +54,22 @@ class Slices:
     group: tuple[int, int] = (1, 1)
     profile: str = "rect"
     sharp: tuple[bool, bool] = (False, False)
+
+
+@dataclass(frozen=True)
+class UNet:
+    """Options of `warmstart`.
+
+    Raises:
+        InputError: a value is outside its range.
+    """
+
+    adapt_steps: int = options.adapt_steps()
+    n_mirrors: int = options.n_mirrors()
+    expected_error: bool = option(True, "Estimate the error of every voxel too.")  # noqa: FBT003
+
+    def __post_init__(self) -> None:
+        options.check(self)
 
 
 @dataclass(frozen=True)
@@ -175,3 +195,61 @@ def _spread(change: torch.Tensor, slices: Slices, shape: torch.Size) -> torch.Te
     size = [n * m for n, m in zip(change.shape, (*slices.group, 1), strict=True)]
     fine = interpolate(change[None, None], size=size, mode="trilinear", align_corners=False)
     return fine[0, 0, : shape[0], : shape[1]]
+
+
+def restore(task: Task, setup: Setup) -> Solution:
+    """Restore a scan, and estimate the error of the result where the prior can."""
+    prior, device = setup.needed_prior, task.y.device
+    judge = prior.error_net(device) if setup.options.expected_error else None
+    solution = thin(task, setup, judge)
+    if solution.sd is None:
+        return solution
+    factor = prior.card.error_factor
+    facts = {**solution.facts, "error_factor": factor}
+    return replace(solution, sd=factor * solution.sd, facts=facts)
+
+
+def thin(task: Task, setup: Setup, judge: ErrorNet | None = None) -> Solution:
+    """Run the network; what is to be kept from a prior stays the interpolated scan.
+
+    Args:
+        task: The scan.
+        setup: What was decided before; its options have `adapt_steps` and `n_mirrors`.
+        judge: Network that estimates the error of the result, or None.
+    """
+    chosen, progress = setup.options, setup.progress
+    net = setup.needed_prior.unet(task.y.device)
+    effort = Effort(chosen.adapt_steps, chosen.n_mirrors, setup.seed)
+    n_steps = chosen.adapt_steps + 1
+    progress("warmstart", 0, n_steps)
+    solution = warmstart(
+        task, net, effort, lambda n, _of: progress("warmstart", n, n_steps), judge
+    )
+    solution = keep_interpolation(task, solution)
+    progress("warmstart", n_steps, n_steps)
+    return solution
+
+
+def has_known_slices(task: Task) -> bool:
+    """Whether the network knows slices like those of a scan."""
+    return geometry_of(task).is_known
+
+
+def geometry_of(task: Task) -> SliceGeometry:
+    """Return how thick slices are and how far apart they lie, in voxels of the fine grid."""
+    return describe_slices(task.scan_grid, task.fine, task.acquisition).geometry
+
+
+def keep_interpolation(task: Task, solution: Solution) -> Solution:
+    """Bring the image of a network back to the interpolated scan where a mask says so.
+
+    Args:
+        task: The scan, with what is to be protected.
+        solution: What the network made of it.
+    """
+    mask = task.fine_protect
+    if mask is None:
+        return solution
+    x = solution.x + mask * (task.A.project(task.x0, task.y) - solution.x)
+    facts = {**solution.facts, **protected_facts(mask)}
+    return replace(solution, x=x, prior_mask=1.0 - mask, unprotected=solution.x, facts=facts)

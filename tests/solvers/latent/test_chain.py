@@ -13,7 +13,7 @@ from inversesr.solvers.latent.chain import (
     short_path,
     step_variance,
 )
-from inversesr.solvers.options import SolverOptions
+from inversesr.solvers.latent.pnp import LatentPnP
 from tests.support.problems import (
     gaussian_case,
     gaussian_counted,
@@ -23,11 +23,11 @@ from tests.support.problems import (
 
 
 def test_noise_levels_fall_in_equal_ratios():
-    levels = noise_levels(SolverOptions(n_levels=4, sigma_high=8.0, sigma_low=1.0), is_warm=False)
+    levels = noise_levels(LatentPnP(n_levels=4, sigma_high=8.0, sigma_low=1.0), is_warm=False)
     assert levels == pytest.approx([8.0, 4.0, 2.0, 1.0])
-    assert noise_levels(SolverOptions(n_levels=1), is_warm=False) == [8.0]
-    warm = noise_levels(SolverOptions(), is_warm=True)
-    assert len(warm) < len(noise_levels(SolverOptions(), is_warm=False))
+    assert noise_levels(LatentPnP(n_levels=1), is_warm=False) == [8.0]
+    warm = noise_levels(LatentPnP(), is_warm=True)
+    assert len(warm) < len(noise_levels(LatentPnP(), is_warm=False))
     assert warm[0] < 8.0
 
 
@@ -45,7 +45,7 @@ def test_a_short_path_falls_from_its_start_to_clean(t, n_steps):
 
 
 def test_an_image_may_move_the_further_the_noisier_it_is():
-    options = SolverOptions(kappa=2.0, image_sd=0.1)
+    options = LatentPnP(kappa=2.0, image_sd=0.1)
     assert step_variance(options, 0.03, 1e-6) == pytest.approx(0.03**2)
     assert step_variance(options, 0.0, 1.0) == pytest.approx(0.2**2 / 2)
     assert step_variance(options, 0.0, 1e6) == pytest.approx(0.2**2)

@@ -5,14 +5,13 @@ import torch
 
 from inversesr.priors.samplers import ddim, timestep_path
 from inversesr.solvers.latent.chain import short_path
-from inversesr.solvers.latent.few_step_noise import few_step_noise, noise_penalty
-from inversesr.solvers.options import SolverOptions
+from inversesr.solvers.latent.few_step_noise import FewStepNoise, few_step_noise, noise_penalty
 from tests.support.problems import gaussian_case, generator, one_thread, quiet, tiny_case  # noqa: F401  (a fixture)
 
 
 def test_it_finds_the_most_probable_image_of_what_the_chain_makes_of_noise():
     prior, problem, _ = gaussian_case(sigma=0.05)
-    options = SolverOptions(noise_term="gaussian", n_steps=300, learning_rate=0.05)
+    options = FewStepNoise(noise_term="gaussian", n_steps=300, learning_rate=0.05)
     found = few_step_noise(problem, prior, options, generator(), quiet)
     # with this denoiser the chain multiplies each wave by a factor: a Gaussian prior of its own
     path = short_path(prior.schedule, prior.schedule.timestep_of(8.0), 4)
@@ -43,7 +42,7 @@ def test_lean_and_stock_backends_give_the_same_image_and_the_misfit_falls():
     images = []
     for backend in ("lean", "stock"):
         prior, problem = tiny_case(backend)
-        options = SolverOptions(backend=backend, n_steps=3, n_denoiser_steps=2)
+        options = FewStepNoise(backend=backend, n_steps=3, n_denoiser_steps=2)
         found = few_step_noise(problem, prior, options, generator(), quiet)
         misfits = found.history["misfit_over_noise"]
         assert misfits[-1] < misfits[0]
@@ -55,7 +54,7 @@ def test_each_step_of_the_chain_is_computed_twice_to_be_kept_never():
     counted = {}
     for backend in ("lean", "stock"):
         prior, problem = tiny_case(backend)
-        options = SolverOptions(backend=backend, n_steps=1, n_denoiser_steps=2)
+        options = FewStepNoise(backend=backend, n_steps=1, n_denoiser_steps=2)
         few_step_noise(problem, prior, options, generator(), quiet)
         counted[backend] = prior.counts["denoise"]
     assert counted["lean"] == counted["stock"] + 2

@@ -3,15 +3,14 @@ import torch
 
 from inversesr.priors.brain_ldm import BRAIN_LDM
 from inversesr.priors.card import parse_card
-from inversesr.solvers.latent.inversesr_ldm import in_natural_units, inversesr_ldm
-from inversesr.solvers.options import SolverOptions
+from inversesr.solvers.latent.inversesr_ldm import InverseSRLDM, in_natural_units, inversesr_ldm
 from tests.solvers.latent.test_inversesr_dec import least_squares_loss
 from tests.support.problems import gaussian_case, generator, one_thread, quiet, tiny_case  # noqa: F401  (a fixture)
 
 
 def test_it_minimises_its_own_objective():
     prior, problem, _ = gaussian_case(sigma=0.1)
-    options = SolverOptions(data_term="l2", n_steps=60)
+    options = InverseSRLDM(data_term="l2", n_steps=60)
     found = inversesr_ldm(problem, prior, options, generator(), quiet)
     # a linear chain reaches every latent, so the least loss is that of the decoder alone
     assert found.history["loss"][-1] == pytest.approx(least_squares_loss(prior, problem), rel=0.05)
@@ -22,7 +21,7 @@ def test_lean_and_stock_backends_give_the_same_image_and_variables():
     results = []
     for backend in ("lean", "stock"):
         prior, problem = tiny_case(backend)
-        options = SolverOptions(backend=backend, n_steps=2)
+        options = InverseSRLDM(backend=backend, n_steps=2)
         found = inversesr_ldm(problem, prior, options, generator(), quiet)
         assert found.history["loss"][-1] < found.history["loss"][0]
         results.append(found)
@@ -42,7 +41,7 @@ def test_conditioning_variables_are_reported_as_a_person_states_them():
 
 def test_variables_start_in_the_middle_and_move_by_the_published_step():
     prior, problem = tiny_case("stock")
-    options = SolverOptions(backend="stock", n_steps=1, perceptual_weight=0.0)
+    options = InverseSRLDM(backend="stock", n_steps=1, perceptual_weight=0.0)
     found = inversesr_ldm(problem, prior, options, generator(), quiet)
     # the first step of Adam is the learning rate, up or down
     age = (found.facts["conditioning"]["age"] - 44.0) / 38.0

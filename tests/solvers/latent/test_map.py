@@ -6,8 +6,7 @@ import torch
 
 from inversesr.operators.separable import SeparableOperator
 from inversesr.operators.slice_profile import slice_matrix
-from inversesr.solvers.latent.map import latent_map
-from inversesr.solvers.options import SolverOptions
+from inversesr.solvers.latent.map import LatentMAP, latent_map
 from tests.support.problems import (
     gaussian_case,
     generator,
@@ -16,7 +15,7 @@ from tests.support.problems import (
     tiny_case,
 )
 
-EXACT = SolverOptions(delta=False, fit_gain=False, stop_at_noise=False, sigma_low=0.01,
+EXACT = LatentMAP(delta=False, fit_gain=False, stop_at_noise=False, sigma_low=0.01,
                       prior_sigma=0.01)  # fmt: skip
 
 
@@ -86,7 +85,7 @@ def test_lean_and_stock_gradients_give_the_same_image():
     images = []
     for backend in ("lean", "stock"):
         prior, problem = tiny_case(backend)
-        options = SolverOptions(backend=backend, n_steps=3, n_levels=1, perceptual_weight=10.0)
+        options = LatentMAP(backend=backend, n_steps=3, n_levels=1, perceptual_weight=10.0)
         found = latent_map(problem, prior, options, generator(), quiet)
         images.append(found.x)
         assert found.facts["features"] == "the prior's own encoder"
@@ -99,7 +98,7 @@ def test_the_misfit_falls_on_a_latent_diffusion_prior_and_a_seed_repeats_it():
     images = []
     for _ in range(2):
         prior, problem = tiny_case()
-        options = SolverOptions(n_steps=12, n_levels=1, learning_rate=0.3, delta=False)
+        options = LatentMAP(n_steps=12, n_levels=1, learning_rate=0.3, delta=False)
         found = latent_map(problem, prior, options, generator(3), quiet)
         misfits = found.history["misfit_over_noise"]
         assert misfits[-1] < 0.95 * misfits[0]

@@ -4,9 +4,8 @@ import pytest
 import torch
 
 from inversesr.measurements.consistency import lock
-from inversesr.solvers.latent.pnp import latent_pnp, weigh_in_warm_start
+from inversesr.solvers.latent.pnp import LatentPnP, latent_pnp, weigh_in_warm_start
 from inversesr.solvers.latent.problem import IntensityScale
-from inversesr.solvers.options import SolverOptions
 from tests.support.problems import (
     gaussian_case,
     generator,
@@ -16,7 +15,7 @@ from tests.support.problems import (
 )
 
 # in the Gaussian prior an image moves by as much as its latent
-GAUSSIAN = SolverOptions(delta=False, fit_gain=False, image_sd=1.0)
+GAUSSIAN = LatentPnP(delta=False, fit_gain=False, image_sd=1.0)
 
 
 def relative(a, b):
@@ -84,7 +83,7 @@ def test_noise_of_both_signs_gives_the_mean_and_noise_of_one_sign_an_example():
 @pytest.mark.parametrize("delta", [True, False], ids=["delta", "plain"])
 def test_after_the_lock_it_reproduces_the_scan(delta):
     prior, problem = tiny_case(sigma=0.0)
-    options = SolverOptions(n_levels=2, delta=delta)
+    options = LatentPnP(n_levels=2, delta=delta)
     found = latent_pnp(problem, prior, options, generator(), quiet)
     locked = lock(problem.A, found.x, problem.y, 0.0)
     assert float((problem.A(locked) - problem.y).abs().max()) < 1e-4
@@ -93,7 +92,7 @@ def test_after_the_lock_it_reproduces_the_scan(delta):
 
 def test_a_seed_repeats_the_image_and_another_changes_it():
     prior, problem = tiny_case()
-    options = SolverOptions(n_levels=2)
+    options = LatentPnP(n_levels=2)
     one, same, other = (
         latent_pnp(problem, prior, options, generator(seed), quiet).x for seed in (1, 1, 2)
     )
@@ -111,7 +110,7 @@ def test_the_result_has_the_intensities_of_the_scan():
 def test_it_needs_no_gradient_and_counts_its_passes():
     prior, problem = tiny_case()
     steps = []
-    options = SolverOptions(n_levels=3, n_denoiser_steps=2)
+    options = LatentPnP(n_levels=3, n_denoiser_steps=2)
     found = latent_pnp(problem, prior, options, generator(), lambda *done: steps.append(done))
     # delta decoding: one reference, one result; two starts; two encodings a level
     assert found.facts["passes"] == {"encode": 8, "decode": 5, "denoise": 12}
@@ -123,7 +122,7 @@ def test_where_the_prior_is_silent_the_spline_speaks():
     prior, problem = tiny_case()
     mask = problem.m.clone()
     mask[:8] = 0.0
-    options = SolverOptions(n_levels=1)
+    options = LatentPnP(n_levels=1)
     x = latent_pnp(replace(problem, m=mask), prior, options, generator(), quiet).x
     assert torch.allclose(x[:8], problem.s[:8])
     assert not torch.allclose(x[8:], problem.s[8:], atol=1e-3)

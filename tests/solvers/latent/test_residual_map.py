@@ -6,9 +6,8 @@ import torch
 
 from inversesr.operators.separable import SeparableOperator
 from inversesr.protocols import Solution
-from inversesr.solvers.latent.pnp import latent_pnp
+from inversesr.solvers.latent.pnp import LatentPnP, latent_pnp
 from inversesr.solvers.latent.residual_map import keep_surprises, protect, surprise_map
-from inversesr.solvers.options import SolverOptions
 from tests.support.problems import generator, problem_of, quiet, tiny_case
 
 SHAPE, SPACING = (30, 30, 32), (1.0, 1.0, 1.0)
@@ -64,7 +63,7 @@ def test_a_protected_region_holds_the_interpolated_scan():
     prior, problem = tiny_case()
     mask = torch.zeros(problem.m.shape)
     mask[4:12, 8:24] = 1.0
-    options = SolverOptions(n_levels=1)
+    options = LatentPnP(n_levels=1)
     x = latent_pnp(protect(problem, None, mask), prior, options, generator(), quiet).x
     assert torch.allclose(x[mask > 0.0], problem.s[mask > 0.0], atol=1e-6)
     assert not torch.allclose(x[mask == 0.0], problem.s[mask == 0.0], atol=1e-3)

@@ -3,8 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from inversesr.solvers.latent.split_gibbs import split_gibbs
-from inversesr.solvers.options import SolverOptions
+from inversesr.solvers.latent.split_gibbs import SplitGibbs, split_gibbs
 from tests.support.problems import gaussian_case, generator, one_thread, quiet, tiny_case  # noqa: F401  (a fixture)
 
 
@@ -12,7 +11,7 @@ def test_latents_have_the_mean_and_the_covariance_of_the_posterior():
     n, sigma, r = 200, 0.1, 0.4
     prior, problem, _ = gaussian_case(sigma)
     # one noise level from first to last: a Gibbs sampler whose stationary law is known
-    options = SolverOptions(
+    options = SplitGibbs(
         delta=False, fit_gain=False, image_sd=1.0, encoder_noise_gain=1.0,
         sigma_high=r, sigma_low=r, n_levels=10, n_denoiser_steps=8, n_samples=n,
     )  # fmt: skip
@@ -34,7 +33,7 @@ def test_latents_have_the_mean_and_the_covariance_of_the_posterior():
 
 def test_samples_agree_with_the_scan_to_its_noise_and_differ_elsewhere():
     prior, problem = tiny_case(sigma=0.02)
-    options = SolverOptions(n_samples=3, n_levels=2)
+    options = SplitGibbs(n_samples=3, n_levels=2)
     found = split_gibbs(problem, prior, options, generator(), quiet)
     assert found.samples.shape == (3, *problem.m.shape)
     assert found.history["misfit_over_noise"] == pytest.approx([1.0] * 3, abs=0.15)
@@ -45,14 +44,14 @@ def test_samples_agree_with_the_scan_to_its_noise_and_differ_elsewhere():
 
 def test_a_seed_repeats_the_samples():
     prior, problem = tiny_case()
-    options = SolverOptions(n_samples=1, n_levels=1)
+    options = SplitGibbs(n_samples=1, n_levels=1)
     one, same = (split_gibbs(problem, prior, options, generator(4), quiet) for _ in range(2))
     assert torch.equal(one.samples, same.samples)
 
 
 def test_samples_have_the_intensities_of_the_scan():
     prior, problem, _ = gaussian_case()
-    options = SolverOptions(n_samples=1, n_levels=1)
+    options = SplitGibbs(n_samples=1, n_levels=1)
     scale = replace(problem.scale, low=-3.0, width=10.0)
     unit, scan = (
         split_gibbs(p, prior, options, generator(), quiet).samples

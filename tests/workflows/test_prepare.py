@@ -6,7 +6,7 @@ import torch
 
 from inversesr.acquisition.geometry import describe_acquisition
 from inversesr.acquisition.simulation import simulate
-from inversesr.config import SOLVER_NAMES, Config, SimulateConfig
+from inversesr.config import Config, SimulateConfig
 from inversesr.errors import InputError
 from inversesr.io.nifti import Scan
 from inversesr.measurements.slices import Task
@@ -22,13 +22,25 @@ from inversesr.priors.networks.unet import SuperResolutionShape, SuperResolution
 from inversesr.priors.store import digest
 from inversesr.priors.tensors import save_tensors
 from inversesr.protocols import Solution
-from inversesr.solvers import registry as by_name
-from inversesr.solvers.registry import SHARE_OF_NOISE, SOLVERS, choose_solver, solve
+from inversesr.solvers import registry
+from inversesr.solvers.latent import runner
+from inversesr.solvers.tv.single import SHARE_OF_NOISE
 from inversesr.volume import Grid, Volume
+from inversesr.workflows import prepare as module
+from inversesr.workflows.prepare import prepare_task
 from tests.support import problems
 from tests.support.problems import free_card, one_thread, random_tensors, tiny_card  # noqa: F401  (a fixture)
 
 SHAPE = {"widths": [4, 4, 4], "n_blocks": [1, 1, 1], "n_embedding": 4}
+
+
+def solve(task, config, progress):
+    return prepare_task(task, config).solve(progress)
+
+
+def choose_solver(task, wanted, n_samples=None):
+    entry, notes = module.choose_solver(task, Config(solver=wanted, samples=n_samples))
+    return entry.name, notes
 
 
 def silent(_phase, _done, _total):
@@ -65,10 +77,6 @@ def task():
     thick = simulate(Volume(data, Grid((16, 18, 20), np.eye(4))), SimulateConfig(axis="A"))
     acquisition = describe_acquisition(Scan.made_here(thick), Config())
     return Task(torch.from_numpy(thick.data), thick.grid, acquisition, 1.0)
-
-
-def test_every_name_that_can_be_chosen_has_a_solver():
-    assert tuple(SOLVERS) == SOLVER_NAMES
 
 
 def test_an_untrained_warm_start_is_the_locked_spline_along_any_axis(task, prior):
@@ -159,13 +167,13 @@ def test_latent_solvers_begin_as_near_to_the_scan_as_its_noise_lets_them(
     # slices that the warm start does not know, and an image that is far from them
     task, seen = replace(thick_task(13.0), sigma=sigma), []
     nothing = Solution(torch.zeros(task.A.in_shape), "", 0)
-    monkeypatch.setattr(by_name, "_thinned", lambda *_: nothing)
+    monkeypatch.setattr(runner, "thin", lambda *_: nothing)
 
     def remember(_task, _prior, warm, _seed):
         seen.append(warm)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(by_name, "prepare", remember)
+    monkeypatch.setattr(runner, "prepare", remember)
     with pytest.raises(KeyboardInterrupt):
         solve(task, Config(solver="latent-pnp"), silent)
     rms = float((task.A(seen[0]) - task.y).square().mean().sqrt())
@@ -199,7 +207,7 @@ def diffusion(tmp_path_factory):
     )
 
 
-@pytest.mark.parametrize("name", [n for n in SOLVER_NAMES if "-" in n])
+@pytest.mark.parametrize("name", [entry.name for entry in registry.SOLVERS if entry.is_latent])
 def test_every_solver_with_a_prior_restores_a_scan_in_its_own_intensities(task, diffusion, name):
     config = Config(solver=name, prior=str(diffusion), settings=FAST)
     found = solve(task, config, silent)

@@ -1,0 +1,95 @@
+"""What surrounds every solver on latents of a prior: first guess, placement, what is kept from it.
+
+A prior that does not fit the scan is refused, and total variation is used instead.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from inversesr.measurements.consistency import lock
+from inversesr.measurements.slices import Task
+from inversesr.priors.card import PriorCard
+from inversesr.priors.instrumented import InstrumentedPrior
+from inversesr.priors.networks.unet import ROLE
+from inversesr.protocols import Solution
+from inversesr.solvers import registry
+from inversesr.solvers.latent.pose import PriorRefused
+from inversesr.solvers.latent.preparation import load_for_task, prepare
+from inversesr.solvers.latent.problem import Problem
+from inversesr.solvers.latent.residual_map import keep_surprises
+from inversesr.solvers.setup import Setup
+from inversesr.solvers.tv import single
+from inversesr.solvers.unet.solver import deviation_to_expect, has_known_slices, thin
+from inversesr.uncertainty.intervals import LEAST_SAMPLES, factor_of_expected, scale_spread
+
+Method = Callable[
+    [Problem, InstrumentedPrior, Any, torch.Generator, Callable[[int, int], None]], Solution
+]
+
+
+def restore_with(method: Method, name: str, task: Task, setup: Setup) -> Solution:
+    """Restore a scan by a method on latents.
+
+    Args:
+        method: The method.
+        name: Name of its solver.
+        task: The scan.
+        setup: What was decided before.
+
+    Raises:
+        InputError: the prior is not usable.
+    """
+    entry, options = registry.find(name), setup.options
+    prior = load_for_task(setup.needed_prior, task, options)
+    prepared = prepare(task, prior, _first_guess(task, setup, prior.card, entry), setup.seed)
+    if isinstance(prepared, PriorRefused):
+        instead = single.restore(task, setup)
+        return replace(instead, notes=(prepared.reason,), solver=registry.FALLBACK_NAME)
+    problem, counted = prepared
+    generator = torch.Generator().manual_seed(setup.seed)
+    solution = method(
+        problem, counted, options, generator, lambda n, of: setup.progress(name, n, of)
+    )
+    solution = replace(
+        solution,
+        facts={**problem.facts, **solution.facts},
+        notes=(*problem.notes, *solution.notes),
+    )
+    problem = _as_measured(problem, solution)
+    solution = scale_spread(solution, _sd_factor(task, setup, prior.card, solution))
+    is_watchful = not entry.is_published and options.surprise
+    rmse = counted.reconstruction_rmse if is_watchful else None
+    return keep_surprises(problem, solution, rmse, task.fine_protect, task.fine.spacing_mm)
+
+
+def _first_guess(
+    task: Task, setup: Setup, card: PriorCard, entry: registry.SolverEntry
+) -> torch.Tensor | None:
+    """Return the U-Net's image, as consistent with the scan as its noise lets it, or None."""
+    if not entry.starts_from_unet or ROLE not in card.networks:
+        return None
+    # protection comes at the end, and once
+    x = thin(replace(task, protect=None), setup).x
+    return lock(task.A, x, task.y, 0.0 if setup.consistency == "exact" else task.sigma)
+
+
+def _sd_factor(task: Task, setup: Setup, card: PriorCard, solution: Solution) -> float:
+    """Return how much farther from their mean samples are to lie."""
+    samples, share = solution.samples, card.sd_over_error
+    if samples is None or len(samples) < LEAST_SAMPLES or share is None:
+        return card.sd_factor
+    judge = setup.needed_prior.error_net(task.y.device)
+    if judge is None or not has_known_slices(task):
+        return card.sd_factor
+    expected = deviation_to_expect(judge, task, solution.x)
+    return factor_of_expected(samples, expected, share) or card.sd_factor
+
+
+def _as_measured(problem: Problem, solution: Solution) -> Problem:
+    """Return the problem with the slice thickness that a solver found."""
+    if problem.blurred is None or solution.thickness_factor == 1.0:
+        return problem
+    return replace(problem, A=problem.blurred(solution.thickness_factor))

@@ -1,0 +1,210 @@
+"""The one place where it is decided how scans are restored: solver, options, prior, consistency.
+
+`restore`, `run --explain`, `batch`, the notebook and the benchmarks all ask here.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from inversesr.acquisition.geometry import describe_acquisition
+from inversesr.acquisition.noise import estimate_noise
+from inversesr.config import AUTOMATIC, BUILTIN_PRIOR, Config
+from inversesr.errors import InputError
+from inversesr.io.nifti import Scan
+from inversesr.measurements.consistency import choose_lock
+from inversesr.measurements.slices import Task
+from inversesr.priors.installed import OpenPrior, open_prior
+from inversesr.protocols import Progress, Solution
+from inversesr.solvers import registry
+from inversesr.solvers.options import check_settings, options_of, without_effect
+from inversesr.solvers.registry import SolverEntry
+from inversesr.solvers.setup import Setup
+from inversesr.solvers.tracing import show
+from inversesr.solvers.unet.solver import geometry_of, has_known_slices
+from inversesr.volume import Image
+
+
+@dataclass(frozen=True, eq=False)
+class Regions:
+    """Parts of a scan that are marked, on its grid, above 0 inside.
+
+    Attributes:
+        brain: The brain.
+        excluded: What no prior may change.
+    """
+
+    brain: Image | None = None
+    excluded: Image | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """How one scan is restored.
+
+    Attributes:
+        task: The scan, what was measured of it and how.
+        solver: The solver.
+        setup: What the solver is given.
+        notes: What a reader should know of the choices, in sentences.
+    """
+
+    task: Task
+    solver: SolverEntry
+    setup: Setup
+    notes: tuple[str, ...] = ()
+
+    def solve(self, progress: Progress) -> Solution:
+        """Run the solver.
+
+        Raises:
+            InputError: the prior is not usable.
+        """
+        show(lambda: self.task.x0)
+        solution: Solution = self.solver.load()(self.task, replace(self.setup, progress=progress))
+        show(lambda: solution.x)
+        return solution
+
+
+def prepare(
+    scan: Scan,
+    config: Config,
+    regions: Regions | None = None,
+    prior: OpenPrior | None = None,
+    device: torch.device | None = None,
+) -> Prepared:
+    """Decide how one scan is restored.
+
+    Args:
+        scan: The scan.
+        config: Choices of the run.
+        regions: Parts of the scan that are marked.
+        prior: The prior, where it is open already; None opens that of the config if need be.
+        device: Where to compute; None for the processor.
+
+    Raises:
+        InputError: the scan cannot be refined, or choices contradict each other.
+    """
+    regions = regions or Regions()
+    acquisition = describe_acquisition(scan, config)
+    sigma = config.noise
+    if sigma is None:
+        sigma = estimate_noise(scan.volume, acquisition.slice_axis)
+    y = torch.from_numpy(scan.volume.data).to(device or torch.device("cpu"))
+    excluded, brain = (
+        None if region is None else torch.from_numpy(region > 0).to(y)
+        for region in (regions.excluded, regions.brain)
+    )
+    task = Task(y, scan.volume.grid, acquisition, sigma, excluded, brain)
+    return prepare_task(task, config, prior)
+
+
+def prepare_task(task: Task, config: Config, prior: OpenPrior | None = None) -> Prepared:
+    """Decide how what was measured is restored; see `prepare`."""
+    solver, notes = choose_solver(task, config)
+    check_settings(config.settings)
+    ignored = without_effect(solver, config.settings)
+    if ignored:
+        notes = (*notes, f"{solver.name} has no option {', '.join(ignored)}: it had no effect")
+    options = options_of(solver, config.settings)
+    if solver.draws_samples and config.samples is not None:
+        options = replace(options, n_samples=config.samples)
+    consistency, remarks = choose_consistency(task, solver, config)
+    if solver.has_prior and prior is None:
+        prior = open_prior(config.prior)
+    setup = Setup(options, prior if solver.has_prior else None, consistency, config.seed)
+    return Prepared(task, solver, setup, (*notes, *remarks))
+
+
+def choose_solver(task: Task, config: Config) -> tuple[SolverEntry, tuple[str, ...]]:
+    """Return the solver to use, and what a reader should know of the choice, in sentences.
+
+    Raises:
+        InputError: there is no such solver, or it would not heed what was asked for.
+    """
+    if config.solver != AUTOMATIC:
+        entry = registry.find(config.solver)
+        if config.samples is not None and not entry.draws_samples:
+            message = (
+                f"samples were asked for of the solver {entry.name}, which draws none: leave out "
+                f"--samples, or give --solver {registry.sampler().name}"
+            )
+            raise InputError(message)
+        return entry, ()
+    if config.samples is not None:
+        return registry.sampler(), ()
+    if has_known_slices(task):
+        return registry.find(registry.DEFAULT_NAME), ()
+    found = geometry_of(task)
+    return registry.find(registry.FALLBACK_NAME), (
+        f"slices are {found.thickness:.3g} times as thick as the thin ones and lie "
+        f"{found.spacing:.3g} of them apart, outside the network's training range: "
+        f"{registry.FALLBACK_NAME} is used",
+    )
+
+
+def choose_consistency(
+    task: Task, solver: SolverEntry, config: Config
+) -> tuple[str, tuple[str, ...]]:
+    """Return how a result is made consistent with its scan, and what to know of that."""
+    # plain interpolation is the baseline: what people get today
+    if not solver.is_consistent:
+        return "off", ()
+    return choose_lock(task.y, task.sigma, config.lock)
+
+
+def solver_of_fusion(n_scans: int, config: Config) -> SolverEntry:
+    """Return the solver that fuses several scans.
+
+    Raises:
+        InputError: another one was named, or samples, a lock or protection were asked for.
+    """
+    fusing = next(entry for entry in registry.SOLVERS if entry.fuses_scans)
+    if config.solver not in (AUTOMATIC, fusing.name):
+        entry = registry.find(config.solver)
+        message = (
+            f"{n_scans} scans were given; {entry.name} takes one and only {fusing.name} fuses "
+            f"several: name one scan, or give --solver {fusing.name}"
+        )
+        raise InputError(message)
+    useless = {
+        f"{n_scans} scans are fused by {fusing.name}, which draws no samples: leave out --samples":
+            config.samples is not None,
+        f"{n_scans} scans are fused by {fusing.name}, which has no prior: leave out --protect":
+            config.protect is not None,
+        f"lock is {config.lock} and there are {n_scans} scans, which contradict each other: leave "
+        "out --lock, or give one scan": config.lock in ("exact", "noise"),
+    }  # fmt: skip
+    for message, is_given in useless.items():
+        if is_given:
+            raise InputError(message)
+    return fusing
+
+
+def refuse_ignored(config: Config) -> None:
+    """Refuse what the solver that is named would not heed.
+
+    Raises:
+        InputError: such an option was given, or there is no such solver.
+    """
+    if config.solver == AUTOMATIC:
+        return
+    entry = registry.find(config.solver)
+    if not entry.is_consistent and config.lock in ("exact", "noise"):
+        message = (
+            f"lock is {config.lock} and the solver {entry.name}, which is plain interpolation and "
+            "never locked: leave out --lock, or give another --solver"
+        )
+        raise InputError(message)
+    if entry.has_prior:
+        return
+    given = {
+        "--protect": config.protect is not None,
+        "--keep-unprotected": config.keep_unprotected,
+        "--prior": config.prior != BUILTIN_PRIOR,
+        "--set": bool(config.settings),
+    }
+    for name, is_given in given.items():
+        if is_given:
+            message = f"{entry.name} has no prior and {name} no effect on it: leave it out"
+            raise InputError(message)

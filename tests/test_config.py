@@ -10,7 +10,6 @@ from inversesr.config import (
     SMALLEST_SPACING_MM,
     Config,
     SimulateConfig,
-    refuse_ignored,
 )
 from inversesr.errors import InputError, InverseSRError
 
@@ -91,36 +90,6 @@ def test_overlapping_slices_are_a_negative_gap():
 
 def test_whoever_catches_the_package_s_error_catches_unusable_input_too():
     assert issubclass(InputError, InverseSRError)
-
-
-def test_samples_are_refused_of_a_solver_that_draws_none():
-    with pytest.raises(InputError, match="give --solver split-gibbs"):
-        Config(solver="tv", samples=4)
-    assert Config(samples=4).samples == Config(solver="split-gibbs", samples=4).samples
-
-
-@pytest.mark.parametrize("lock", ["exact", "noise"])
-def test_a_lock_that_would_be_ignored_is_refused(lock):
-    with pytest.raises(InputError, match="never locked: leave out --lock"):
-        refuse_ignored(Config(solver="spline", lock=lock))
-    refuse_ignored(Config(solver="tv", lock=lock))
-
-
-@pytest.mark.parametrize(
-    ("choices", "option"),
-    [
-        ({"protect": "mask.nii.gz"}, "--protect"),
-        ({"keep_unprotected": True}, "--keep-unprotected"),
-        ({"prior": "other"}, "--prior"),
-        ({"settings": ("solver.n_steps=3",)}, "--set"),
-    ],
-)
-@pytest.mark.parametrize("solver", ["spline", "tv"])
-def test_what_only_priors_heed_is_refused_without_one(solver, choices, option):
-    with pytest.raises(InputError, match=f"{solver} has no prior and {option} no effect"):
-        refuse_ignored(Config(solver=solver, **choices))
-    refuse_ignored(Config(solver="warmstart", **choices))
-    refuse_ignored(Config(**choices))
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])

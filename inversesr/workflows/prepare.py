@@ -124,12 +124,7 @@ def choose_solver(task: Task, config: Config) -> tuple[SolverEntry, tuple[str, .
     """
     if config.solver != AUTOMATIC:
         entry = registry.find(config.solver)
-        if config.samples is not None and not entry.draws_samples:
-            message = (
-                f"samples were asked for of the solver {entry.name}, which draws none: leave out "
-                f"--samples, or give --solver {registry.sampler().name}"
-            )
-            raise InputError(message)
+        _refuse_samples(entry, config)
         return entry, ()
     if config.samples is not None:
         return registry.sampler(), ()
@@ -190,6 +185,7 @@ def refuse_ignored(config: Config) -> None:
     if config.solver == AUTOMATIC:
         return
     entry = registry.find(config.solver)
+    _refuse_samples(entry, config)
     if not entry.is_consistent and config.lock in ("exact", "noise"):
         message = (
             f"lock is {config.lock} and the solver {entry.name}, which is plain interpolation and "
@@ -208,3 +204,12 @@ def refuse_ignored(config: Config) -> None:
         if is_given:
             message = f"{entry.name} has no prior and {name} no effect on it: leave it out"
             raise InputError(message)
+
+
+def _refuse_samples(entry: SolverEntry, config: Config) -> None:
+    if config.samples is not None and not entry.draws_samples:
+        message = (
+            f"samples were asked for of the solver {entry.name}, which draws none: leave out "
+            f"--samples, or give --solver {registry.sampler().name}"
+        )
+        raise InputError(message)

@@ -21,13 +21,11 @@ from inversesr.priors.card import (
 from inversesr.priors.networks.unet import SuperResolutionShape, SuperResolutionUNet
 from inversesr.priors.store import digest
 from inversesr.priors.tensors import save_tensors
-from inversesr.protocols import Solution
 from inversesr.solvers import registry
-from inversesr.solvers.latent import runner
 from inversesr.solvers.tv.single import SHARE_OF_NOISE
 from inversesr.volume import Grid, Volume
 from inversesr.workflows import prepare as module
-from inversesr.workflows.prepare import prepare_task
+from inversesr.workflows.prepare import prepare_task, refuse_ignored
 from tests.support import problems
 from tests.support.problems import free_card, one_thread, random_tensors, tiny_card  # noqa: F401  (a fixture)
 
@@ -160,26 +158,6 @@ def test_how_near_is_decided_by_the_noise_if_nothing_is_said(sigma, share):
     assert rms == pytest.approx(share * sigma, rel=1e-3)
 
 
-@pytest.mark.parametrize(("sigma", "expected_rms"), [(0.5, 0.0), (9.0, 9.0)])
-def test_latent_solvers_begin_as_near_to_the_scan_as_its_noise_lets_them(
-    monkeypatch, sigma, expected_rms
-):
-    # slices that the warm start does not know, and an image that is far from them
-    task, seen = replace(thick_task(13.0), sigma=sigma), []
-    nothing = Solution(torch.zeros(task.A.in_shape), "", 0)
-    monkeypatch.setattr(runner, "thin", lambda *_: nothing)
-
-    def remember(_task, _prior, warm, _seed):
-        seen.append(warm)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(runner, "prepare", remember)
-    with pytest.raises(KeyboardInterrupt):
-        solve(task, Config(solver="latent-pnp"), silent)
-    rms = float((task.A(seen[0]) - task.y).square().mean().sqrt())
-    assert rms == pytest.approx(expected_rms, abs=1e-3)
-
-
 @pytest.mark.parametrize("thickness_mm", [4.0, 12.0])
 def test_samples_choose_the_solver_that_draws_them(thickness_mm):
     assert choose_solver(thick_task(thickness_mm), "auto", 3) == ("split-gibbs", ())
@@ -229,17 +207,37 @@ def test_what_is_protected_is_the_interpolated_scan(task, diffusion):
     torch.testing.assert_close(found.x[:7], task.x0[:7], rtol=1e-4, atol=1e-2)
 
 
-def test_a_refused_prior_is_replaced_by_tv_and_says_so(task, tmp_path, monkeypatch):
-    monkeypatch.setenv("INVERSESR_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr("inversesr.solvers.latent.fixed_prior.has_deepbet", lambda: False)
-    card = tiny_card()
-    folder = problems.write_prior(tmp_path / "fixed", card, random_tensors(card))
-    found = solve(task, Config(solver="latent-pnp", prior=str(folder), settings=FAST), silent)
-    torch.testing.assert_close(found.x, solve(task, Config(solver="tv"), silent).x)
-    assert found.solver == "tv"
-    assert "tv is used instead" in found.notes[0]
-
-
 def test_a_wrong_setting_is_refused_whatever_the_solver(task):
     with pytest.raises(InputError, match=r"solver\.NAME=VALUE"):
         solve(task, Config(solver="spline", settings=("solver.speed=9",)), silent)
+
+
+def test_samples_are_refused_of_a_solver_that_draws_none():
+    with pytest.raises(InputError, match="give --solver split-gibbs"):
+        refuse_ignored(Config(solver="tv", samples=4))
+    for solver in ("auto", "split-gibbs"):
+        refuse_ignored(Config(solver=solver, samples=4))
+
+
+@pytest.mark.parametrize("lock", ["exact", "noise"])
+def test_a_lock_that_would_be_ignored_is_refused(lock):
+    with pytest.raises(InputError, match="never locked: leave out --lock"):
+        refuse_ignored(Config(solver="spline", lock=lock))
+    refuse_ignored(Config(solver="tv", lock=lock))
+
+
+@pytest.mark.parametrize(
+    ("choices", "option"),
+    [
+        ({"protect": "mask.nii.gz"}, "--protect"),
+        ({"keep_unprotected": True}, "--keep-unprotected"),
+        ({"prior": "other"}, "--prior"),
+        ({"settings": ("solver.n_steps=3",)}, "--set"),
+    ],
+)
+@pytest.mark.parametrize("solver", ["spline", "tv"])
+def test_what_only_priors_heed_is_refused_without_one(solver, choices, option):
+    with pytest.raises(InputError, match=f"{solver} has no prior and {option} no effect"):
+        refuse_ignored(Config(solver=solver, **choices))
+    refuse_ignored(Config(solver="warmstart", **choices))
+    refuse_ignored(Config(**choices))

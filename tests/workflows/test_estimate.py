@@ -171,9 +171,9 @@ def test_memory_grows_with_voxels_from_what_is_held_already():
     small, large = (estimate_memory("tv", n, 1e8) for n in (0, 10**6))
     assert small == 1e8
     assert large - small == pytest.approx(2 * (estimate_memory("tv", 5 * 10**5, 1e8) - small))
-    assert estimate_memory("unheard of", 1, 1.0) is None
+    assert estimate_memory("latent-map", 1, 1.0) is None
     fused = estimate_memory("tv", 10**6, 1e8, n_scans=2)
-    assert fused == estimate_memory("fusion", 10**6, 1e8)
+    assert fused == 1e8 + 1e6 * plan.FUSION_BYTES_PER_VOXEL
     assert estimate_memory("warmstart", 0, 1e8) > 1e8
 
 
@@ -207,7 +207,8 @@ def test_solving_is_scaled_by_voxels_and_writing_along_a_line(path, monkeypatch)
     monkeypatch.setattr(
         plan, "_time_writing", lambda scan, _path, _config: 2.0 + 1e-4 * n_fine(scan)
     )
-    seconds = estimate_seconds(read_scan(path), path, CONFIG, 10**6)
+    config = replace(CONFIG, solver="spline")
+    seconds = estimate_seconds(read_scan(path), path, config, 10**6)
     assert seconds == pytest.approx(1e3 + 7.0 + 2.0 + 1e2)
 
 

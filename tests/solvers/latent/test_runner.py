@@ -8,7 +8,7 @@ from inversesr.protocols import Solution
 from inversesr.solvers.latent import runner
 from tests.support import problems
 from tests.support.problems import random_tensors, tiny_card
-from tests.workflows.test_prepare import FAST, silent, solve, task, thick_task  # noqa: F401
+from tests.workflows.test_prepare import FAST, silent, solve, thick_task
 
 
 @pytest.mark.parametrize(("sigma", "expected_rms"), [(0.5, 0.0), (9.0, 9.0)])
@@ -31,7 +31,8 @@ def test_latent_solvers_begin_as_near_to_the_scan_as_its_noise_lets_them(
     assert rms == pytest.approx(expected_rms, abs=1e-3)
 
 
-def test_a_refused_prior_is_replaced_by_tv_and_says_so(task, tmp_path, monkeypatch):
+def test_a_refused_prior_is_replaced_by_tv_and_says_so(tmp_path, monkeypatch):
+    task = thick_task(4.0)
     monkeypatch.setenv("INVERSESR_HOME", str(tmp_path / "home"))
     monkeypatch.setattr("inversesr.solvers.latent.fixed_prior.has_deepbet", lambda: False)
     card = tiny_card()

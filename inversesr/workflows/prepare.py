@@ -17,6 +17,7 @@ from inversesr.measurements.slices import Task
 from inversesr.priors.installed import OpenPrior, open_prior
 from inversesr.protocols import Progress, Solution
 from inversesr.solvers import registry
+from inversesr.solvers.offset import with_offset, without_offset
 from inversesr.solvers.options import check_settings, options_of, without_effect
 from inversesr.solvers.registry import SolverEntry
 from inversesr.solvers.setup import Setup
@@ -61,7 +62,9 @@ class Prepared:
             InputError: the prior is not usable.
         """
         show(lambda: self.task.x0)
-        solution: Solution = self.solver.load()(self.task, replace(self.setup, progress=progress))
+        task, air = without_offset(self.task)
+        found: Solution = self.solver.load()(task, replace(self.setup, progress=progress))
+        solution = with_offset(found, air)
         show(lambda: solution.x)
         return solution
 

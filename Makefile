@@ -4,7 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check mutants bench clean
+.PHONY: demo test check mutants docs bench clean
+
+EXECUTED := $(patsubst notebooks/%,build/notebooks/%,$(wildcard notebooks/*.ipynb))
 
 demo: $(READY)
 	$(BIN)/inversesr demo -o demo --force
@@ -22,6 +24,13 @@ check: $(READY)
 mutants: $(READY)
 	$(BIN)/python -m tests.mutation
 
+# warnings are errors: a link that leads nowhere, a name that is not documented
+docs: $(READY) $(EXECUTED)
+	$(BIN)/mkdocs build --strict -f docs/site/mkdocs.yml
+
+build/notebooks/%.ipynb: notebooks/%.ipynb | $(READY)
+	$(BIN)/python -m nbconvert --to notebook --execute --output-dir build/notebooks $<
+
 bench: $(READY)
 	$(BIN)/inversesr bench solvers --solver spline,tv,warmstart
 	$(BIN)/inversesr bench scaling
@@ -31,7 +40,7 @@ bench: $(READY)
 $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q torch==2.13.0
-	$(BIN)/pip install -q -e ".[report,demo,notebooks,fetch,brainmask,generative,dev]"
+	$(BIN)/pip install -q -e ".[report,demo,notebooks,fetch,brainmask,generative,docs,dev]"
 	touch $(READY)
 
 clean:

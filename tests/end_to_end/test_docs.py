@@ -1,4 +1,4 @@
-"""What the documentation says is so: its commands run, its links lead somewhere."""
+"""The documentation is true: its commands run or parse, its links lead somewhere."""
 
 import ast
 import re
@@ -8,6 +8,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from inversesr.cli.app import app
@@ -15,15 +16,27 @@ from inversesr.report.html import has_report_packages
 from tests.support.command_reference import REFERENCE, reference
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-# Blocks with these names are executed; a block without a name is only to be read.
+FOLDERS = ("docs", "docker", "data", "inversesr")
+PAGES = [ROOT / "README.md", *(p for name in FOLDERS for p in sorted((ROOT / name).rglob("*.md")))]
+# Blocks with these names are executed; of other blocks the commands are only parsed.
 BLOCK = re.compile(r"^```(bash|python)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+# Pages whose blocks take only a few seconds.
+FAST = ("lesion.md", "priors.md")
+LONGEST_LINE = 100
+ANY_BLOCK = re.compile(r"^```\w*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+# A command at the start of a line or statement, or after `docker run` and others.
+COMMAND = re.compile(r"(?:^|; |do |^(?:docker run|torchrun) .*)inversesr ([a-z][^;#]*)")
+INLINE = re.compile(r"(?<!`)`inversesr ([a-z][^`]*)`(?!`)")
+LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)[^)]*\)")
 BLOCKS = [
-    pytest.param(page, id=str(page.relative_to(ROOT)))
+    pytest.param(
+        page,
+        id=str(page.relative_to(ROOT)),
+        marks=[pytest.mark.slow] if page.name not in FAST else [],
+    )
     for page in PAGES
     if BLOCK.search(page.read_text(encoding="utf-8"))
 ]
-LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)[^)]*\)")
 
 
 def phantom(shape, spacing):
@@ -94,3 +107,93 @@ def test_every_option_that_the_pages_name_exists():
             if "inversesr" in line or line.startswith("| `--"):
                 named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", line))
                 assert named <= known | foreign, (page.name, named - known)
+
+
+def commands_in_blocks(text):
+    """Yield the words after `inversesr` of every command in the blocks of a page."""
+    for block in ANY_BLOCK.findall(text):
+        for line in block.replace("\\\n", " ").splitlines():
+            yield from COMMAND.findall(line)
+
+
+def commands_in_prose(text):
+    """Yield the words after `inversesr` of commands in the prose of a page, cut short or not."""
+    for inline in INLINE.findall(ANY_BLOCK.sub("", text)):
+        # STAGE and SUB stand for words of the command line
+        if not re.search(r"\.\.\.|\b(STAGE|SUB)\b", inline):
+            yield " ".join(inline.split())
+
+
+def parse(words):
+    """Parse words as the command line does, and run nothing."""
+    command, name, parent = typer.main.get_command(app), "inversesr", None
+    while True:
+        context = command.make_context(name, list(words), parent=parent)
+        if not hasattr(command, "commands"):
+            return
+        left = [*context._protected_args, *context.args]
+        name, command, words = command.resolve_command(context, left)
+        parent = context
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_command_line_takes_every_command_of_a_page(page):
+    text = page.read_text(encoding="utf-8")
+    for line in commands_in_blocks(text):
+        if "STAGE" not in line:
+            parse(shlex.split(line, comments=True))
+    for line in commands_in_prose(text):
+        try:
+            parse(shlex.split(line))
+        except Exception as error:
+            # prose may name a command without its arguments
+            if "missing" not in str(error).lower():
+                raise
+
+
+def test_commands_are_found_in_blocks_loops_containers_and_prose():
+    text = (
+        "`inversesr doctor` and `inversesr run\nscan.nii.gz`, not `inversesr bench SUB ...`\n"
+        "```\ndocker run --rm \\\n    inversesr batch /scans -o /results\n"
+        "for scan in *; do inversesr run $scan; done\ninversesr demo  # a comment\n```\n"
+    )
+    in_blocks = [line.strip() for line in commands_in_blocks(text)]
+    assert in_blocks == ["batch /scans -o /results", "run $scan", "demo"]
+    assert list(commands_in_prose(text)) == ["doctor", "run scan.nii.gz"]
+
+
+def test_a_command_that_the_command_line_does_not_take_is_noticed():
+    for wrong in (["run", "scan.nii.gz", "--no-such-option"], ["no-such-command"], ["run"]):
+        with pytest.raises(Exception, match=r"(?i)no such|missing"):
+            parse(wrong)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_lines_are_short_but_for_tables(page):
+    lines = page.read_text(encoding="utf-8").splitlines()
+    long = [n for n, line in enumerate(lines, 1) if len(line) > LONGEST_LINE and line[0] != "|"]
+    assert not long, f"lines above {LONGEST_LINE} letters: {long}"
+
+
+def test_every_decision_is_in_the_index():
+    folder = ROOT / "docs" / "decisions"
+    index = (folder / "index.md").read_text(encoding="utf-8")
+    for path in folder.glob("[0-9]*.md"):
+        title = path.read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
+        title = re.sub(r"^\d+: ", "", title)
+        assert f"[{title}]({path.name})" in index, path.name
+
+
+def test_every_message_that_troubleshooting_explains_is_one_of_the_program():
+    page = ROOT / "docs" / "howto" / "troubleshooting.md"
+    source = "\n".join(
+        path.read_text(encoding="utf-8") for path in (ROOT / "inversesr").rglob("*.py")
+    )
+    told = re.sub(r'"\s*\n\s*f?"', "", source)
+    text = page.read_text(encoding="utf-8")
+    quoted = re.findall(r'the warning "([^"]+)"', text)
+    quoted += re.findall(r"^\| `([^`-][^`]+)` \|", text, re.MULTILINE)
+    assert len(quoted) > 6
+    for message in quoted:
+        for part in message.split(" ... "):
+            assert part in told, message

@@ -68,6 +68,7 @@ class _Form:
         return self.code > 0 and not self.fault
 
 
+@np.errstate(all="ignore")
 def forms_of(header: Any, shape: Shape, label: str) -> Forms:  # noqa: ANN401 (nibabel has no types)
     """Find out where a NIfTI header places its voxels.
 
@@ -146,8 +147,7 @@ def _form(header: Any, shape: Shape, name: str) -> _Form:  # noqa: ANN401
     mended["pixdim"][0] = -1.0 if float(header["pixdim"][0]) < 0 else 1.0
     mended["pixdim"][1:4] = np.abs(header["pixdim"][1:4])
     try:
-        with np.errstate(all="ignore"):
-            affine = np.asarray(getattr(mended, f"get_{name}")(), dtype=np.float64)
+        affine = np.asarray(getattr(mended, f"get_{name}")(), dtype=np.float64)
     except UNREADABLE:
         return _Form(np.eye(4), code, NO_QUATERNION)
     return _Form(affine, code, affine_fault(affine, shape))

@@ -114,7 +114,7 @@ def find_place(
     if fault := affine_fault(forms.affine, shape):
         message = f"{label} {fault}"
         raise InputError(message)
-    unit = image.header.get_xyzt_units()[0] if isinstance(image, nibabel.Nifti1Pair) else "mm"
+    unit = _unit(image)
     if unit not in ("unknown", "mm"):
         warnings.append(f"{label} gives its lengths in {unit}s by its header: they are read as mm")
     header = Header(
@@ -157,6 +157,16 @@ def _of_nifti(image: Any, raw: Any, shape: Shape, label: str) -> Forms:  # noqa:
     if affine is None or is_of_header or affine_fault(affine, shape):
         return forms_of(image.header, shape, label)
     return Forms(affine, affine, affine, 0, 1)
+
+
+def _unit(image: Any) -> str:  # noqa: ANN401
+    """Return the unit of lengths; "unknown" for a code of no meaning, too."""
+    if not isinstance(image, nibabel.Nifti1Pair):
+        return "mm"
+    try:
+        return str(image.header.get_xyzt_units()[0])
+    except KeyError:
+        return "unknown"
 
 
 def _has_mat(image: Any) -> bool:  # noqa: ANN401

@@ -1,8 +1,13 @@
 """Whatever bytes and options `run` is given, it succeeds or says why not in one sentence."""
 
+import builtins
+import errno
 import gzip
+import io
 import json
+import os
 import random
+import struct
 from contextlib import suppress
 
 import nibabel
@@ -10,11 +15,13 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
 
 from inversesr.acquisition.geometry import describe_acquisition, fine_grid, forward_operator
 from inversesr.config import Config, SimulateConfig
-from inversesr.errors import InputError
+from inversesr.errors import InputError, MachineError
 from inversesr.io.nifti import read_scan, to_image
+from inversesr.io.paths import parts_of
 
 N_EXAMPLES = 2000
 # Neither time nor memory for images that only a large machine can refuse.
@@ -159,7 +166,96 @@ def test_reading_a_scan_succeeds_or_raises_an_input_error(  # noqa: PLR0913 (wha
     else:
         sentence = ""
         assert np.isfinite(made.affine).all()
+        if suffix != ".mgz":
+            assert_placed_as_the_header_says(scan, blob)
+        assert_both_programs_see_one_place(made, scan.volume.grid)
     assert "\n" not in sentence
+
+
+def corners_mm(affine, shape):
+    """Where the eight corners of a volume lie, corner by corner."""
+    return np.array(
+        [
+            affine[:3, :3] @ np.array([i, j, k], float) + affine[:3, 3]
+            for i in (0, shape[0] - 1)
+            for j in (0, shape[1] - 1)
+            for k in (0, shape[2] - 1)
+        ]
+    )
+
+
+@np.errstate(all="ignore")
+def by_quaternion(b, c, d, offset, sizes, qfac):
+    """Method 2 of the NIfTI standard, from its text: R = R(a, b, c, d) diag(sizes)."""
+    a = np.sqrt(max(1.0 - (b * b + c * c + d * d), 0.0))
+    turn = np.array(
+        [
+            [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
+            [2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b)],
+            [2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - b * b - c * c],
+        ]
+    )
+    affine = np.eye(4)
+    affine[:3, :3] = turn * (np.abs(sizes) * np.array([1.0, 1.0, -1.0 if qfac < 0 else 1.0]))
+    affine[:3, 3] = offset
+    return affine
+
+
+@np.errstate(all="ignore")
+def forms_in(blob):
+    """Parse the forms of a little-endian header byte by byte; name -> affine, where it is there.
+
+    None for what is no such header.
+    """
+    if blob[:4] == struct.pack("<i", 348):
+        pixdim, codes = struct.unpack_from("<8f", blob, 76), struct.unpack_from("<2h", blob, 252)
+        numbers = struct.unpack_from("<18f", blob, 256)
+    elif blob[:4] == struct.pack("<i", 540):
+        pixdim, codes = struct.unpack_from("<8d", blob, 104), struct.unpack_from("<2i", blob, 344)
+        numbers = struct.unpack_from("<18d", blob, 352)
+    else:
+        return None
+    found = {}
+    if codes[1] > 0:
+        found["sform"] = np.vstack([np.reshape(numbers[6:], (3, 4)), [0, 0, 0, 1]])
+    if codes[0] > 0:
+        found["qform"] = by_quaternion(*numbers[:3], numbers[3:6], pixdim[1:4], pixdim[0])
+    return found
+
+
+def assert_placed_as_the_header_says(scan, blob):
+    """The corners lie where one of the header's forms puts them, the sform unless that is told."""
+    forms = forms_in(blob)
+    if forms is None:
+        return
+    grid = scan.volume.grid
+    found = corners_mm(grid.affine, grid.shape)
+    with np.errstate(all="ignore"):
+        apart = {
+            name: np.abs(corners_mm(affine, grid.shape) - found).max()
+            for name, affine in forms.items()
+        }
+    # single precision at the greatest distance from the origin that is let pass
+    near = [name for name, distance in apart.items() if distance < 0.05]
+    if not forms:
+        assert any("how it lies in the world" in warning for warning in scan.warnings)
+    elif "sform" in forms and "sform" not in near:
+        assert near == ["qform"]
+        assert any("broken sform" in warning for warning in scan.warnings)
+    else:
+        assert near
+
+
+def assert_both_programs_see_one_place(made, grid):
+    """Programs that read qform and pixdim see the same head as those that read the sform."""
+    header = made.header
+    sizes = np.linalg.norm(grid.affine[:3, :3], axis=0)
+    np.testing.assert_allclose(header["pixdim"][1:4], sizes, rtol=1e-5)
+    apart = np.abs(corners_mm(made.affine, grid.shape) - corners_mm(grid.affine, grid.shape))
+    if header["sform_code"] > 0:
+        assert apart.max() < 0.05
+    elif header["qform_code"] > 0:
+        assert apart.max() < 0.5
 
 
 @settings(SETTINGS, max_examples=300)
@@ -179,3 +275,183 @@ def test_reading_a_scan_succeeds_or_raises_an_input_error(  # noqa: PLR0913 (wha
 def test_options_of_simulate_are_taken_or_raise_an_input_error(options):
     with suppress(InputError):
         SimulateConfig(**options)
+
+
+# whole files: every bit of them may be another one
+
+SHAPE, SPACING_MM = (6, 5, 4), (1.0, 1.0, 4.0)
+VOXELS = (np.arange(120, dtype=np.int16) * 37 % 900 + 1).reshape(SHAPE)
+PLACE = np.eye(4)
+PLACE[:3, :3] = Rotation.from_rotvec([0.2, -0.4, 0.3]).as_matrix() * np.array(SPACING_MM)
+PLACE[:3, 3] = [-30.0, 20.0, 10.0]
+# Bytes of a header that decide on intensities, which nothing in the file repeats.
+SLOPE_AND_INTERCEPT = {1: range(112, 120), 2: range(176, 192)}
+
+
+def saved(path, cls):
+    """Write the scan by nibabel, with both forms; return its files."""
+    image = cls(VOXELS, PLACE)
+    if cls is not nibabel.MGHImage:
+        image.set_sform(PLACE, 1)
+        image.set_qform(PLACE, 1)
+        image.header.set_xyzt_units("mm")
+    nibabel.save(image, path)
+    return parts_of(path)
+
+
+def flip(blob, bits):
+    changed = bytearray(blob)
+    for bit in bits:
+        changed[bit // 8 % len(changed)] ^= 1 << bit % 8
+    return bytes(changed)
+
+
+def outcome(path):
+    """Read a scan: its voxels, how far its corners are from where they were, and what is told.
+
+    None where it is refused.
+    """
+    try:
+        scan = read_scan(path)
+    except InputError:
+        return None
+    if scan.volume.grid.shape != SHAPE:
+        return False, np.inf, scan.warnings
+    apart = corners_mm(scan.volume.grid.affine, SHAPE) - corners_mm(PLACE, SHAPE)
+    is_same = bool(np.array_equal(scan.volume.data, VOXELS))
+    return is_same, float(np.linalg.norm(apart, axis=1).max()), scan.warnings
+
+
+@settings(SETTINGS, max_examples=400)
+@given(
+    kind=st.sampled_from(["1.nii.gz", "2.nii.gz", "a.mgz", "a.img.gz"]),
+    bits=st.lists(st.integers(0, 2**16), min_size=1, max_size=3, unique=True),
+    from_the_end=st.booleans(),
+)
+def test_bits_of_a_compressed_file_give_the_right_image_or_a_sentence(
+    folder, kind, bits, from_the_end
+):
+    classes = {"1": nibabel.Nifti1Image, "2": nibabel.Nifti2Image}
+    cls = classes.get(kind[0], nibabel.MGHImage if kind == "a.mgz" else nibabel.Nifti1Pair)
+    parts = saved(folder / kind, cls)
+    part = parts[bits[0] % len(parts)]
+    blob = part.read_bytes()
+    n_bits = 8 * len(blob)
+    # checksum and length are a small part of the file, where most is decided
+    bits = [n_bits - 1 - bit % 128 if from_the_end else bit % n_bits for bit in bits]
+    part.write_bytes(flip(blob, set(bits)))
+    found = outcome(folder / kind)
+    if found is not None:
+        is_same, apart_mm, _ = found
+        assert is_same
+        assert apart_mm < 1e-3
+
+
+@settings(SETTINGS, max_examples=1000)
+@given(version=st.sampled_from([1, 2, "pair"]), bit=st.integers(0, 2**16))
+def test_a_bit_of_a_header_gives_the_right_image_or_is_told(folder, version, bit):
+    kinds = {1: nibabel.Nifti1Image, 2: nibabel.Nifti2Image, "pair": nibabel.Nifti1Pair}
+    name = "b.img" if version == "pair" else f"b{version}.nii"
+    part = saved(folder / name, kinds[version])[0]
+    blob = part.read_bytes()
+    n_bytes = 544 if version == 2 else 348
+    byte = bit // 8 % n_bytes
+    if byte in SLOPE_AND_INTERCEPT[2 if version == 2 else 1]:
+        return
+    part.write_bytes(flip(blob, [8 * byte + bit % 8]))
+    found = outcome(folder / name)
+    if found is None:
+        return
+    is_same, apart_mm, warnings = found
+    assert is_same
+    # what moves a corner by less than half a millimetre is rounding
+    assert apart_mm < 0.6 or warnings
+
+
+@settings(SETTINGS, max_examples=200)
+@given(bit=st.integers(0, 2**16), n_lost=st.integers(0, 60))
+def test_bits_of_a_sidecar_give_the_thickness_that_it_states_or_are_told(folder, bit, n_lost):
+    text = b'{"SliceThickness": 3.0, "SpacingBetweenSlices": 4.0, "Modality": "MR"}'
+    path = folder / "c.nii"
+    saved(path, nibabel.Nifti1Image)
+    byte = bit // 8 % len(text)
+    if text[byte : byte + 1] in b"0123456789.":
+        return  # another number is another statement
+    changed = flip(text, [8 * byte + bit % 8])
+    (folder / "c.json").write_bytes(changed[: len(changed) - n_lost] if n_lost < 9 else changed)
+    try:
+        scan = read_scan(path)
+        acquisition = describe_acquisition(scan, Config())
+    except InputError:
+        return
+    assert acquisition.thickness_mm == 3.0 or acquisition.warnings or scan.warnings
+
+
+NUMBERS_OF_ERRORS = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EMFILE, errno.EACCES)
+
+
+class FailingFile:
+    """A file of a disk that fails at some byte."""
+
+    def __init__(self, file, after, number):
+        self.file, self.left, self.number = file, after, number
+
+    def __getattr__(self, name):
+        return getattr(self.file, name)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_error):
+        self.file.close()
+
+    def __iter__(self):
+        return iter(self.file)
+
+    def count(self, n):
+        self.left -= n
+        if self.left < 0:
+            raise OSError(self.number, os.strerror(self.number))
+
+    def read(self, n=-1):
+        data = self.file.read(n)
+        self.count(len(data))
+        return data
+
+    def readinto(self, buffer):
+        n = self.file.readinto(buffer)
+        self.count(n)
+        return n
+
+    def readline(self, n=-1):
+        line = self.file.readline(n)
+        self.count(len(line))
+        return line
+
+
+@settings(SETTINGS, max_examples=200)
+@given(
+    name=st.sampled_from(["d.nii", "d.nii.gz", "d.mgz", "d.img", "d.img.gz"]),
+    after=st.integers(0, 3000),
+    number=st.sampled_from(NUMBERS_OF_ERRORS),
+)
+def test_a_disk_that_fails_at_any_byte_is_the_machines_fault(folder, name, after, number):
+    cls = nibabel.Nifti1Pair if "img" in name else nibabel.Nifti1Image
+    saved(folder / name, nibabel.MGHImage if name == "d.mgz" else cls)
+
+    def failing_open(path, *args, **kwargs):
+        file = really_open(path, *args, **kwargs)
+        is_of_scan = isinstance(path, str | os.PathLike) and os.fspath(path).startswith(
+            str(folder)
+        )
+        return FailingFile(file, after, number) if is_of_scan else file
+
+    really_open = io.open
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(io, "open", failing_open)
+        patch.setattr(builtins, "open", failing_open)
+        try:
+            told, found = "", read_scan(folder / name).volume.data
+        except MachineError as error:
+            told, found = str(error), None
+    assert os.strerror(number) in told or np.array_equal(found, VOXELS)

@@ -148,3 +148,14 @@ def test_a_mask_of_the_shape_of_the_scan_that_lies_elsewhere_is_told_of(tmp_path
     (warning,) = read_regions([tmp_path / "moved.nii.gz"], scan)[1].warnings
     assert "20 mm elsewhere" in warning
     assert not read_mask(tmp_path / "moved.nii.gz", scan.volume.grid)[0].all()
+
+
+@pytest.mark.parametrize("code", [4, 6, 7])
+def test_a_unit_without_a_meaning_is_unknown(tmp_path, code):
+    nibabel.save(made(), tmp_path / "a.nii")
+    blob = bytearray((tmp_path / "a.nii").read_bytes())
+    blob[123] = code
+    (tmp_path / "a.nii").write_bytes(blob)
+    scan = read_scan(tmp_path / "a.nii")
+    assert scan.warnings == ()
+    assert to_image(scan.volume, scan).header.get_xyzt_units()[0] == "mm"

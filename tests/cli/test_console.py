@@ -14,7 +14,7 @@ from inversesr.cli.console import (
     warn,
 )
 from inversesr.errors import OUT_OF_MEMORY, InputError, InverseSRError
-from inversesr.training.loop import Moment
+from inversesr.training.loop import TrainingProgress
 
 
 class Terminal(io.StringIO):
@@ -76,7 +76,7 @@ def test_where_nothing_fails_nothing_is_said(capsys):
 
 def moments():
     """60 steps and three tenths of the work in one minute."""
-    return Moment(10, 0.1, 0.5, 1.0), Moment(70, 0.4, 0.25, 2.0)
+    return TrainingProgress(10, 0.1, 0.5, 1.0), TrainingProgress(70, 0.4, 0.25, 2.0)
 
 
 def test_where_nobody_watches_there_is_no_bar(capsys):

@@ -9,7 +9,7 @@ from inversesr.config import Config
 from inversesr.measurements.slices import Task
 from inversesr.protocols import Solution
 from inversesr.solvers.offset import with_offset, without_offset
-from inversesr.solvers.registry import solve
+from inversesr.workflows.prepare import prepare_task
 from tests.support.heads import head_volume
 
 
@@ -30,8 +30,8 @@ def quiet(*_):
 def test_an_offset_of_the_scan_is_one_of_the_result_and_no_more(solver, offset):
     settings = ("solver.adapt_steps=4",) if solver == "warmstart" else ()
     config = Config(solver=solver, settings=settings)
-    plain = solve(task_of(), config, quiet)
-    moved = solve(task_of(offset), config, quiet)
+    plain = prepare_task(task_of(), config).solve(quiet)
+    moved = prepare_task(task_of(offset), config).solve(quiet)
     scale = float(plain.x.max())
     torch.testing.assert_close(moved.x - offset, plain.x, rtol=0.0, atol=2e-3 * scale)
     if plain.sd is not None:

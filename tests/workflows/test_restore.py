@@ -14,12 +14,12 @@ from inversesr.evaluation.metrics import psnr
 from inversesr.io.nifti import Scan
 from inversesr.measurements.slices import Task
 from inversesr.protocols import Solution
-from inversesr.solvers import registry as by_name
-from inversesr.solvers.registry import SHARE_OF_NOISE
 from inversesr.solvers.tv import single as tv
+from inversesr.solvers.tv.single import SHARE_OF_NOISE
+from inversesr.solvers.unet import solver as unet
 from inversesr.volume import Grid, Volume
-from inversesr.workflows import restore as pipeline
-from inversesr.workflows.restore import choose_device, restore, solver_of_fusion
+from inversesr.workflows.prepare import Prepared, solver_of_fusion
+from inversesr.workflows.restore import choose_device, restore
 from inversesr.workflows.run import provenance
 from tests.support.problems import random_tensors, tiny_card, write_prior
 
@@ -227,10 +227,10 @@ def thick_scan():
 
 
 def test_the_lock_uses_the_slice_thickness_that_the_solver_found(monkeypatch):
-    def solve(task, _config, _progress):
-        return Solution(task.x0, "converged", 1, thickness_factor=1.25)
+    def solve(prepared, _progress):
+        return Solution(prepared.task.x0, "converged", 1, thickness_factor=1.25)
 
-    monkeypatch.setattr(pipeline, "solve", solve)
+    monkeypatch.setattr(Prepared, "solve", solve)
     result = restore([thick_scan()], Config(solver="latent-map"))
     (source,) = result.sources
     assert source.acquisition.thickness_mm == pytest.approx(5.0)
@@ -258,7 +258,7 @@ def test_what_a_mask_protects_from_the_warm_start_is_the_interpolated_scan(monke
     def invent(task, *_arguments):
         return Solution(task.x0 + 50.0, "one pass", 1)
 
-    monkeypatch.setattr(by_name, "warmstart", invent)
+    monkeypatch.setattr(unet, "warmstart", invent)
     config = Config(solver="warmstart", keep_unprotected=True, lock="off")
     result = restore([scan], config, protect=region)
     task = Task(
@@ -281,6 +281,6 @@ def test_what_a_mask_protects_from_the_warm_start_is_the_interpolated_scan(monke
     ],
 )
 def test_what_a_fusion_would_not_heed_is_refused(choices, words):
-    assert solver_of_fusion(2, Config()) == "tv"
+    assert solver_of_fusion(2, Config()).name == "tv"
     with pytest.raises(InputError, match=words):
         solver_of_fusion(2, Config(**choices))

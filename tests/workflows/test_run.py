@@ -15,8 +15,10 @@ import pytest
 from inversesr.config import Config
 from inversesr.errors import InputError
 from inversesr.io.atomic import PARTIAL_PREFIX, atomic_folder, check_output
+from inversesr.io.nifti import read_scan
 from inversesr.workflows import run as job
 from inversesr.workflows.estimate import files_of
+from inversesr.workflows.prepare import prepare
 from inversesr.workflows.run import file_facts, output_names, provenance, run_job, shortened
 from tests.support import problems
 from tests.support.problems import free_card, one_thread, random_tensors  # noqa: F401  (a fixture)
@@ -159,7 +161,8 @@ def test_samples_are_written_as_deviation_and_quantiles_with_all_other_maps(scan
     assert record["files"].items() >= MAPS.items()
     assert record["solver"]["sd_factor"] == 1.0
     assert MAPS["surprise"] in outputs.report.read_text()
-    planned = files_of(output_names(scan, tmp_path), result.config)
+    prepared = prepare(read_scan(scan), result.config)
+    planned = files_of(output_names(scan, tmp_path), result.config, prepared)
     assert set(planned) == {file for file in tmp_path.iterdir() if file.is_file()}
 
 

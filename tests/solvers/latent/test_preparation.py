@@ -9,6 +9,7 @@ from inversesr.acquisition.simulation import simulate
 from inversesr.config import Config, SimulateConfig
 from inversesr.io.nifti import Scan
 from inversesr.measurements.slices import Task
+from inversesr.priors.installed import open_prior
 from inversesr.priors.loading import assemble_prior
 from inversesr.solvers.latent import fixed_prior
 from inversesr.solvers.latent.pnp import LatentPnP
@@ -79,7 +80,7 @@ def test_the_prior_is_loaded_with_the_gradients_chosen(tmp_path, task):
     card = free_card()
     folder = write_prior(tmp_path / "small", card, random_tensors(card))
     for backend in ("lean", "stock"):
-        prior = load_for_task(str(folder), task, LatentPnP(backend=backend))
+        prior = load_for_task(open_prior(folder), task, LatentPnP(backend=backend))
         assert prior.gradients == backend
 
 
@@ -128,7 +129,7 @@ def test_the_mean_image_of_an_installed_prior_is_made_in_the_first_run_only(
     monkeypatch.setenv("INVERSESR_HOME", str(tmp_path / "home"))
     card = tiny_card()
     folder = write_prior(tmp_path / "small", card, random_tensors(card))
-    prior = load_for_task(str(folder), task, LatentPnP())
+    prior = load_for_task(open_prior(folder), task, LatentPnP())
     first = known_mean(prior, task.y)
     vars(prior)["decode"] = None  # would fail
     again = known_mean(prior, task.y)

@@ -20,14 +20,16 @@ def test_latent_solvers_begin_as_near_to_the_scan_as_its_noise_lets_them(
     nothing = Solution(torch.zeros(task.A.in_shape), "", 0)
     monkeypatch.setattr(runner, "thin", lambda *_: nothing)
 
-    def remember(_task, _prior, warm, _seed):
-        seen.append(warm)
+    def remember(given, _prior, warm, _seed):
+        # the scan as solvers see it: its air is at zero
+        seen.extend((given, warm))
         raise KeyboardInterrupt
 
     monkeypatch.setattr(runner, "prepare", remember)
     with pytest.raises(KeyboardInterrupt):
         solve(task, Config(solver="latent-pnp"), silent)
-    rms = float((task.A(seen[0]) - task.y).square().mean().sqrt())
+    given, warm = seen
+    rms = float((given.A(warm) - given.y).square().mean().sqrt())
     assert rms == pytest.approx(expected_rms, abs=1e-3)
 
 

@@ -42,7 +42,7 @@ class Config:
     )
     settings: tuple[str, ...] = option(
         (),
-        "Option of a solver with a prior, such as solver.n_steps=20; may be repeated.",
+        "Option of the solver, such as solver.n_steps=20; may be repeated.",
         flag="--set",
         unit="solver.NAME=VALUE",
         kind=list[str],

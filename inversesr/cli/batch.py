@@ -37,6 +37,9 @@ def batch(  # noqa: PLR0913 (one argument a flag)
             help="Number of scans at a time; the processor's cores are divided among them."
         ),
     ] = 1,
+    executor: Annotated[
+        str, typer.Option(help="What carries out the work: local, processes on this machine.")
+    ] = "local",
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -55,7 +58,8 @@ def batch(  # noqa: PLR0913 (one argument a flag)
             run_batch,
         )
 
-        entries = run_batch(Batch(folder, output, choices, pattern or (), jobs, force), _tell)
+        folders = Batch(folder, output, choices, pattern or (), jobs, force, executor)
+        entries = run_batch(folders, _tell)
         counts = count_by_status(entries)
         table = output / TABLE_NAME
         if as_json:

@@ -17,7 +17,7 @@ Settings = Annotated[
     typer.Option(
         "--set",
         metavar="solver.NAME=VALUE",
-        help="Option of the solvers with a prior; may be repeated.",
+        help="Option of the solvers; may be repeated.",
     ),
 ]
 

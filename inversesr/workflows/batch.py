@@ -7,10 +7,10 @@ stopped when it is called again.
 import csv
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from inversesr.config import AUTOMATIC, Config
-from inversesr.errors import AccessError, InputError
+from inversesr.errors import InputError
 from inversesr.io.atomic import check_folder_name, check_output
 from inversesr.io.checks import SUFFIXES, stem
 from inversesr.io.csv_table import write_csv
@@ -30,9 +30,9 @@ from inversesr.priors.store import CARD_NAME, digest, find_prior
 from inversesr.resources import usable_cores
 from inversesr.solvers.options import check_settings
 from inversesr.solvers.registry import find
+from inversesr.workflows.executors.protocol import Failure, executor_of
 from inversesr.workflows.restore import choose_device
 from inversesr.workflows.run import Outputs, file_facts, output_names, run_job, sidecar_facts
-from inversesr.workflows.worker import end_children, failure_of, new_process
 
 TABLE_NAME = "batch.csv"
 DESCRIPTION_NAME = "dataset_description.json"
@@ -177,11 +177,12 @@ class Batch:
         config: Choices of every run.
         patterns: Which scans; see `find_scans`.
         n_jobs: Scans at a time; each takes an equal part of the processor's cores.
+        executor: Name of what carries out the work; see `executors.protocol`.
         force: Whether results that are there are made anew.
 
     Raises:
-        InputError: a choice is meant for one scan only, there are no jobs, a pattern is none, or
-            the results would go into an image.
+        InputError: a choice is meant for one scan only, there are no jobs, there is no such
+            executor, a pattern is none, or the results would go into an image.
     """
 
     folder: Path
@@ -190,9 +191,11 @@ class Batch:
     patterns: Sequence[str] = ()
     n_jobs: int = 1
     force: bool = False
+    executor: str = "local"
 
     def __post_init__(self) -> None:
         check_folder_name(self.output)
+        executor_of(self.executor)
         if self.n_jobs < 1:
             message = f"jobs is {self.n_jobs}; expected at least 1"
             raise InputError(message)
@@ -231,11 +234,12 @@ def run_batch(
     threads = batch.config.threads or min(torch.get_num_threads(), share)
     batch = replace(batch, config=replace(batch.config, threads=threads))
     done: dict[Path, Entry] = {}
-    for scan, entry in _restored(batch, scans):
-        done[scan] = entries[entry.scan] = entry
-        # after each: hours of work may be interrupted
-        write_csv(table, [entries[name] for name in sorted(entries)])
-        progress(entry, len(done), len(scans))
+    with closing(_restored(batch, scans)) as restored:
+        for scan, entry in restored:
+            done[scan] = entries[entry.scan] = entry
+            # after each: hours of work may be interrupted
+            write_csv(table, [entries[name] for name in sorted(entries)])
+            progress(entry, len(done), len(scans))
     return [done[scan] for scan in scans]
 
 
@@ -263,55 +267,34 @@ def _entries_of(table: Path) -> dict[str, Entry]:
     return {row["scan"]: Entry(**row) for row in found}
 
 
-def _restored(batch: Batch, scans: Sequence[Path]) -> Iterator[tuple[Path, Entry]]:
+def _restored(batch: Batch, scans: Sequence[Path]) -> Generator[tuple[Path, Entry]]:
     """Give each scan with its entry, in the order in which they are done."""
     first_of: dict[Path, Path] = {}
-    with _pool(batch.n_jobs) as pool:
-        futures = {}
-        for scan in scans:
-            first = first_of.setdefault(batch.outputs_of(scan).image, scan)
-            entry = Entry(str(scan.relative_to(batch.folder)))
-            if first is scan:
-                futures[pool.submit(_settle, batch, scan, entry)] = scan
-            else:
-                reason = f"its results would be named like those of {first.name}: rename one"
-                yield scan, replace(entry, status=REFUSED, reason=reason)
-        for future in as_completed(futures):
-            yield futures[future], future.result()
+    waiting: dict[Path, Entry] = {}
+    for scan in scans:
+        outputs = batch.outputs_of(scan)
+        first = first_of.setdefault(outputs.image, scan)
+        entry = Entry(str(scan.relative_to(batch.folder)))
+        if first is not scan:
+            reason = f"its results would be named like those of {first.name}: rename one"
+            yield scan, replace(entry, status=REFUSED, reason=reason)
+        elif not batch.force and (kept := _kept(entry, scan, outputs, batch.config)):
+            yield scan, kept
+        else:
+            waiting[scan] = entry
+    execute = executor_of(batch.executor)
+    # closed at once where the work is interrupted: processes must not go on
+    with closing(execute(partial(_restore, batch), list(waiting), batch.n_jobs)) as ended:
+        for scan, failure in ended:
+            yield scan, _ended(waiting[scan], batch.outputs_of(scan), failure)
 
 
-@contextmanager
-def _pool(n: int) -> Iterator[ThreadPoolExecutor]:
-    """Give threads that wait for processes; an interrupt ends all of them at once."""
-    pool = ThreadPoolExecutor(n)
-    try:
-        yield pool
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        end_children()
-        raise
-    finally:
-        pool.shutdown()
-
-
-def _settle(batch: Batch, scan: Path, entry: Entry) -> Entry:
-    """Restore a scan in a new process, unless that is done; the entry tells what went wrong."""
-    outputs = batch.outputs_of(scan)
-    kept = None if batch.force else _kept(entry, scan, outputs, batch.config)
-    if kept is not None:
-        return kept
-    try:
-        with new_process() as process:
-            future = process.submit(_restore, batch, scan)
-            failure = failure_of(future)
-    except OSError as error:
-        return replace(entry, status=FAILED, reason=f"no process could be started: {error}")
-    if failure:
-        raised = future.exception()
-        # permissions are not a scan's fault
-        is_unusable = isinstance(raised, InputError) and not isinstance(raised, AccessError)
-        return replace(entry, status=REFUSED if is_unusable else FAILED, reason=failure)
-    return _told(entry, outputs, DONE)
+def _ended(entry: Entry, outputs: Outputs, failure: Failure | None) -> Entry:
+    """Return the entry of a scan whose work has ended."""
+    if failure is None:
+        return _told(entry, outputs, DONE)
+    status = REFUSED if failure.is_unusable else FAILED
+    return replace(entry, status=status, reason=failure.sentence)
 
 
 def _kept(entry: Entry, scan: Path, outputs: Outputs, config: Config) -> Entry | None:

@@ -3,7 +3,7 @@
 `restore`, `run --explain`, `batch`, the notebook and the benchmarks all ask here.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import torch
 
@@ -201,7 +201,7 @@ def refuse_ignored(config: Config) -> None:
         "--protect": config.protect is not None,
         "--keep-unprotected": config.keep_unprotected,
         "--prior": config.prior != BUILTIN_PRIOR,
-        "--set": bool(config.settings),
+        "--set": bool(config.settings) and not fields(entry.load_options()),
     }
     for name, is_given in given.items():
         if is_given:

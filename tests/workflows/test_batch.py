@@ -21,6 +21,8 @@ from inversesr.errors import AccessError, InputError, MachineError
 from inversesr.workflows import batch
 from inversesr.workflows import run as job
 from inversesr.workflows.batch import DONE, FAILED, KEPT, REFUSED, Batch, find_scans, run_batch
+from inversesr.workflows.executors import local
+from inversesr.workflows.executors.protocol import Failure
 
 SPLINE = Config(solver="spline")
 
@@ -35,7 +37,7 @@ def write_scan(path, seed=0, spacing=4.0):
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """Two scans in different folders; what is meant for other processes stays in this one."""
-    monkeypatch.setattr(batch, "new_process", lambda: ThreadPoolExecutor(1))
+    monkeypatch.setattr(local, "new_process", lambda: ThreadPoolExecutor(1))
     monkeypatch.setattr(job, "has_report_packages", lambda: False)
     write_scan(tmp_path / "in" / "a.nii.gz")
     write_scan(tmp_path / "in" / "ward 3" / "b.nii", seed=1)
@@ -249,6 +251,29 @@ def test_a_killed_process_or_a_bug_is_a_failure_and_the_others_go_on(
     assert [entry.status for entry in entries] == [FAILED, FAILED]
     assert entries[0].reason.startswith("the process was killed")
     assert entries[1].reason == "ValueError: a bug"
+
+
+def test_the_work_is_carried_out_by_the_executor_that_is_named(folder, tmp_path, monkeypatch):
+    asked = []
+
+    def execute(_work, scans, n_jobs):
+        asked.append((list(scans), n_jobs))
+        for scan in scans:
+            yield scan, Failure("no machine is free", is_unusable=False)
+
+    monkeypatch.setattr(batch, "executor_of", lambda name: asked.append(name) or execute)
+    entries = run_batch(Batch(folder, tmp_path / "out", SPLINE, n_jobs=3, executor="far away"))
+    assert asked[-1] == ([folder / "a.nii.gz", folder / "ward 3" / "b.nii"], 3)
+    assert set(asked[:-1]) == {"far away"}
+    assert {(entry.status, entry.reason) for entry in entries} == {(FAILED, "no machine is free")}
+
+
+def test_an_unknown_executor_is_refused_before_any_work(folder, tmp_path):
+    out = str(tmp_path / "out")
+    result = CliRunner().invoke(app, ["batch", str(folder), "-o", out, "--executor", "moon"])
+    assert result.exit_code == 2
+    assert "executor is moon; expected local" in result.stderr
+    assert not (tmp_path / "out").exists()
 
 
 def test_two_scans_whose_results_would_have_one_name_are_not_mixed_up(folder, tmp_path):

@@ -1,0 +1,1 @@
+"""Where the scans of a batch are restored: on this machine, or on others."""

@@ -68,6 +68,15 @@ def test_slices_that_are_all_repeated_were_interpolated(slices):
     assert "give --thickness" in doubt
 
 
+def test_a_phantom_that_is_its_own_mirror_image_is_not_taken_for_repeated_slices():
+    half = np.random.default_rng(0).uniform(1, 9, (6, 6, 5)).astype(np.float32)
+    even = np.concatenate([half, half[..., ::-1]], axis=2)
+    (doubt,) = doubts_of_slices(even, 2)
+    assert "equal bit by bit (4 and 5" in doubt
+    odd = np.concatenate([half, half[..., -2::-1]], axis=2)
+    assert doubts_of_slices(odd, 2) == []
+
+
 def test_an_image_that_is_the_same_almost_everywhere_is_no_error():
     image = np.ones((6, 20, 20), np.float32)
     image[0, 0, 0] = 0.0

@@ -1,14 +1,11 @@
 """What operators and solvers must offer to be exchangeable; see `priors.protocol` for priors."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
 
 Shape = tuple[int, ...]
-# called with a phase, the steps done and their total
-Progress = Callable[[str, int, int], None]
 
 
 class Operator(Protocol):

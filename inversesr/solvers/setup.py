@@ -5,7 +5,7 @@ from typing import Any
 
 from inversesr.errors import InputError
 from inversesr.priors.installed import OpenPrior
-from inversesr.protocols import Progress
+from inversesr.solvers.protocol import Progress
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,10 +15,11 @@ from inversesr.io.nifti import Scan
 from inversesr.measurements.consistency import choose_lock
 from inversesr.measurements.slices import Task
 from inversesr.priors.installed import OpenPrior, open_prior
-from inversesr.protocols import Progress, Solution
+from inversesr.protocols import Solution
 from inversesr.solvers import registry
 from inversesr.solvers.offset import with_offset, without_offset
 from inversesr.solvers.options import check_settings, options_of, without_effect
+from inversesr.solvers.protocol import Progress
 from inversesr.solvers.registry import SolverEntry
 from inversesr.solvers.setup import Setup
 from inversesr.solvers.tracing import show

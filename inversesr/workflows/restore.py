@@ -13,8 +13,9 @@ from inversesr.io.nifti import Scan, stored
 from inversesr.measurements.consistency import agreement, lock
 from inversesr.measurements.slices import Task
 from inversesr.priors.installed import OpenPrior
-from inversesr.protocols import Progress, Solution
+from inversesr.protocols import Solution
 from inversesr.result import Result, Source
+from inversesr.solvers.protocol import Progress
 from inversesr.uncertainty.intervals import summarise
 from inversesr.volume import Image, Volume
 from inversesr.workflows.fusion import Fusion, Stack, fuse

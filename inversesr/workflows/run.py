@@ -26,11 +26,11 @@ from inversesr.io.nifti import write_volume
 from inversesr.io.paths import from_home, parts_of
 from inversesr.io.sidecar import name_of_sidecar, sidecars_of
 from inversesr.io.source import files_of
-from inversesr.protocols import Progress
 from inversesr.report.html import has_report_packages, write_report
 from inversesr.report.narrative import prior_sentences
 from inversesr.resources import peak_memory_bytes, set_threads
 from inversesr.result import Result, Source
+from inversesr.solvers.protocol import Progress
 from inversesr.uncertainty.intervals import QUANTILES
 from inversesr.volume import Image, Volume
 from inversesr.workflows.restore import restore

@@ -56,6 +56,30 @@ def test_a_cropped_image_is_shifted_not_interpolated(truth):
     assert scores.n_voxels == int((foreground(truth.data) & inside).sum())
 
 
+def covering(truth, share):
+    """A part of the truth that has a share of a mask, and that mask; beyond it lies more head."""
+    mask = np.zeros(SHAPE, dtype=bool)
+    mask[4:24, 5:17, 4:16] = True
+    n = 4 + round(20 * share)
+    return Volume(truth.data[:n], Grid((n, *SHAPE[1:]), AFFINE)), mask
+
+
+def test_only_what_the_image_covers_is_compared(truth):
+    part, mask = covering(truth, 0.75)
+    scores = score_volume(part, truth, mask)
+    assert scores.n_voxels == round(0.75 * mask.sum())
+    assert scores.nmse == 0.0
+    assert scores.psnr_db == float("inf")
+
+
+def test_an_image_must_cover_half_of_what_is_compared(truth):
+    part, mask = covering(truth, 0.55)
+    assert score_volume(part, truth, mask).nmse == 0.0
+    part, mask = covering(truth, 0.45)
+    with pytest.raises(InputError, match="covers 45% of the truth"):
+        score_volume(part, truth, mask)
+
+
 def test_other_voxel_orders_of_the_same_image_score_the_same(truth):
     image = noisy(truth)
     turned_affine = AFFINE @ np.array(

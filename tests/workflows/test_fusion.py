@@ -102,6 +102,26 @@ def test_a_stack_that_moved_is_brought_back(monkeypatch):
     assert float(off) < 0.05 * float(truth.data.max())
 
 
+def test_stacks_are_registered_to_the_first_and_then_to_what_was_fused(monkeypatch, scans):
+    monkeypatch.setattr(tv_stacks, "N_OUTER_STEPS", 2)
+    fixed, seeds, phases = [], [], []
+
+    def register(volume, _moving, _mask, _start, seed):
+        fixed.append(volume)
+        seeds.append(seed)
+        return np.eye(4)
+
+    monkeypatch.setattr(module, "register_rigid", register)
+    found = fuse(scans[:2], Config(seed=3), None, lambda phase, *_: phases.append(phase), CPU)
+    assert [phase for phase in phases if phase.startswith("registering")] == [
+        "registering, round 1", "registering, round 2"
+    ]  # fmt: skip
+    assert fixed[0] is scans[0].volume
+    assert fixed[1].grid.same_as(found.fine)
+    assert error_of(fixed[1]) < error_of(restore(scans[:1], Config(solver="spline")).volume)
+    assert seeds == [3, 3]
+
+
 def test_every_stack_is_reproduced_to_within_its_noise(fusion):
     for found in fusion.stacks:
         seen = found.coverage > 0.99

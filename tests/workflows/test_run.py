@@ -22,6 +22,7 @@ from inversesr.workflows.prepare import prepare
 from inversesr.workflows.run import file_facts, output_names, provenance, run_job, shortened
 from tests.support import problems
 from tests.support.problems import free_card, one_thread, random_tensors  # noqa: F401  (a fixture)
+from tests.support.whole_priors import write_whole_prior
 
 SECRET = "SECRET^PATIENT"
 SPLINE = Config(solver="spline")
@@ -187,10 +188,20 @@ def test_a_scan_of_freesurfer_is_run_and_recorded_too(tmp_path):
     assert is_whole(outputs.image)
 
 
-def test_the_same_seed_gives_the_same_image(scan, tmp_path):
-    first, _ = run_job([scan], Config(threads=1), tmp_path / "a")
-    second, _ = run_job([scan], Config(threads=1), tmp_path / "b")
-    np.testing.assert_array_equal(first.volume.data, second.volume.data)
+def test_a_run_is_repeated_from_its_record_and_another_seed_gives_another_image(tmp_path):
+    name = write_whole_prior(tmp_path / "whole")
+    data = np.random.default_rng(0).uniform(50, 100, (33, 34, 9)).astype(np.float32)
+    scan = tmp_path / "scan.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(data, np.diag([1, 1, 4, 1.0])), scan)
+    chosen = Config(prior=name, settings=("solver.adapt_steps=2",), seed=5, threads=1)
+    first, outputs = run_job([scan], chosen, tmp_path / "a")
+    # what is random is drawn: the network was trained on the scan
+    assert first.status.startswith("adapted")
+    record = json.loads(outputs.sidecar.read_text())
+    for seed, is_same in ((record["config"]["seed"], True), (6, False)):
+        config = Config(**{**record["config"], "seed": seed})
+        found, _ = run_job([scan], config, tmp_path / str(seed))
+        assert np.array_equal(found.volume.data, first.volume.data) is is_same
 
 
 def test_a_run_does_not_change_its_input(scan):

@@ -1,9 +1,9 @@
 import pytest
 import torch
+from scipy.stats import laplace
 
 from inversesr.priors.networks.error_net import (
     FIRST_SCALE,
-    SD_OF_SCALE,
     ErrorNet,
     ErrorShape,
     expected_error,
@@ -35,10 +35,11 @@ def pair():
     return x, x + 0.1 * torch.randn(x.shape, generator=generator)
 
 
-def test_untrained_it_expects_the_same_everywhere(pair):
+def test_the_deviation_is_that_of_a_laplace_distribution_of_the_scale_it_states(pair):
+    # untrained, it states the same scale everywhere
     found = expected_error(ErrorNet(SMALL), *pair, GEOMETRY)
-    scale = FIRST_SCALE * SD_OF_SCALE * float(white_level(pair[1]))
-    assert torch.allclose(found, torch.full_like(found, scale), rtol=1e-5)
+    scale = FIRST_SCALE * float(white_level(pair[1]))
+    assert torch.allclose(found, torch.full_like(found, laplace(scale=scale).std()), rtol=1e-5)
 
 
 def test_it_has_the_shape_and_the_unit_of_the_image(net, pair):

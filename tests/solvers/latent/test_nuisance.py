@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -41,6 +42,20 @@ def test_without_information_nothing_is_changed():
     found = fit_nuisance(problem, x)
     assert found.gain == pytest.approx(1.0)
     assert found.offset == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize("sigma", [0.05, 0.5, 5.0])
+def test_gain_and_offset_are_drawn_towards_one_and_zero_by_their_known_spread(sigma):
+    # least squares with two more equations: gain = 1 +- 0.2, offset = 0 +- 0.1
+    x = decoded()
+    problem = problem_of(1.6 * x + 0.4, sigma)
+    seen = problem.A(x).flatten().double()
+    equations = np.vstack([np.stack([seen, np.ones(len(seen))], 1) / sigma, np.diag([5.0, 10.0])])
+    right = np.concatenate([problem.y.flatten().double() / sigma, [5.0, 0.0]])
+    gain, offset = np.linalg.lstsq(equations, right)[0]
+    found = fit_nuisance(problem, x)
+    assert found.gain == pytest.approx(gain, abs=1e-4)
+    assert found.offset == pytest.approx(offset, abs=1e-4)
 
 
 def test_a_smooth_bias_field_is_found():

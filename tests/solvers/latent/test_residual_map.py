@@ -49,6 +49,33 @@ def test_the_prior_is_silenced_in_the_lesion_only():
     assert float(m[24:, 24:].min()) == 1.0
 
 
+def missed_by(misfit):
+    """A head whose slices the prior's best fit misses by so many deviations, all alike."""
+    x, _ = head()
+    exact = problem_of(x, SIGMA, factor=4)
+    # of noise and autoencoder together
+    away = misfit * (SIGMA**2 + RMSE**2) ** 0.5
+    return x, replace(exact, y=exact.A(x) + away)
+
+
+@pytest.mark.parametrize(
+    ("misfit", "weight"), [(0.5, 1.0), (3.0, 1.0), (4.5, 0.5), (6.0, 0.0), (20.0, 0.0)]
+)
+def test_the_prior_keeps_its_weight_to_three_deviations_and_has_none_from_six(misfit, weight):
+    x, problem = missed_by(misfit)
+    found = surprise_map(problem, x, RMSE, SPACING)
+    torch.testing.assert_close(found, torch.full_like(found, misfit), rtol=1e-3, atol=1e-3)
+    m = protect(problem, found, None).m
+    torch.testing.assert_close(m, torch.full_like(m, weight), rtol=0.0, atol=2e-3)
+
+
+@pytest.mark.parametrize(("misfit", "share"), [(5.8, 0.0), (6.2, 1.0)])
+def test_the_record_says_what_share_of_the_head_the_prior_does_not_explain(misfit, share):
+    x, problem = missed_by(misfit)
+    found = keep_surprises(problem, Solution(x, "", 1), RMSE, None, SPACING)
+    assert found.facts["surprising_share"] == share
+
+
 def test_a_mask_protects_by_as_much_as_it_says():
     x, _ = head()
     problem = replace(problem_of(x, SIGMA), m=torch.full(SHAPE, 0.8))

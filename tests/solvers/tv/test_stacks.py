@@ -103,6 +103,17 @@ def test_the_image_is_nearer_to_the_cube_than_the_first_guess():
     assert float(error) < 0.85 * float((x0 - cube()).norm())
 
 
+def test_a_slice_that_moved_is_outvoted_by_the_other_stacks():
+    A, y = three_stacks(2.0)
+    spoilt = y.clone()
+    second = spoilt[A.sizes[0] : A.sizes[0] + A.sizes[1]].view(A.operators[1].out_shape)
+    second[:, 1] = second[:, 1].roll(5, 0)
+    assert float((spoilt - y).abs().max()) > 30.0
+    clean, robust = ((solve(A, given, blurred()).x - cube()).norm() for given in (y, spoilt))
+    # measured: 1.6 times the error without motion; 3.4 times where every misfit is squared
+    assert float(robust) < 2.2 * float(clean)
+
+
 def test_the_image_has_less_noise_than_least_squares():
     A, y = three_stacks(8.0)
 

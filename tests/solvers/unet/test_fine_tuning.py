@@ -4,7 +4,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from inversesr.priors.networks.slice_geometry import SliceGeometry
-from inversesr.priors.networks.unet import SuperResolutionShape, SuperResolutionUNet
+from inversesr.priors.networks.unet import SuperResolutionShape, SuperResolutionUNet, load_unet
 from inversesr.priors.slice_examples import collate, consistent_error, make_example
 from inversesr.solvers.unet.fine_tuning import (
     CHARBONNIER,
@@ -50,12 +50,21 @@ def error(network, example):
     return float((example.make_consistent(x) - example.truth).square().mean())
 
 
-def test_adapting_lowers_the_error_on_the_scan_itself(generator):
-    before, sharp = net(), image()
-    after = adapt(before, sharp, SLICING, 12, generator, lambda _n, _of: None)
+def test_a_few_steps_make_the_shipped_network_better_at_the_scan_itself(generator):
+    before, sharp = load_unet("builtin", torch.device("cpu")), image()
+    after = adapt(before, sharp, SLICING, 6, generator, lambda _n, _of: None)
     patch = sharp.movedim(0, -1)[:40, :32, :40].contiguous()
     example = make_example(patch, GEOMETRY, "rect", 0.0, generator)
-    assert error(after, example) < error(before, example)
+    # measured: 0.92; a tenth of the learning rate 0.98, ten times as much 1.1
+    assert error(after, example) < 0.95 * error(before, example)
+
+
+def test_another_seed_adapts_otherwise():
+    one, other = (
+        adapt(net(), image(), SLICING, 2, torch.Generator().manual_seed(n), lambda _n, _of: None)
+        for n in (3, 4)
+    )
+    assert not torch.equal(one.head.weight, other.head.weight)
 
 
 def test_the_network_that_is_given_stays_as_it_was(generator):

@@ -5,8 +5,9 @@ import pytest
 
 import inversesr
 from inversesr.acquisition.simulation import simulate
-from inversesr.config import SOLVER_NAMES, SOLVERS_WITHOUT_PRIOR, SimulateConfig
+from inversesr.config import SimulateConfig
 from inversesr.io.nifti import Scan, to_image
+from inversesr.solvers import registry
 from tests.promises.test_uncertainty import nested_ellipsoids, thick
 from tests.support.problems import one_thread  # noqa: F401  (a fixture)
 from tests.support.whole_priors import QUICK, write_whole_prior
@@ -22,7 +23,7 @@ DRAWING = [
     "inversesr-dec",
     pytest.param("inversesr-ldm", marks=pytest.mark.slow),
 ]
-NOT_RANDOM = ["few-step-noise", *SOLVERS_WITHOUT_PRIOR]
+NOT_RANDOM = ["few-step-noise", "spline", "tv"]
 
 
 @pytest.fixture(scope="module")
@@ -102,4 +103,4 @@ def test_where_nothing_is_random_no_seed_changes_anything(small_scan, prior, sol
 
 def test_every_solver_is_known_to_be_random_or_not():
     named = {getattr(solver, "values", (solver,))[0] for solver in (*DRAWING, *NOT_RANDOM)}
-    assert named | {"warmstart"} == set(SOLVER_NAMES)
+    assert named | {"warmstart"} == set(registry.names())

@@ -19,6 +19,7 @@ from inversesr.io.checks import (
     check_voxels,
     stem,
 )
+from inversesr.io.faults import refuse_machine
 from inversesr.io.header import Header, VoxelSize, find_place
 from inversesr.io.paths import check_path, from_home
 from inversesr.io.sidecar import Sidecar, read_sidecar
@@ -77,7 +78,7 @@ def read_scan(
     """
     path = from_home(path)
     check_path(path)
-    sidecar = Sidecar() if is_mask else read_sidecar(path)
+    sidecar = Sidecar() if is_mask else _sidecar(path)
     with opened(path) as source:
         scan = _take_in(source, path.name, volume, voxel_size, is_mask=is_mask)
     return replace(
@@ -86,6 +87,14 @@ def read_scan(
         sidecar=sidecar.content,
         warnings=(*scan.warnings, *sidecar.warnings),
     )
+
+
+def _sidecar(path: Path) -> Sidecar:
+    try:
+        return read_sidecar(path)
+    except OSError as error:
+        refuse_machine(f"the sidecar of {path.name}", error)
+        raise
 
 
 def scan_from_image(

@@ -1,3 +1,4 @@
+import errno
 import gzip
 import os
 
@@ -5,7 +6,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from inversesr.errors import InputError
+from inversesr.errors import InputError, MachineError
 from inversesr.io.nifti import (
     Scan,
     read_scan,
@@ -408,3 +409,15 @@ def test_lengths_in_another_unit_are_warned_of():
     image = nibabel.Nifti1Image(np.arange(120.0).reshape(6, 5, 4), np.eye(4))
     image.header.set_xyzt_units(xyz="meter")
     assert any("in meters by its header" in w for w in scan_from_image(image).warnings)
+
+
+def test_a_sidecar_that_the_disk_does_not_give_is_the_machines_fault(tmp_path, monkeypatch):
+    save(tmp_path / "a.nii.gz")
+    (tmp_path / "a.json").write_text("{}")
+
+    def fail(_path):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr("inversesr.io.sidecar.Path.read_bytes", fail)
+    with pytest.raises(MachineError, match=r"the sidecar of a\.nii\.gz .*Input/output error"):
+        read_scan(tmp_path / "a.nii.gz")

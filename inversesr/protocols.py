@@ -1,33 +1,11 @@
-"""What operators and solvers must offer to be exchangeable; see `priors.protocol` for priors."""
+"""What solvers return; see `operators.protocol` and `priors.protocol` for what they are given."""
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
 Shape = tuple[int, ...]
-
-
-class Operator(Protocol):
-    """A linear map y = A x; stateless, device and dtype follow its argument."""
-
-    @property
-    def in_shape(self) -> Shape:
-        """Shape of x."""
-        ...
-
-    @property
-    def out_shape(self) -> Shape:
-        """Shape of y."""
-        ...
-
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        """Apply the map to x of shape in_shape; the result has shape out_shape."""
-        ...
-
-    def adjoint(self, y: torch.Tensor) -> torch.Tensor:
-        """Apply the transposed map, so that <A x, y> = <x, A' y>."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,8 @@ from inversesr.acquisition.foreground import foreground
 from inversesr.errors import InputError
 from inversesr.evaluation.metrics import intensity_range
 from inversesr.evaluation.scores import LEAST_VOXELS, onto
-from inversesr.operators.separable import SeparableOperator
+from inversesr.operators.protocol import LinearOperator
+from inversesr.operators.proximal import project
 from inversesr.volume import Grid, Volume
 
 
@@ -29,7 +30,7 @@ class NullSpaceScore:
         data_range: Intensity range that the score refers to.
     """
 
-    A: SeparableOperator
+    A: LinearOperator
     truth: torch.Tensor
     inside: torch.Tensor
     data_range: float
@@ -41,15 +42,14 @@ class NullSpaceScore:
             x: Image on the fine grid in the intensities of the truth, shape A.in_shape.
         """
         error = x.to(self.truth) - self.truth
-        nothing = torch.zeros(self.A.out_shape, dtype=error.dtype, device=error.device)
-        unseen = self.A.project(error, nothing)
+        unseen = project(self.A, error, torch.zeros_like(self.A(error))).x
         mean_square = float(unseen[self.inside].square().mean(dtype=torch.float64))
         if mean_square == 0.0:
             return float("inf")
         return float(10.0 * np.log10(self.data_range**2 / mean_square))
 
 
-def null_space_score(A: SeparableOperator, fine: Grid, truth: Volume) -> NullSpaceScore:
+def null_space_score(A: LinearOperator, fine: Grid, truth: Volume) -> NullSpaceScore:
     """Prepare the score of images on a fine grid.
 
     Args:

@@ -9,7 +9,9 @@ import torch
 
 from inversesr.acquisition.foreground import air_level
 from inversesr.config import AUTOMATIC
-from inversesr.operators.separable import SeparableOperator
+from inversesr.operators.inner_product import n_numbers
+from inversesr.operators.protocol import LinearOperator
+from inversesr.operators.proximal import nearest_within
 
 BRIGHT_QUANTILE = 0.999
 # Noise that is met exactly, as a share of the scan's bright end. Measured: at 2 % both locks are
@@ -63,7 +65,7 @@ def choose_lock(
     )
 
 
-def lock(A: SeparableOperator, x: torch.Tensor, y: torch.Tensor, sigma: float) -> torch.Tensor:
+def lock(A: LinearOperator, x: torch.Tensor, y: torch.Tensor, sigma: float) -> torch.Tensor:
     """Return the image nearest to x that agrees with the scan.
 
     Args:
@@ -72,7 +74,7 @@ def lock(A: SeparableOperator, x: torch.Tensor, y: torch.Tensor, sigma: float) -
         y: Scan, shape A.out_shape.
         sigma: Noise standard deviation to which the scan is to be met; 0 for exactly.
     """
-    return A.nearest_within(x, y, sigma * y.numel() ** 0.5)
+    return nearest_within(A, x, y, sigma * n_numbers(y) ** 0.5).x
 
 
 def agreement(y_of_x: torch.Tensor, y: torch.Tensor, slice_axis: int) -> Agreement:

@@ -1,22 +1,38 @@
-"""Products and stacks of operators.
+"""Products, adjoints, weights and stacks of operators.
 
-Composed(A, W) x = A(W x)          Stacked(A_1, A_2, ...) x = [A_1 x, A_2 x, ...] flattened
+(A @ W) x = A(W x)      A.H = A'      Diagonal(w) x = w x      Stacked(A_1, ...) x = [A_1 x, ...]
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 
 import torch
 
-from inversesr.protocols import Operator, Shape
+from inversesr.operators.protocol import LinearOperator, is_unitary
+from inversesr.operators.spectrum import Spectrum, spectrum_of
+from inversesr.protocols import Shape
+
+
+class Algebra:
+    """Gives an operator its products `A @ B` and its adjoint `A.H`."""
+
+    def __matmul__(self: LinearOperator, inner: LinearOperator) -> LinearOperator:
+        """Return the product of two operators, the inner one applied first."""
+        return Composed(self, inner)
+
+    @property
+    def H(self: LinearOperator) -> LinearOperator:
+        """The adjoint operator."""
+        return Adjoint(self)
 
 
 @dataclass(frozen=True, eq=False)
-class Composed:
+class Composed(Algebra):
     """The product of two operators, the inner one applied first."""
 
-    outer: Operator
-    inner: Operator
+    outer: LinearOperator
+    inner: LinearOperator
 
     def __post_init__(self) -> None:
         if self.outer.in_shape != self.inner.out_shape:
@@ -33,20 +49,123 @@ class Composed:
         """Shape of the result."""
         return self.outer.out_shape
 
+    @property
+    def is_unitary(self) -> bool:
+        """Whether both factors are."""
+        return is_unitary(self.outer) and is_unitary(self.inner)
+
+    @cached_property
+    def spectrum(self) -> Spectrum | None:
+        """That of one factor where the other is unitary, else None."""
+        outer, inner = spectrum_of(self.outer), spectrum_of(self.inner)
+        if outer is not None and is_unitary(self.inner):
+            moved = outer.behind(self.inner, self.inner.adjoint)
+            return moved if outer.of_image else outer
+        if inner is not None and is_unitary(self.outer):
+            moved = inner.behind(self.outer.adjoint, self.outer)
+            return inner if inner.of_image else moved
+        return None
+
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """Apply the inner, then the outer operator."""
         return self.outer(self.inner(x))
 
     def adjoint(self, y: torch.Tensor) -> torch.Tensor:
-        """Apply the transposes in reverse order."""
+        """Apply the adjoints in reverse order."""
         return self.inner.adjoint(self.outer.adjoint(y))
 
 
 @dataclass(frozen=True, eq=False)
-class Stacked:
-    """Several operators on the same image; their results are flattened and joined."""
+class Adjoint(Algebra):
+    """The adjoint of an operator, as an operator."""
 
-    operators: tuple[Operator, ...]
+    operator: LinearOperator
+
+    @property
+    def in_shape(self) -> Shape:
+        """Shape of the argument."""
+        return self.operator.out_shape
+
+    @property
+    def out_shape(self) -> Shape:
+        """Shape of the result."""
+        return self.operator.in_shape
+
+    @property
+    def is_unitary(self) -> bool:
+        """Whether the operator itself is."""
+        return is_unitary(self.operator)
+
+    @property
+    def spectrum(self) -> Spectrum | None:
+        """That of the operator: what it is on data is now on images."""
+        found = spectrum_of(self.operator)
+        return None if found is None else found.turned_round()
+
+    @property
+    def H(self) -> LinearOperator:
+        """The operator itself."""
+        return self.operator
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """Apply the adjoint."""
+        return self.operator.adjoint(x)
+
+    def adjoint(self, y: torch.Tensor) -> torch.Tensor:
+        """Apply the operator itself."""
+        return self.operator(y)
+
+
+@dataclass(frozen=True, eq=False)
+class Diagonal(Algebra):
+    """Multiplies by a weight an element.
+
+    `Diagonal(w) @ A` weights measurements: whitens them, or leaves them out by 0.
+
+    Attributes:
+        weights: w; complex weights are for complex images.
+    """
+
+    weights: torch.Tensor
+
+    @property
+    def in_shape(self) -> Shape:
+        """Shape of the argument."""
+        return tuple(self.weights.shape)
+
+    @property
+    def out_shape(self) -> Shape:
+        """Shape of the result."""
+        return self.in_shape
+
+    @cached_property
+    def spectrum(self) -> Spectrum:
+        """|w|^2, an eigenvalue an element."""
+        return Spectrum(self.weights.abs().double().square())
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """Multiply x by the weights."""
+        return self._like(x) * x
+
+    def adjoint(self, y: torch.Tensor) -> torch.Tensor:
+        """Multiply y by the conjugate weights."""
+        return self._like(y).conj() * y
+
+    def _like(self, a: torch.Tensor) -> torch.Tensor:
+        # real weights stay real beside complex numbers, which halves the work
+        if a.is_complex() and not self.weights.is_complex():
+            return self.weights.to(device=a.device, dtype=a.real.dtype)
+        return self.weights.to(a)
+
+
+@dataclass(frozen=True, eq=False)
+class Stacked(Algebra):
+    """Several operators on the same image; their results are flattened and joined.
+
+    The results are all real or all complex.
+    """
+
+    operators: tuple[LinearOperator, ...]
 
     @property
     def in_shape(self) -> Shape:
@@ -68,40 +187,17 @@ class Stacked:
         return torch.cat([operator(x).reshape(-1) for operator in self.operators])
 
     def adjoint(self, y: torch.Tensor) -> torch.Tensor:
-        """Sum of the transposes, each applied to its own part of y."""
-        parts = torch.split(y, list(self.sizes))
-        total = self.operators[0].adjoint(parts[0].reshape(self.operators[0].out_shape))
+        """Sum of the adjoints, each applied to its own part of y."""
+        parts = self.split(y)
+        total = self.operators[0].adjoint(parts[0])
         for operator, part in zip(self.operators[1:], parts[1:], strict=True):
-            total = total + operator.adjoint(part.reshape(operator.out_shape))
+            total = total + operator.adjoint(part)
         return total
 
-
-@dataclass(frozen=True, eq=False)
-class Weighted:
-    """An operator whose measurements are multiplied by weights: whitened, or left out by 0.
-
-    Attributes:
-        operator: A.
-        weights: One factor a measurement, shape A.out_shape.
-    """
-
-    operator: Operator
-    weights: torch.Tensor
-
-    @property
-    def in_shape(self) -> Shape:
-        """Shape of the argument."""
-        return self.operator.in_shape
-
-    @property
-    def out_shape(self) -> Shape:
-        """Shape of the result."""
-        return self.operator.out_shape
-
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        """Apply A, then the weights."""
-        return self.weights.to(x) * self.operator(x)
-
-    def adjoint(self, y: torch.Tensor) -> torch.Tensor:
-        """Apply the weights, then the transpose of A."""
-        return self.operator.adjoint(self.weights.to(y) * y)
+    def split(self, y: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return the part of y that belongs to each operator, in its shape."""
+        pieces = torch.split(y, list(self.sizes))
+        return tuple(
+            piece.reshape(operator.out_shape)
+            for piece, operator in zip(pieces, self.operators, strict=True)
+        )

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch.nn.functional import grid_sample
 
+from inversesr.operators.compose import Algebra
 from inversesr.protocols import Shape
 from inversesr.volume import Affine, Grid
 
@@ -23,7 +24,7 @@ BILINEAR, ZEROS, ALIGN_CORNERS = 0, 0, False
 
 
 @dataclass(frozen=True, eq=False)
-class RigidResample:
+class RigidResample(Algebra):
     """Trilinear resampling W: source grid -> target grid.
 
     Attributes:

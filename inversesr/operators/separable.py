@@ -13,15 +13,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from inversesr.operators.compose import Algebra, Composed
+from inversesr.operators.protocol import LinearOperator
+from inversesr.operators.spectrum import Spectrum
 from inversesr.protocols import Shape
 
 Array = NDArray[np.float64]
-
-# Directions of the scan that A shrinks below this share of its largest gain carry only rounding
-# error: they are treated as not measured.
-RELATIVE_RANK_TOLERANCE = 1e-8
-NEWTON_STEPS = 20
-NEWTON_TOLERANCE = 1e-6
 
 
 def apply_along(matrix: torch.Tensor, x: torch.Tensor, axis: int) -> torch.Tensor:
@@ -34,7 +31,7 @@ def apply_along(matrix: torch.Tensor, x: torch.Tensor, axis: int) -> torch.Tenso
 
 
 @dataclass(frozen=True, eq=False)
-class SeparableOperator:
+class SeparableOperator(Algebra):
     """A linear operator that acts on each axis by a matrix of its own.
 
     Attributes:
@@ -61,87 +58,29 @@ class SeparableOperator:
         """Spread a scan y, shape out_shape, over the fine grid with the same weights."""
         return _multiply(_transposed(self.matrices), y)
 
-    def prox(self, x0: torch.Tensor, y: torch.Tensor, r2: float, sigma2: float) -> torch.Tensor:
-        """Return argmin |x - x0|^2 / r2 + |A x - y|^2 / sigma2, in closed form.
-
-        Args:
-            x0: Image to stay close to, shape in_shape.
-            y: Scan to agree with, shape out_shape.
-            r2: Variance of the image about x0, above 0.
-            sigma2: Variance of the scan's noise, at least 0; 0 gives `project`.
-        """
-        if sigma2 == 0.0:
-            return self.project(x0, y)
-        gain = r2 / (r2 * self._gram_eigenvalues + sigma2)
-        return self._corrected(x0, self._residual_coefficients(x0, y), gain)
-
-    def project(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """Return the image nearest to x that reproduces the scan: A result = y.
-
-        Where several slices overlap so much that y cannot be reproduced, the result is the
-        least-squares one. The correction is applied twice: the second pass removes the rounding
-        error that an ill-conditioned A (overlapping slices) leaves in float32.
-        """
-        eigenvalues = self._gram_eigenvalues
-        measured = eigenvalues > RELATIVE_RANK_TOLERANCE * eigenvalues.max()
-        gain = torch.where(measured, 1.0 / eigenvalues.clamp_min(1e-300), 0.0)
-        once = self._corrected(x, self._residual_coefficients(x, y), gain)
-        return self._corrected(once, self._residual_coefficients(once, y), gain)
-
-    def nearest_within(self, x: torch.Tensor, y: torch.Tensor, radius: float) -> torch.Tensor:
-        """Return the image nearest to x whose misfit |A result - y| is at most radius.
-
-        The multiplier alpha of the constraint solves |c / (1 + alpha lambda)| = radius, where c
-        is the residual in the eigenvectors of A A'. The reciprocal norm is concave and nearly
-        linear in alpha, so Newton's method rises to the root from alpha = 0 in a few steps.
-
-        Reference: More, Sorensen (1983), Computing a trust region step, SIAM Journal on
-        Scientific and Statistical Computing 4(3):553-572, doi:10.1137/0904038.
-        """
-        if radius == 0.0:
-            return self.project(x, y)
-        c = self._residual_coefficients(x, y)
-        eigenvalues = self._gram_eigenvalues.to(c)
-        if _norm(c) <= radius:
-            return x
-        alpha = 0.0
-        for _ in range(NEWTON_STEPS):
-            shrunk = c / (1.0 + alpha * eigenvalues)
-            norm = _norm(shrunk)
-            if norm <= radius * (1.0 + NEWTON_TOLERANCE):
-                break
-            slope = _inner(shrunk * shrunk, eigenvalues / (1.0 + alpha * eigenvalues))
-            alpha += norm * norm * (norm - radius) / (radius * slope)
-        return self._corrected(x, c, alpha / (1.0 + alpha * eigenvalues))
-
-    def sample_posterior(
-        self,
-        x0: torch.Tensor,
-        y: torch.Tensor,
-        variances: tuple[float, float],
-        generator: torch.Generator,
-    ) -> torch.Tensor:
-        """Draw x ~ N(x0, r2 I) given y = A x + noise, exactly, by perturb and optimise.
-
-        Args:
-            x0: Prior mean, shape in_shape.
-            y: Scan, shape out_shape.
-            variances: (r2, sigma2): prior variance and noise variance, both above 0.
-            generator: Source of randomness.
-
-        Reference: Papandreou, Yuille (2010), Gaussian sampling by local perturbations, Advances
-        in Neural Information Processing Systems 23.
-        """
-        r2, sigma2 = variances
-        u = x0 + r2**0.5 * _normal_like(x0, generator)
-        noisy = y + sigma2**0.5 * _normal_like(y, generator)
-        return self.prox(u, noisy, r2, sigma2)
+    def __matmul__(self, inner: LinearOperator) -> LinearOperator:
+        """Return the product with another operator; of two of this kind, one of this kind."""
+        if not isinstance(inner, SeparableOperator):
+            return Composed(self, inner)
+        if inner.out_shape != self.in_shape:
+            message = f"cannot feed {inner.out_shape} into {self.in_shape}"
+            raise ValueError(message)
+        pairs = zip(self.matrices, inner.matrices, strict=True)
+        a, b, c = (_product(outer_one, inner_one) for outer_one, inner_one in pairs)
+        return SeparableOperator(inner.in_shape, (a, b, c))
 
     @cached_property
-    def condition_number(self) -> float:
-        """Largest over smallest eigenvalue of A A'."""
-        eigenvalues = self._gram_eigenvalues
-        return float(eigenvalues.max() / eigenvalues.min().clamp_min(1e-300))
+    def spectrum(self) -> Spectrum:
+        """Eigenvalues of A A', those of the axes multiplied, and the eigenvectors of each axis."""
+        back = _transposed(self._eigenvectors)
+
+        def analyse(y: torch.Tensor) -> torch.Tensor:
+            return _multiply(back, y)
+
+        def synthesise(c: torch.Tensor) -> torch.Tensor:
+            return _multiply(self._eigenvectors, c)
+
+        return Spectrum(self._gram_eigenvalues, analyse, synthesise)
 
     @cached_property
     def _gram(self) -> tuple[tuple[Array, Array] | None, ...]:
@@ -162,14 +101,6 @@ class SeparableOperator:
                 shape[axis] = -1
                 product = product * torch.from_numpy(gram[0]).reshape(shape)
         return product
-
-    def _residual_coefficients(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """Return U'(y - A x), shape out_shape."""
-        return _multiply(_transposed(self._eigenvectors), y - self(x))
-
-    def _corrected(self, x: torch.Tensor, c: torch.Tensor, gain: torch.Tensor) -> torch.Tensor:
-        """Return x + A' U (gain c)."""
-        return x + self.adjoint(_multiply(self._eigenvectors, gain.to(c) * c))
 
 
 def _multiply(matrices: tuple[Array | None, ...], x: torch.Tensor) -> torch.Tensor:
@@ -193,15 +124,7 @@ def _eigen(gram: Array) -> tuple[Array, Array]:
     return np.clip(values, 0.0, None), vectors
 
 
-def _inner(a: torch.Tensor, b: torch.Tensor) -> float:
-    return float((a * b).sum(dtype=torch.float64))
-
-
-def _norm(a: torch.Tensor) -> float:
-    return float(_inner(a, a) ** 0.5)
-
-
-def _normal_like(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    # a generator draws on its own device only
-    drawn = torch.randn(x.shape, generator=generator, device=generator.device, dtype=x.dtype)
-    return drawn.to(x.device)
+def _product(outer: Array | None, inner: Array | None) -> Array | None:
+    if outer is None or inner is None:
+        return inner if outer is None else outer
+    return np.asarray(outer @ inner)

@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from inversesr.operators.inner_product import parts
+from inversesr.operators.protocol import LinearOperator
 from inversesr.priors.card import ScheduleCard
 from inversesr.priors.schedule import Schedule, make_schedule
-from inversesr.protocols import Operator
 from inversesr.volume import Grid
 
 # The schedule of the brain LDM, so that solver settings carry over.
@@ -80,7 +81,7 @@ class GaussianPrior:
         noise = torch.randn(self.latent_shape, generator=generator, dtype=torch.float64)
         return (noise * self.variance.sqrt()).float()
 
-    def posterior(self, A: Operator, y: Tensor, sigma: float) -> Gaussian:
+    def posterior(self, A: LinearOperator, y: Tensor, sigma: float) -> Gaussian:
         """Return the exact distribution of z given a scan.
 
         Args:
@@ -94,9 +95,9 @@ class GaussianPrior:
         n = self.variance.numel()
         waves = torch.eye(n, dtype=torch.float64).reshape(n, *self.latent_shape)
         zero = self.decode(torch.zeros(self.latent_shape, dtype=torch.float64))
-        columns = [A(self.decode(w) - zero).flatten().double() for w in waves]
+        columns = [parts(A(self.decode(w) - zero)).flatten().double() for w in waves]
         forward = torch.stack(columns, dim=1)
-        residual = y.flatten().double() - A(zero).flatten().double()
+        residual = (parts(y).double() - parts(A(zero)).double()).flatten()
         precision = forward.T @ forward / sigma**2 + torch.diag(1.0 / self.variance.flatten())
         covariance = torch.linalg.inv(precision)
         return Gaussian(covariance @ forward.T @ residual / sigma**2, covariance)

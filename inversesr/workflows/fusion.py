@@ -26,10 +26,11 @@ from inversesr.config import Config
 from inversesr.errors import InputError
 from inversesr.io.names import SUBJECT, label_in
 from inversesr.io.nifti import Scan
-from inversesr.operators.compose import Composed, Stacked, Weighted
+from inversesr.operators.compose import Composed, Diagonal, Stacked
 from inversesr.operators.interpolation import spline
+from inversesr.operators.protocol import LinearOperator
 from inversesr.operators.resample import RigidResample
-from inversesr.protocols import Operator, Solution
+from inversesr.protocols import Solution
 from inversesr.solvers.tv.stacks import tv_stacks
 from inversesr.volume import Affine, Grid, Image, Volume
 
@@ -63,7 +64,7 @@ class Stack:
 
     scan: Scan
     acquisition: Acquisition
-    operator: Operator
+    operator: LinearOperator
     coverage: torch.Tensor
     motion_mm: float
     gain: float
@@ -246,6 +247,6 @@ def _whitened(stacks: list[Stack]) -> tuple[Stacked, torch.Tensor]:
     operators, parts = [], []
     for stack in stacks:
         weights = (stack.coverage >= LEAST_COVERAGE).to(stack.y) / stack.sigma
-        operators.append(Weighted(stack.operator, weights))
+        operators.append(Composed(Diagonal(weights), stack.operator))
         parts.append((weights * stack.y).reshape(-1))
     return Stacked(tuple(operators)), torch.cat(parts)

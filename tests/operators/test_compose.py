@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from inversesr.operators.compose import Composed, Stacked, Weighted
+from inversesr.operators.compose import Composed, Diagonal, Stacked
 from inversesr.operators.resample import RigidResample
 from inversesr.operators.separable import SeparableOperator
 from inversesr.volume import Grid
@@ -39,7 +39,7 @@ def stacked(composed):
 def weighted(composed):
     weights = normal(composed.out_shape, 3).abs()
     weights[0] = 0.0
-    return Weighted(composed, weights)
+    return Diagonal(weights) @ composed
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -68,7 +68,7 @@ def test_the_matrix_of_a_stack_is_the_stack_of_the_matrices(stacked):
 
 
 def test_weights_scale_the_rows_of_the_matrix(weighted):
-    expected = weighted.weights.reshape(-1, 1) * dense(weighted.operator)
+    expected = weighted.outer.weights.reshape(-1, 1) * dense(weighted.inner)
     torch.testing.assert_close(dense(weighted), expected)
 
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from inversesr.operators.conjugate_gradient import conjugate_gradient, prox
+from inversesr.operators.conjugate_gradient import Effort, conjugate_gradient, least_squares
 from inversesr.operators.separable import SeparableOperator
 from tests.support.laws import dense, normal
 
@@ -50,16 +50,35 @@ def test_iteration_stops_at_the_tolerance(tolerance):
     assert n_products < 40
 
 
-def test_the_prox_is_that_of_a_dense_solver():
-    matrix = normal((2, 5), 5).numpy()
-    A = SeparableOperator((3, 4, 5), (None, None, matrix))
-    x0, y = normal(A.in_shape, 6), normal(A.out_shape, 7)
-    r2, sigma2 = 0.7, 0.2
+@pytest.mark.parametrize("damping", [0.0, 0.3])
+@pytest.mark.parametrize("is_started", [False, True])
+def test_least_squares_are_those_of_a_dense_solver(damping, is_started):
+    A = SeparableOperator((3, 4, 5), (None, None, normal((7, 5), 5).numpy()))
+    r = normal(A.out_shape, 7)
+    start = normal(A.in_shape, 8) if is_started else None
+    found = least_squares(A, r, damping, Effort(1e-12, 500), start)
     M = dense(A)
-    left = torch.eye(60, dtype=torch.float64) / r2 + M.T @ M / sigma2
-    right = x0.reshape(-1) / r2 + M.T @ y.reshape(-1) / sigma2
-    expected = torch.linalg.solve(left, right).reshape(A.in_shape)
-    torch.testing.assert_close(prox(A, x0, y, (r2, sigma2)), expected, rtol=1e-5, atol=1e-6)
+    left = M.T @ M + damping * torch.eye(60, dtype=torch.float64)
+    expected = torch.linalg.solve(left, M.T @ r.reshape(-1)).reshape(A.in_shape)
+    assert found.is_converged
+    torch.testing.assert_close(found.d, expected, rtol=1e-8, atol=1e-9)
+    torch.testing.assert_close(found.misfit, r - A(expected), rtol=1e-8, atol=1e-8)
+
+
+def test_of_all_that_fit_best_least_squares_give_the_shortest():
+    A = SeparableOperator((3, 4, 5), (None, None, normal((2, 5), 5).numpy()))
+    r = normal(A.out_shape, 7)
+    expected = (torch.linalg.pinv(dense(A)) @ r.reshape(-1)).reshape(A.in_shape)
+    found = least_squares(A, r, 0.0, Effort(1e-12, 500))
+    torch.testing.assert_close(found.d, expected, rtol=1e-8, atol=1e-9)
+
+
+def test_too_few_steps_are_told():
+    A = SeparableOperator((3, 4, 5), (None, None, normal((7, 5), 5).numpy()))
+    found = least_squares(A, normal(A.out_shape, 7), 0.0, Effort(1e-12, 2))
+    assert not found.is_converged
+    assert found.n_steps == 2
+    assert found.gradient > 1e-12
 
 
 def test_steps_after_the_solution_of_a_singular_system_change_nothing():

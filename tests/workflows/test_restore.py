@@ -13,6 +13,7 @@ from inversesr.errors import InputError
 from inversesr.evaluation.metrics import psnr
 from inversesr.io.nifti import Scan
 from inversesr.measurements.slices import Task
+from inversesr.operators.proximal import project
 from inversesr.protocols import Solution
 from inversesr.solvers.tv import single as tv
 from inversesr.solvers.tv.single import SHARE_OF_NOISE
@@ -256,7 +257,7 @@ def test_what_a_mask_protects_from_the_warm_start_is_the_interpolated_scan(monke
     task = Task(
         torch.from_numpy(scan.volume.data), scan.volume.grid, result.sources[0].acquisition, 0.0
     )
-    locked = task.A.project(task.x0, task.y).numpy()
+    locked = project(task.A, task.x0, task.y).x.numpy()
     np.testing.assert_allclose(result.volume.data[:6], locked[:6], atol=1e-2)
     np.testing.assert_allclose(result.volume.data[7:], task.x0.numpy()[7:] + 50.0, atol=1e-2)
     np.testing.assert_allclose(result.unprotected.data, task.x0.numpy() + 50.0, atol=1e-2)

@@ -19,10 +19,10 @@ from torch import Tensor
 from inversesr.acquisition.brain_mask import brain_mask, has_deepbet, stripped_region, whole_brain
 from inversesr.errors import InputError
 from inversesr.measurements.slices import Task
-from inversesr.operators.compose import Composed
+from inversesr.operators.compose import Composed, Diagonal
 from inversesr.operators.interpolation import spline
 from inversesr.priors.card import PriorCard
-from inversesr.solvers.latent.placement import FADE_MM, Placement, Weighted, place_fixed, soft_mask
+from inversesr.solvers.latent.placement import FADE_MM, Placement, place_fixed, soft_mask
 from inversesr.solvers.latent.pose import Pose, PriorRefused, find_pose, gain_to_mean
 from inversesr.solvers.latent.problem import IntensityScale
 from inversesr.volume import Volume
@@ -95,7 +95,7 @@ def fit_fixed(
         confined = soft_brain(brain.mask, task.fine.spacing_mm)
         m = m * confined
         # what lies outside the brain must not reach an encoder that never saw it
-        placed = replace(placed, V=Composed(placed.V, Weighted(confined)))
+        placed = replace(placed, V=Composed(placed.V, Diagonal(confined)))
     facts: dict[str, Any] = {"pose_quality": pose.quality}
     if brain is None:
         scale = percentile_scale(task.y, card)

@@ -12,94 +12,18 @@ import torch
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
+from inversesr.operators.axis_order import AxisLast
 from inversesr.operators.compose import Composed
+from inversesr.operators.protocol import LinearOperator
 from inversesr.operators.resample import RigidResample
 from inversesr.operators.separable import Array, SeparableOperator
 from inversesr.priors.card import GridCard
-from inversesr.protocols import Operator, Shape
 from inversesr.volume import Affine, Grid
 
 # Spacings that differ by less than this share are the same to a prior.
 SAME_SPACING = 0.15
 # Width over which the prior fades into the spline.
 FADE_MM = 4.0
-
-
-@dataclass(frozen=True)
-class SliceAxisLast:
-    """Moves the slice axis of an image to the end.
-
-    Attributes:
-        in_shape: Shape of the image.
-        slice_axis: Axis across the slices.
-    """
-
-    in_shape: Shape
-    slice_axis: int
-
-    @property
-    def out_shape(self) -> Shape:
-        """Shape of the result."""
-        others = [n for axis, n in enumerate(self.in_shape) if axis != self.slice_axis]
-        return (*others, self.in_shape[self.slice_axis])
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """Move the slice axis of x to the end."""
-        return x.movedim(self.slice_axis, -1).contiguous()
-
-    def adjoint(self, y: Tensor) -> Tensor:
-        """Move the last axis back to where the slices were."""
-        return y.movedim(-1, self.slice_axis).contiguous()
-
-
-@dataclass(frozen=True)
-class Reversed:
-    """The transpose of an operator, as an operator."""
-
-    operator: Operator
-
-    @property
-    def in_shape(self) -> Shape:
-        """Shape of the argument."""
-        return self.operator.out_shape
-
-    @property
-    def out_shape(self) -> Shape:
-        """Shape of the result."""
-        return self.operator.in_shape
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """Apply the transpose."""
-        return self.operator.adjoint(x)
-
-    def adjoint(self, y: Tensor) -> Tensor:
-        """Apply the operator itself."""
-        return self.operator(y)
-
-
-@dataclass(frozen=True, eq=False)
-class Weighted:
-    """Multiplies an image by a weight of its shape; its own transpose."""
-
-    weight: Tensor
-
-    @property
-    def in_shape(self) -> Shape:
-        """Shape of the argument."""
-        return tuple(self.weight.shape)
-
-    @property
-    def out_shape(self) -> Shape:
-        """Shape of the result."""
-        return self.in_shape
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """Multiply x by the weight."""
-        return self.weight * x
-
-    def adjoint(self, y: Tensor) -> Tensor:
-        """Multiply y by the weight."""
-        return self.weight * y
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,8 +36,8 @@ class Placement:
         shape: Shape of the prior grid.
     """
 
-    W: Operator
-    V: Operator
+    W: LinearOperator
+    V: LinearOperator
     shape: tuple[int, int, int]
 
 
@@ -125,7 +49,7 @@ def place_free(fine: Grid, slice_axis: int, card: GridCard) -> Placement:
         slice_axis: Axis across the slices.
         card: Spacing and multiple of the prior; its last axis lies across the slices.
     """
-    order = SliceAxisLast(fine.shape, slice_axis)
+    order = AxisLast(fine.shape, slice_axis)
     spacing = [s for axis, s in enumerate(fine.spacing_mm) if axis != slice_axis]
     spacing.append(fine.spacing_mm[slice_axis])
     there: list[Array | None] = []
@@ -143,7 +67,7 @@ def place_free(fine: Grid, slice_axis: int, card: GridCard) -> Placement:
         back.append(None if is_untouched else hat_matrix(n_padded, n, ratio, n, inner=n_own))
     shape = (sides[0], sides[1], sides[2])
     V = Composed(SeparableOperator(order.out_shape, (there[0], there[1], there[2])), order)
-    W = Composed(Reversed(order), SeparableOperator(shape, (back[0], back[1], back[2])))
+    W = Composed(order.H, SeparableOperator(shape, (back[0], back[1], back[2])))
     return Placement(W, V, shape)
 
 

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from inversesr.config import option
 from inversesr.measurements.slices import Task
+from inversesr.operators.proximal import prox
 from inversesr.priors.instrumented import InstrumentedPrior
 from inversesr.priors.samplers import ddim
 from inversesr.priors.schedule import add_noise
@@ -95,7 +96,7 @@ def latent_pnp(
         misfits.append(problem.misfit(x0))
         r2 = step_variance(options, prior.reconstruction_rmse, sigma_t)
         mean, variance = weigh_in_warm_start(problem, x0, r2, options.warm_sd)
-        xh = problem.A.prox(mean, problem.y, variance, problem.data_sigma**2)
+        xh = prox(problem.A, mean, problem.y, variance, problem.data_sigma**2).x
         z = z0 + options.rho * latent_change(problem, prior, (xh, x0), decoded, nuisance)
         progress(n_done, len(levels))
     x = decoding(z, nuisance.gain, nuisance.offset)

@@ -14,9 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inversesr.operators.separable import SeparableOperator
+from inversesr.operators.protocol import LinearOperator
 from inversesr.priors.instrumented import InstrumentedPrior
-from inversesr.protocols import Operator
 from inversesr.solvers.tracing import show
 
 # A scan without noise still differs from any image by rounding and interpolation.
@@ -66,17 +65,17 @@ class Problem:
         notes: What should be known of that, in sentences.
     """
 
-    A: SeparableOperator
+    A: LinearOperator
     y: Tensor
     sigma: float
-    interpolate: Operator
-    W: Operator
-    V: Operator
+    interpolate: LinearOperator
+    W: LinearOperator
+    V: LinearOperator
     m: Tensor
     slice_axis: int
     scale: IntensityScale = field(default_factory=IntensityScale)
     warm: Tensor | None = None
-    blurred: Callable[[float], SeparableOperator] | None = None
+    blurred: Callable[[float], LinearOperator] | None = None
     facts: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from inversesr.config import option
 from inversesr.measurements.slices import Task
+from inversesr.operators.proximal import prox, sample_posterior
 from inversesr.priors.instrumented import InstrumentedPrior
 from inversesr.protocols import Solution
 from inversesr.solvers import options as shared
@@ -121,7 +122,8 @@ def _chain(
         r2 = (
             prior.reconstruction_rmse**2 + (options.kappa * options.image_sd * noise / signal) ** 2
         )
-        x = problem.A.sample_posterior(x0, problem.y, (r2, problem.data_sigma**2), generator)
+        variances = (r2, problem.data_sigma**2)
+        x = sample_posterior(problem.A, x0, problem.y, variances, generator).x
         seen = z + latent_change(problem, prior, (x, x0), decoded, nuisance)
         brought = options.encoder_noise_gain**2 * r2
         missing = max((noise / signal) ** 2 - brought, 0.0) ** 0.5
@@ -146,7 +148,7 @@ def _agreeing(
     problem = decoding.problem
     x = decoding(z, nuisance.gain, nuisance.offset)
     again = problem.y + problem.sigma * draw(problem.A.out_shape, problem.y, generator)
-    return problem.A.prox(x, again, options.image_sd**2, problem.data_sigma**2)
+    return prox(problem.A, x, again, options.image_sd**2, problem.data_sigma**2).x
 
 
 def restore(task: Task, setup: Setup) -> Solution:

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 import torch
 
 from inversesr.measurements.slices import Task
-from inversesr.operators.separable import SeparableOperator
+from inversesr.operators.protocol import LinearOperator
+from inversesr.operators.proximal import nearest_within
 from inversesr.protocols import Solution
 from inversesr.solvers.setup import Setup
 from inversesr.solvers.tracing import show
@@ -55,7 +56,7 @@ SHARE_OF_NOISE = 0.8
 
 
 def tv(
-    A: SeparableOperator,
+    A: LinearOperator,
     y: torch.Tensor,
     x0: torch.Tensor,
     sigma: float,
@@ -90,14 +91,14 @@ def tv(
     # across the slices an edge is seen but once a slice
     reach = [max(REACH, REACH_SHARE * n / m) for n, m in zip(x0.shape, y.shape, strict=True)]
 
-    x = A.nearest_within(x0, y, radius)
+    x = nearest_within(A, x0, y, radius).x
     leading = x
     terms: tuple[Term, ...] = (FirstOrder(first, FIRST_ORDER_SHARE), SecondOrder(second))
     duals = zero_duals(terms, x)
     changes: list[float] = []
     for n_done in range(1, N_STEPS + 1):
         slope = ascend(terms, duals, leading, dual_step)
-        updated = A.nearest_within(torch.add(x, slope, alpha=-primal_step), y, radius)
+        updated = nearest_within(A, torch.add(x, slope, alpha=-primal_step), y, radius).x
         change = updated - x
         leading = updated + change
         changes.append(float(change.square_().mean().sqrt()) / scale)

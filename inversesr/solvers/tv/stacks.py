@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 import torch
 
-from inversesr.operators.compose import Stacked
 from inversesr.operators.conjugate_gradient import conjugate_gradient
+from inversesr.operators.protocol import LinearOperator
 from inversesr.protocols import Solution
 
 N_OUTER_STEPS = 6
@@ -31,7 +31,7 @@ SIGMA_PER_MAD = 1.4826
 
 
 def tv_stacks(
-    A: Stacked,
+    A: LinearOperator,
     y: torch.Tensor,
     x0: torch.Tensor,
     sigma: float,
@@ -40,7 +40,8 @@ def tv_stacks(
     """Fuse several stacks into the image of least total variation that fits them.
 
     Args:
-        A: One operator a stack, each scaled so that its noise has standard deviation sigma.
+        A: One operator a stack, each scaled so that its noise has standard deviation sigma; see
+            `operators.compose.Stacked`.
         y: All stacks, flattened and joined, shape A.out_shape, scaled likewise.
         x0: First guess, shape A.in_shape.
         sigma: Standard deviation of the noise in y, above 0.

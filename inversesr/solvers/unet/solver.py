@@ -17,6 +17,7 @@ from torch.nn.functional import avg_pool3d, interpolate, pad
 from inversesr.acquisition.geometry import Acquisition
 from inversesr.config import option
 from inversesr.measurements.slices import Task
+from inversesr.operators.proximal import project
 from inversesr.priors.networks.build import fast_dtype
 from inversesr.priors.networks.error_net import ErrorNet, expected_error
 from inversesr.priors.networks.slice_geometry import SliceGeometry
@@ -124,7 +125,7 @@ def warmstart(
     """
     slices = describe_slices(task.scan_grid, task.fine, task.acquisition)
     # the network saw slices along the last axis only
-    locked = task.A.project(task.x0, task.y).movedim(slices.axis, -1).contiguous()
+    locked = project(task.A, task.x0, task.y).x.movedim(slices.axis, -1).contiguous()
     seen = _average(locked, slices.group)
     net, n_steps = _adapted(net, seen, task.sigma, slices, effort, progress)
     dtype = fast_dtype(seen.device)
@@ -147,7 +148,7 @@ def deviation_to_expect(error_net: ErrorNet, task: Task, x: torch.Tensor) -> tor
     slices = describe_slices(task.scan_grid, task.fine, task.acquisition)
 
     def seen(image: torch.Tensor) -> torch.Tensor:
-        locked = task.A.project(image, task.y).movedim(slices.axis, -1).contiguous()
+        locked = project(task.A, image, task.y).x.movedim(slices.axis, -1).contiguous()
         return _average(locked, slices.group)
 
     dtype = fast_dtype(x.device)
@@ -250,6 +251,6 @@ def keep_interpolation(task: Task, solution: Solution) -> Solution:
     mask = task.fine_protect
     if mask is None:
         return solution
-    x = solution.x + mask * (task.A.project(task.x0, task.y) - solution.x)
+    x = solution.x + mask * (project(task.A, task.x0, task.y).x - solution.x)
     facts = {**solution.facts, **protected_facts(mask)}
     return replace(solution, x=x, prior_mask=1.0 - mask, unprotected=solution.x, facts=facts)

@@ -4,8 +4,6 @@ import torch
 
 from inversesr.priors.card import GridCard
 from inversesr.solvers.latent.placement import (
-    Reversed,
-    SliceAxisLast,
     hat_matrix,
     place_fixed,
     place_free,
@@ -37,15 +35,6 @@ def test_both_ways_obey_the_laws_of_operators(axis, spacing):
     assert placed.W.in_shape == placed.V.out_shape == placed.shape
     assert placed.W.out_shape == placed.V.in_shape == (7, 9, 6)
     assert all(n % 4 == 0 for n in placed.shape)
-
-
-def test_moving_the_slice_axis_is_an_operator_and_so_is_its_transpose():
-    order = SliceAxisLast((3, 4, 5), 1)
-    check_operator(order)
-    check_operator(Reversed(order))
-    x = normal((3, 4, 5), 0)
-    assert order(x).shape == (3, 5, 4)
-    assert torch.equal(Reversed(order)(order(x)), x)
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])

@@ -11,6 +11,7 @@ from inversesr.acquisition.simulation import simulate
 from inversesr.config import Config, SimulateConfig
 from inversesr.io.nifti import Scan
 from inversesr.measurements.slices import Task
+from inversesr.operators.proximal import project
 from inversesr.priors.card import read_card
 from inversesr.priors.networks.error_net import ErrorNet, ErrorShape
 from inversesr.priors.networks.unet import SuperResolutionShape, SuperResolutionUNet
@@ -55,7 +56,7 @@ def slices(task):
 def solve(spacing, axis, change):
     task = problem(spacing, axis)
     solution = warmstart(task, net(change), Effort(), lambda _n, _of: None)
-    return solution.x, task.A.project(task.x0, task.y)
+    return solution.x, project(task.A, task.x0, task.y).x
 
 
 @pytest.mark.parametrize("axis", ["R", "A", "S"])
@@ -87,7 +88,7 @@ def test_the_deviation_is_that_of_errors_of_the_scale_that_the_network_states(
     # untrained, it states the same scale everywhere: 2 % of what counts as white
     error_net = ErrorNet(ErrorShape(widths=(4, 4), n_blocks=(1, 1), n_embedding=4))
     found = warmstart(task, net(0.0), Effort(), lambda _n, _of: None, error_net).sd
-    seen = task.A.project(task.x0, task.y).movedim(slices(task).axis, -1)
+    seen = project(task.A, task.x0, task.y).x.movedim(slices(task).axis, -1)
     size = (n_averaged, n_averaged, 1)
     white = float(white_level(torch.nn.functional.avg_pool3d(seen[None, None], size)))
     errors = np.random.default_rng(0).laplace(0.0, 0.02 * white, 1_000_000)

@@ -40,7 +40,7 @@ bench: $(READY)
 $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q torch==2.13.0
-	$(BIN)/pip install -q -e ".[report,demo,notebooks,fetch,brainmask,generative,docs,dev]"
+	$(BIN)/pip install -q -e ".[demo,notebooks,fetch,brainmask,generative,docs,dev]"
 	touch $(READY)
 
 clean:

@@ -4,8 +4,9 @@ import hashlib
 import json
 import os
 import re
-import sys
 from pathlib import Path
+
+from platformdirs import user_cache_path
 
 from inversesr.errors import InputError
 
@@ -24,13 +25,7 @@ def home() -> Path:
     It is $INVERSESR_HOME, else `inversesr` in the platform's cache folder.
     """
     chosen = os.environ.get(HOME_VARIABLE)
-    if chosen:
-        return Path(chosen).expanduser()
-    if sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "inversesr"
+    return Path(chosen).expanduser() if chosen else user_cache_path("inversesr", appauthor=False)
 
 
 def folder_of(name: str) -> Path:

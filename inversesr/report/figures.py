@@ -250,9 +250,6 @@ def _figure(width: float, height: float, facecolor: str) -> Figure:
     """Make a figure that no window and no global state knows of."""
     # where its cache cannot be written matplotlib says so at every start; nothing is lost by that
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
-    try:
-        from matplotlib.figure import Figure as MatplotlibFigure
-    except ModuleNotFoundError as error:
-        message = "pictures need matplotlib: pip install 'inversesr[report]'"
-        raise InputError(message) from error
+    from matplotlib.figure import Figure as MatplotlibFigure
+
     return MatplotlibFigure(figsize=(width, height), facecolor=facecolor, layout="constrained")

@@ -9,7 +9,6 @@ import hashlib
 import io
 from dataclasses import asdict
 from importlib.resources import files
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +37,6 @@ MAP_TITLES = {
     "difference": "difference from the measured slices",
 }
 DOTS_PER_INCH = 90
-
-
-def has_report_packages() -> bool:
-    """Whether the packages of the extra `[report]` are installed."""
-    return find_spec("matplotlib") is not None and find_spec("jinja2") is not None
 
 
 def write_report(path: Path, result: Result, record: dict[str, Any]) -> None:

@@ -3,12 +3,13 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 from inversesr.priors.old_names import ROLES
 from inversesr.training import distributed
@@ -23,11 +24,16 @@ class State(Generic[ModelT]):
     """Everything that changes while training, and all that a checkpoint holds."""
 
     model: ModelT
-    averaged: ModelT
+    average: AveragedModel
     optimiser: torch.optim.AdamW
     generator: torch.Generator
     step: int = 0
     progress: float = 0.0
+
+    @property
+    def averaged(self) -> ModelT:
+        """The network with averaged weights."""
+        return cast(ModelT, self.average.module)
 
 
 def save_checkpoint(state: State[ModelT], path: Path) -> None:
@@ -79,6 +85,7 @@ def load_checkpoint(state: State[ModelT], path: Path) -> None:
     if mine is not None:
         state.generator.set_state(mine)
     state.step, state.progress = numbers["step"], numbers["progress"]
+    state.average.n_averaged.fill_(state.step)
     buffers = strip(tensors, "adam.")
     for name, weight in state.model.named_parameters():
         state.optimiser.state[weight] = {

@@ -2,18 +2,12 @@
 
 import csv
 import logging
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from inversesr.training.loop import LOSSES_NAME, VALIDATION_NAME
 
 CURVES_NAME = "losses.png"
-
-
-def can_draw() -> bool:
-    """Whether matplotlib, of the extra `[report]`, is installed."""
-    return find_spec("matplotlib") is not None
 
 
 def write_curves(run_dir: Path) -> None:

@@ -5,11 +5,13 @@ nothing and every function here then does nothing.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
-from torch import distributed
+from torch import distributed, nn
+from torch.nn.parallel import DistributedDataParallel
 
 # set by torchrun
 SIZE_VARIABLE = "WORLD_SIZE"
@@ -44,16 +46,31 @@ def barrier() -> None:
         distributed.barrier()
 
 
-def average(tensors: Iterable[torch.Tensor]) -> None:
-    """Replace tensors of one type by their mean over all processes, in one exchange."""
+class _Loss(nn.Module):
+    """A loss as a module, so that torch finds the weights whatever the loss calls of them."""
+
+    def __init__(self, model: nn.Module, loss: Callable[..., torch.Tensor]) -> None:
+        super().__init__()
+        self.model, self.loss = model, loss
+
+    def forward(self, batch: Any) -> torch.Tensor:  # noqa: ANN401  (each stage has its own)
+        """Return the loss of a batch."""
+        return self.loss(self.model, batch)
+
+
+def with_shared_gradients(
+    model: nn.Module, loss: Callable[..., torch.Tensor]
+) -> Callable[..., torch.Tensor]:
+    """Return a loss whose gradients are the means over all processes.
+
+    Args:
+        model: Network; all processes go on from the weights of process 0.
+        loss: Loss of the network and a batch.
+    """
     if world_size() == 1:
-        return
-    mine = list(tensors)
-    joint = torch.cat([tensor.flatten() for tensor in mine])
-    distributed.all_reduce(joint)
-    parts = torch.split(joint / world_size(), [tensor.numel() for tensor in mine])
-    for tensor, part in zip(mine, parts, strict=True):
-        tensor.copy_(part.reshape(tensor.shape))
+        return loss
+    shared = DistributedDataParallel(_Loss(model, loss))
+    return lambda _model, batch: shared(batch)
 
 
 def broadcast(*numbers: float) -> list[float]:

@@ -7,16 +7,16 @@ resumed with another budget anneals smoothly from where it was to the new end. S
 follow the mean of their gradients and the clock of process 0.
 """
 
-import copy
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 from inversesr.training import distributed
 from inversesr.training.checkpoint import (
@@ -124,6 +124,7 @@ def train(
         The network with averaged weights.
     """
     state = begin(task.model, config, output_dir, resume=resume)
+    task = replace(task, loss=distributed.with_shared_gradients(task.model, task.loss))
     checkpoint = output_dir / CHECKPOINT_NAME
     start = saved = time.monotonic()
     elapsed, losses = 0.0, list[float]()
@@ -180,11 +181,12 @@ def record(
 
 def new_state(model: ModelT, config: LoopConfig) -> State[ModelT]:
     """Return the state before the first step."""
-    averaged = copy.deepcopy(model).requires_grad_(requires_grad=False)
+    average = AveragedModel(model, avg_fn=moving_average(config.ema_decay))
+    average.requires_grad_(requires_grad=False)
     optimiser = torch.optim.AdamW(model.parameters(), betas=BETAS, weight_decay=0.0)
     seed = config.seed + SEED_STRIDE * distributed.rank()
     generator = torch.Generator().manual_seed(seed)
-    return State(model, averaged, optimiser, generator)
+    return State(model, average, optimiser, generator)
 
 
 def take_step(
@@ -196,23 +198,28 @@ def take_step(
     state.optimiser.zero_grad()
     loss = task.loss(state.model, task.draw(state.generator, state.step))
     loss.backward()  # type: ignore[no-untyped-call]
-    mean_loss = loss.detach()
-    gradients = [w.grad for w in state.model.parameters() if w.grad is not None]
-    distributed.average([mean_loss, *gradients])
     norm = nn.utils.clip_grad_norm_(state.model.parameters(), config.max_gradient_norm)
     # Seen: weight gradients of bfloat16 convolutions are garbage, often no number, on features of
     # two voxels or fewer a side (torch 2.13 on the CPU). One such step would end it all.
     if norm.isfinite():
         state.optimiser.step()
     state.step += 1
-    # a young average must forget the untrained weights quickly
-    decay = min(config.ema_decay, (1.0 + state.step) / (10.0 + state.step))
-    with torch.no_grad():
-        for mean, weight in zip(
-            state.averaged.parameters(), state.model.parameters(), strict=True
-        ):
-            mean.lerp_(weight, 1.0 - decay)
-    return float(mean_loss)
+    state.average.update_parameters(state.model)
+    return float(torch.stack(distributed.gather(loss.detach())).mean())
+
+
+def moving_average(
+    decay: float,
+) -> Callable[[torch.Tensor, torch.Tensor, torch.Tensor | int], torch.Tensor]:
+    """Return how an average follows the weights: a young one forgets the first ones quickly."""
+
+    def follow(
+        average: torch.Tensor, weight: torch.Tensor, n_averaged: torch.Tensor | int
+    ) -> torch.Tensor:
+        n = float(n_averaged)
+        return average.lerp(weight, 1.0 - min(decay, (2.0 + n) / (11.0 + n)))
+
+    return follow
 
 
 def learning_rate(state: State[ModelT], config: LoopConfig) -> float:

@@ -16,7 +16,7 @@ from inversesr.training import distributed, loop
 from inversesr.training.architectures import arguments_of, averaged_weights
 from inversesr.training.autoencoder import AutoencoderConfig, train_autoencoder
 from inversesr.training.checkpoint import CHECKPOINT_NAME, save_start, stage_folder
-from inversesr.training.curves import can_draw, write_curves
+from inversesr.training.curves import write_curves
 from inversesr.training.denoiser import train_denoiser
 from inversesr.training.denoiser_config import DenoiserConfig
 from inversesr.training.error_net import ErrorConfig, train_error
@@ -125,7 +125,7 @@ def train_stage(request: TrainingRequest, watch: loop.Watch | None = None) -> Pa
         save_start(prior_weights(request.start, request.stage), checkpoint)
     distributed.barrier()
     STAGES[request.stage].train(request.data_dirs, config, stage_dir, resume=resume, watch=watch)
-    if distributed.rank() == 0 and can_draw():
+    if distributed.rank() == 0:
         write_curves(stage_dir)
     return stage_dir
 

@@ -24,9 +24,10 @@ PACKAGES = (
     "scipy",
     "scikit-image",
     "SimpleITK",
+    "matplotlib",
+    "jinja2",
 )
 EXTRAS = {
-    "report": ("matplotlib", "jinja2"),
     "demo": ("nilearn",),
     "notebooks": ("ipykernel", "nbclient"),
     "brainmask": ("deepbet",),

@@ -27,7 +27,7 @@ from inversesr.io.masks import read_regions
 from inversesr.io.nifti import Scan, write_volume
 from inversesr.io.paths import from_home
 from inversesr.priors.networks.error_net import ROLE as ERROR
-from inversesr.report.html import has_report_packages, write_report
+from inversesr.report.html import write_report
 from inversesr.resources import available_memory_bytes, resident_memory_bytes, set_threads
 from inversesr.solvers.options import options_of
 from inversesr.solvers.registry import BASELINE_NAME, DEFAULT_NAME, find
@@ -187,7 +187,7 @@ def files_of(outputs: Outputs, config: Config, prepared: Prepared | None) -> tup
         prepared: What was decided for one scan; None where several are fused.
     """
     maps = set() if prepared is None else maps_of_run(prepared, config)
-    always = {"image", "sidecar", *(["report"] if has_report_packages() else [])}
+    always = {"image", "sidecar", "report"}
     found = outputs.without([name for name in vars(outputs) if name not in maps | always])
     return tuple(path for path in vars(found).values() if path is not None)
 
@@ -356,6 +356,5 @@ def _time_writing(scan: Scan, path: Path, config: Config) -> float:
         write_volume(Path(name) / "a.nii.gz", result.volume, scan, config.output_type)
         if result.sd is not None:
             write_volume(Path(name) / "b.nii.gz", result.sd, scan, "float32")
-        if has_report_packages():
-            write_report(Path(name) / "a.html", result, record)
+        write_report(Path(name) / "a.html", result, record)
         return perf_counter() - start

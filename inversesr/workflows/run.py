@@ -26,7 +26,7 @@ from inversesr.io.nifti import write_volume
 from inversesr.io.paths import from_home, parts_of
 from inversesr.io.sidecar import name_of_sidecar, sidecars_of
 from inversesr.io.source import files_of
-from inversesr.report.html import has_report_packages, write_report
+from inversesr.report.html import write_report
 from inversesr.report.narrative import prior_sentences
 from inversesr.resources import peak_memory_bytes, set_threads
 from inversesr.result import Result, Source
@@ -47,7 +47,7 @@ class Outputs:
     Attributes:
         image: The restored image.
         sidecar: Everything needed to repeat and to judge the run.
-        report: The same for people, where the extra `[report]` is installed.
+        report: The same for people.
         sd: Standard deviation of posterior samples, or of the error to be expected.
         prior_mask: Where a prior spoke, for solvers that have one.
         low: 5 % quantile of the samples.
@@ -195,9 +195,7 @@ def maps_of(result: Result) -> dict[str, Volume | None]:
 
 def outputs_of(outputs: Outputs, result: Result) -> Outputs:
     """Return the names of what a result holds."""
-    missing = [name for name, volume in maps_of(result).items() if volume is None]
-    missing += [] if has_report_packages() else ["report"]
-    return outputs.without(missing)
+    return outputs.without([n for n, volume in maps_of(result).items() if volume is None])
 
 
 def _write_volumes(partial: Path, outputs: Outputs, result: Result) -> None:

@@ -7,7 +7,6 @@ from inversesr.config import SimulateConfig
 from inversesr.errors import InputError
 from inversesr.volume import Grid, Volume
 
-pytest.importorskip("matplotlib", reason="the extra [report] is not installed")
 SHAPE = (20, 18, 24)
 
 

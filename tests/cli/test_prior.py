@@ -129,7 +129,6 @@ def test_pictures_that_are_there_are_kept_unless_forced(folder, tmp_path, name):
 
 
 def test_a_picture_is_drawn_and_the_error_told(folder, tmp_path):
-    pytest.importorskip("matplotlib", reason="the extra [report] is not installed")
     image = np.random.default_rng(0).uniform(1, 9, (12, 10, 9)).astype(np.float32)
     nibabel.save(nibabel.Nifti1Image(image, np.eye(4)), tmp_path / "head.nii.gz")
     out = tmp_path / "out"

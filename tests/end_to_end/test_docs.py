@@ -12,7 +12,6 @@ import typer
 from typer.testing import CliRunner
 
 from inversesr.cli.app import app
-from inversesr.report.html import has_report_packages
 from tests.support.command_reference import REFERENCE, reference
 
 ROOT = Path(__file__).parents[2]
@@ -73,7 +72,6 @@ def run_command(line):
         assert result.exit_code == 0, f"{line}\n{result.output}"
 
 
-@pytest.mark.skipif(not has_report_packages(), reason="the extra [report] is not installed")
 @pytest.mark.parametrize("page", BLOCKS)
 def test_a_reader_who_types_every_block_of_a_page_in_order_gets_through(page, desk):
     for language, content in BLOCK.findall(page.read_text(encoding="utf-8")):

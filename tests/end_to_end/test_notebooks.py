@@ -49,8 +49,6 @@ def test_the_viewer_is_shown_where_it_is_installed_and_slices_otherwise(
     (cell,) = [source for source in sources if "ipyniivue import" in source]
     image = nibabel.Nifti1Image(np.arange(512, dtype=np.float32).reshape(8, 8, 8), np.eye(4))
     names = {"inversesr": inversesr, "result": SimpleNamespace(image=image), "folder": tmp_path}
-    if not is_installed:
-        pytest.importorskip("matplotlib", reason="the extra [report] is not installed")
     exec(cell, names)
     if is_installed:
         assert names["shown"].volumes == [{"path": str(tmp_path / "scan_thin.nii.gz")}]

@@ -5,7 +5,7 @@ import pytest
 
 from inversesr.config import Config
 from inversesr.io.nifti import Scan
-from inversesr.report.html import has_report_packages, write_report
+from inversesr.report.html import write_report
 from inversesr.volume import Grid, Volume
 from inversesr.workflows.restore import restore
 from inversesr.workflows.run import provenance
@@ -14,7 +14,6 @@ from tests.support.chromium import find_chromium, opened
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(find_chromium() is None, reason="no Chromium: apt-get install chromium"),
-    pytest.mark.skipif(not has_report_packages(), reason="the extra [report] is not installed"),
 ]
 STARTED = "['ready', 'failed'].includes(document.getElementById('viewer')?.dataset.state)"
 SHAPE, SPACING_MM = (48, 40, 12), (1.0, 1.0, 4.0)

@@ -15,8 +15,6 @@ from inversesr.report.planes import (
 from inversesr.volume import Grid, Volume
 from inversesr.workflows.restore import restore
 
-pytest.importorskip("matplotlib", reason="the extra [report] is not installed")
-
 MARK_MM = (2.0, 6.0, 9.0)
 
 

@@ -5,7 +5,6 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from importlib.resources import files
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +13,6 @@ from inversesr.config import Config
 from inversesr.io.nifti import Scan
 from inversesr.report.html import (
     difference_map,
-    has_report_packages,
     layers_of,
     write_report,
 )
@@ -22,9 +20,6 @@ from inversesr.volume import Grid, Volume
 from inversesr.workflows.restore import restore
 from inversesr.workflows.run import provenance
 
-pytestmark = pytest.mark.skipif(
-    not has_report_packages(), reason="the extra [report] is not installed"
-)
 HOSTILE = "<script>alert('a')</script>&\"x\""
 VOID = {"meta", "img", "br", "input"}
 
@@ -212,13 +207,6 @@ def test_the_report_says_that_it_is_not_for_diagnosis_and_warns(text):
     assert "warned of" in text
     assert "Patient's right is on the left" in text
     assert "also averaged to voxels of" not in text
-
-
-def test_missing_packages_are_noticed(monkeypatch):
-    monkeypatch.setattr("inversesr.report.html.find_spec", lambda _name: None)
-    assert not has_report_packages()
-    monkeypatch.setattr("inversesr.report.html.find_spec", lambda _name: SimpleNamespace())
-    assert has_report_packages()
 
 
 def test_a_refused_prior_leaves_its_solver_s_name_to_the_one_that_was_used(result, tmp_path):

@@ -11,8 +11,6 @@ from inversesr.report.planes import (
 )
 from inversesr.volume import Grid, Volume
 
-pytest.importorskip("matplotlib", reason="the extra [report] is not installed")
-
 # Every order and handedness of the three axes.
 ORIENTATIONS = [
     "".join(letters[sign] for letters, sign in zip(order, signs, strict=True))

@@ -17,7 +17,6 @@ from inversesr.volume import Grid, Volume
 from tests.support import problems
 from tests.support.problems import free_card, generator, one_thread, random_tensors, tiny_card  # noqa: F401
 
-pytest.importorskip("matplotlib", reason="the extra [report] is not installed")
 SHAPE = (13, 10, 9)
 
 

@@ -50,8 +50,8 @@ def found_by(rank, folder):
 
 def averaged_gradients(_folder):
     net = make_net()
-    loss_of(net, batch_of(distributed.rank())).backward()
-    distributed.average([weight.grad for weight in net.parameters()])
+    loss = distributed.with_shared_gradients(net, loss_of)
+    loss(net, batch_of(distributed.rank())).backward()
     return [weight.grad for weight in net.parameters()]
 
 
@@ -65,20 +65,25 @@ def test_the_averaged_gradient_is_that_of_the_joint_batch(tmp_path):
             assert torch.allclose(weight.grad, gradient, rtol=1e-5, atol=1e-7)
 
 
+def shared_task():
+    net = make_net()
+    return TrainingTask(net, draw, distributed.with_shared_gradients(net, loss_of), no_figures)
+
+
 def trained_in_two_halves(folder):
     """Four steps at once, and two steps, a checkpoint and two steps."""
     config = LoopConfig(n_steps=4, n_warm_up=1)
-    task = TrainingTask(make_net(), draw, loss_of, no_figures)
+    task = shared_task()
     whole = new_state(task.model, config)
     for _ in range(4):
         take_step(whole, task, config)
-    first = TrainingTask(make_net(), draw, loss_of, no_figures)
+    first = shared_task()
     half = new_state(first.model, config)
     for _ in range(2):
         take_step(half, first, config)
     save_checkpoint(half, folder / "checkpoint.safetensors")
     torch_distributed.barrier()
-    second = TrainingTask(make_net(), draw, loss_of, no_figures)
+    second = shared_task()
     resumed = new_state(second.model, config)
     load_checkpoint(resumed, folder / "checkpoint.safetensors")
     for _ in range(2):
@@ -104,7 +109,7 @@ def test_two_processes_stay_alike_and_resume_bit_for_bit(tmp_path):
 def test_a_single_process_is_left_alone():
     tensor = torch.ones(2)
     with distributed.joined():
-        distributed.average([tensor])
+        assert distributed.with_shared_gradients(make_net(), loss_of) is loss_of
         assert (distributed.rank(), distributed.world_size()) == (0, 1)
         assert distributed.broadcast(2.0, 3.0) == [2.0, 3.0]
         assert distributed.gather(tensor) == [tensor]

@@ -23,6 +23,7 @@ from inversesr.workflows import run as job
 from inversesr.workflows.batch import DONE, FAILED, KEPT, REFUSED, Batch, find_scans, run_batch
 from inversesr.workflows.executors import local
 from inversesr.workflows.executors.protocol import Failure
+from tests.support.thin_slices import write_short_report
 
 SPLINE = Config(solver="spline")
 
@@ -38,7 +39,7 @@ def write_scan(path, seed=0, spacing=4.0):
 def folder(tmp_path, monkeypatch):
     """Two scans in different folders; what is meant for other processes stays in this one."""
     monkeypatch.setattr(local, "new_process", lambda: ThreadPoolExecutor(1))
-    monkeypatch.setattr(job, "has_report_packages", lambda: False)
+    monkeypatch.setattr(job, "write_report", write_short_report)
     write_scan(tmp_path / "in" / "a.nii.gz")
     write_scan(tmp_path / "in" / "ward 3" / "b.nii", seed=1)
     return tmp_path / "in"

@@ -36,12 +36,12 @@ def test_a_missing_package_is_a_fault_with_advice(monkeypatch):
 
 def test_a_missing_extra_is_no_fault_but_has_advice(monkeypatch):
     monkeypatch.setattr(
-        "inversesr.workflows.doctor.find_spec", lambda n: None if n == "jinja2" else find_spec(n)
+        "inversesr.workflows.doctor.find_spec", lambda n: None if n == "nbclient" else find_spec(n)
     )
-    found = check("extra [report]")
+    found = check("extra [notebooks]")
     assert found.is_fine
-    assert "jinja2" in found.found
-    assert "inversesr[report]" in found.advice
+    assert "nbclient" in found.found
+    assert "inversesr[notebooks]" in found.advice
 
 
 @pytest.mark.parametrize(("free", "is_fine"), [(COMFORTABLE_MEMORY_BYTES, True), (2**30, False)])

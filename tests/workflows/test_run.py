@@ -16,7 +16,6 @@ from inversesr.config import Config
 from inversesr.errors import InputError
 from inversesr.io.atomic import PARTIAL_PREFIX, atomic_folder, check_output
 from inversesr.io.nifti import read_scan
-from inversesr.workflows import run as job
 from inversesr.workflows.estimate import files_of
 from inversesr.workflows.prepare import prepare
 from inversesr.workflows.run import file_facts, output_names, provenance, run_job, shortened
@@ -419,16 +418,12 @@ def test_masks_are_recorded_with_their_hash(scan, tmp_path):
     assert record["prior_card"] is None
 
 
-def test_without_its_packages_no_report_is_promised_and_an_old_one_goes(
-    scan, tmp_path, monkeypatch
-):
-    _, before = run_job([scan], SPLINE, tmp_path)
-    monkeypatch.setattr(job, "has_report_packages", lambda: False)
-    _, outputs = run_job([scan], SPLINE, tmp_path, force=True)
-    assert before.report.name == "scan_report.html"
-    assert not before.report.exists()
-    assert outputs.report is None
-    assert "report" not in json.loads(outputs.sidecar.read_text())["files"]
+@pytest.mark.parametrize("package", ["jinja2", "matplotlib.figure"])
+def test_no_report_is_missing_in_silence(scan, tmp_path, monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ModuleNotFoundError, match=package):
+        run_job([scan], SPLINE, tmp_path / "out")
+    assert not list((tmp_path / "out").rglob("*_desc-sr*"))
 
 
 def test_agreement_is_that_of_the_voxels_as_they_are_written(scan, tmp_path):

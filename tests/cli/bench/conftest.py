@@ -10,6 +10,7 @@ from inversesr.cli.app import app
 from inversesr.io.nifti import Scan, write_volume
 from inversesr.volume import Grid, Volume
 from inversesr.workflows import run as job
+from tests.support.thin_slices import write_short_report
 
 SHAPE = (20, 18, 24)
 
@@ -19,7 +20,7 @@ def desk(tmp_path, monkeypatch):
     """A thin-slice image; what is meant for another process runs in a thread."""
     for module in (benchmark_case, benchmark_robustness):
         monkeypatch.setattr(module, "new_process", lambda: ThreadPoolExecutor(1))
-    monkeypatch.setattr(job, "has_report_packages", lambda: False)
+    monkeypatch.setattr(job, "write_report", write_short_report)
     axes = np.meshgrid(*[np.linspace(-1, 1, n) for n in SHAPE], indexing="ij")
     data = (100.0 * (sum(a**2 for a in axes) < 0.8)).astype(np.float32)
     volume = Volume(data, Grid(SHAPE, np.eye(4)))

@@ -2,7 +2,6 @@ import pytest
 
 
 def test_a_picture_is_written_and_each_score_is_a_line(desk, bench):
-    pytest.importorskip("matplotlib")
     result = bench("picture", "head.nii.gz", "-o", "solvers.png", "--solver", "spline,tv")
     assert result.exit_code == 0, result.output
     assert [line.split()[0] for line in result.stdout.splitlines()] == ["spline", "tv", "picture:"]

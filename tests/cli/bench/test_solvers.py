@@ -4,7 +4,6 @@ import pytest
 
 
 def test_a_comparison_prints_a_table_a_task_and_writes_csv_and_plot(desk, bench):
-    pytest.importorskip("matplotlib")
     files = ("--csv", "rows.csv", "--plot", "plot.png")
     noise = ("--noise", "0", "--noise", "2")
     result = bench("solvers", "head.nii.gz", "--solver", "spline,tv", *noise, *files)

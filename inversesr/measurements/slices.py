@@ -6,7 +6,7 @@ from functools import cached_property
 import torch
 
 from inversesr.acquisition.geometry import Acquisition, fine_grid, forward_operator
-from inversesr.operators.interpolation import spline
+from inversesr.operators.interpolation import spline, spline_operator
 from inversesr.operators.separable import SeparableOperator
 from inversesr.volume import Grid
 
@@ -44,7 +44,31 @@ class Task:
     @cached_property
     def x0(self) -> torch.Tensor:
         """Spline interpolation of the scan on the fine grid."""
-        return spline(self.y, self.scan_grid, self.fine)
+        return self.interpolation(self.y)
+
+    @property
+    def slice_axis(self) -> int:
+        """Axis across the slices."""
+        return self.acquisition.slice_axis
+
+    @cached_property
+    def interpolation(self) -> SeparableOperator:
+        """Spline interpolation, scan grid -> fine grid."""
+        return spline_operator(self.scan_grid, self.fine)
+
+    @property
+    def seen(self) -> torch.Tensor:
+        """The slices, which are an image."""
+        return self.y
+
+    @property
+    def seen_grid(self) -> Grid:
+        """Voxels of the slices."""
+        return self.scan_grid
+
+    def in_units(self, low: float, width: float) -> torch.Tensor:
+        """Return the slices of the image (x - low) / width: the rows of A sum to one."""
+        return (self.y - low) / width
 
     def with_thickness(self, factor: float) -> "Task":
         """Return the task with slices thicker by a factor, as they were found to be."""

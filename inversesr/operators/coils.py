@@ -1,4 +1,4 @@
-"""What receiver coils make of an image, and real images among complex ones.
+"""What receiver coils make of an image.
 
     (C x)_k = c_k x,      k = 1 ... n_coils
 
@@ -57,32 +57,3 @@ class Coils(Algebra):
         is_double = a.real.dtype == torch.float64
         dtype = torch.complex128 if is_double else torch.complex64
         return self.sensitivities.to(device=a.device, dtype=dtype)
-
-
-@dataclass(frozen=True)
-class RealImage(Algebra):
-    """Takes a real image as a complex one without imaginary part.
-
-    Attributes:
-        in_shape: Shape of the image.
-    """
-
-    in_shape: Shape
-
-    @property
-    def out_shape(self) -> Shape:
-        """Shape of the result."""
-        return self.in_shape
-
-    @property
-    def spectrum(self) -> Spectrum:
-        """A' A = 1."""
-        return Spectrum(torch.ones((1,) * len(self.in_shape)).double(), of_image=True)
-
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        """Return x with an imaginary part of zero."""
-        return torch.complex(x, torch.zeros_like(x))
-
-    def adjoint(self, y: torch.Tensor) -> torch.Tensor:
-        """Return the real part."""
-        return y.real

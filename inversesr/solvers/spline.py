@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from inversesr.measurements.slices import Task
+from inversesr.measurements.protocol import Measurement
 from inversesr.protocols import Solution
 from inversesr.solvers.setup import Setup
 
@@ -12,6 +12,6 @@ class Spline:
     """Options of `spline`: none."""
 
 
-def restore(task: Task, _setup: Setup) -> Solution:
-    """Return the interpolated scan."""
+def restore(task: Measurement, _setup: Setup) -> Solution:
+    """Return the interpolated scan, or the first guess where the data are no slices."""
     return Solution(task.x0, "closed form", 0)

@@ -1,6 +1,6 @@
 import torch
 
-from inversesr.operators.coils import Coils, RealImage
+from inversesr.operators.coils import Coils
 from tests.support.laws import normal
 
 
@@ -16,9 +16,3 @@ def test_sensitivities_of_unit_norm_are_combined_to_the_image():
     c = c / c.abs().square().sum(0).sqrt()
     A = Coils(c)
     torch.testing.assert_close(A.adjoint(A(x)), x)
-
-
-def test_a_real_image_has_no_imaginary_part_and_loses_none():
-    A, x = RealImage((4, 5)), normal((4, 5), 1)
-    assert torch.equal(A(x), x + 0j)
-    assert torch.equal(A.adjoint(torch.complex(x, 2.0 * x)), x)

@@ -8,7 +8,8 @@ import torch
 
 from inversesr.operators.axis_order import AxisLast
 from inversesr.operators.blur import gaussian_blur
-from inversesr.operators.coils import Coils, RealImage
+from inversesr.operators.coils import Coils
+from inversesr.operators.complex_numbers import RealImage, RealPairs
 from inversesr.operators.compose import Adjoint, Composed, Diagonal, Stacked
 from inversesr.operators.fourier import Fourier, SampledFourier
 from inversesr.operators.interpolation import spline_operator
@@ -110,6 +111,8 @@ OPERATORS = {
     "k-space of a real slice": Case(SampledFourier(marks((2, 3, 4), 0.5, 1), (-2, -1))),
     "k-space of thick slices": Case(SampledFourier(marks((2, 3, 2), 0.7)) @ SLICES),
     "real image": Case(RealImage(SHAPE)),
+    "complex numbers as pairs": Case(RealPairs(SHAPE), "complex"),
+    "k-space as pairs": Case(RealPairs(KSPACE.out_shape) @ KSPACE, "complex"),
     "coils": Case(Coils(sensitivities(3, SHAPE)), "complex"),
     "multi-coil k-space": Case(SENSE, "complex"),
     "multi-coil k-space of a real image": Case(SENSE @ RealImage(SHAPE)),

@@ -16,12 +16,17 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from inversesr.errors import InputError
 from inversesr.priors.instrumented import InstrumentedPrior
 from inversesr.solvers.latent.feature_networks import load_features, unit_length
 from inversesr.solvers.latent.needs import Features
 from inversesr.solvers.latent.problem import Problem
 
 Extractor = Callable[[Tensor], tuple[Tensor, ...]]
+NO_SLICES = (
+    "the perceptual loss compares slices; found another kind of measurement: set "
+    "perceptual_weight to 0"
+)
 NO_FEATURES, OWN_FEATURES = "none", "the prior's own encoder"
 
 
@@ -57,11 +62,14 @@ def perceptual_term(
     """Choose the features: a network that the user named, else the prior's own encoder."""
     if options.perceptual_weight == 0.0:
         return PerceptualTerm(NO_FEATURES, lambda _y: (), ())
+    interpolate = problem.interpolate
+    if interpolate is None:
+        raise InputError(NO_SLICES)
     if options.features_file is None:
         name = OWN_FEATURES
 
         def extract(y: Tensor) -> tuple[Tensor, ...]:
-            found = prior.features(problem.V(problem.interpolate(y)))
+            found = prior.features(problem.V(interpolate(y)))
             return tuple(unit_length(f, axis=0) for f in found)
     else:
         name = Path(options.features_file).name
@@ -70,7 +78,7 @@ def perceptual_term(
         def extract(y: Tensor) -> tuple[Tensor, ...]:
             if network.is_planar:
                 return network(y.movedim(problem.slice_axis, 0)[:, None])
-            return network(problem.interpolate(y)[None, None])
+            return network(interpolate(y)[None, None])
 
     with torch.no_grad():
         target = extract(problem.y)

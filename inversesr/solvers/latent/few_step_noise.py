@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from inversesr.config import option
-from inversesr.measurements.slices import Task
+from inversesr.measurements.protocol import Measurement
 from inversesr.priors.instrumented import InstrumentedPrior
 from inversesr.priors.samplers import ddim_invert
 from inversesr.protocols import Solution
@@ -121,6 +121,6 @@ def noise_penalty(u: Tensor, kind: str) -> Tensor:
     return 0.5 * squares - (u.numel() - 1) * 0.5 * squares.clamp_min(1e-12).log()
 
 
-def restore(task: Task, setup: Setup) -> Solution:
+def restore(task: Measurement, setup: Setup) -> Solution:
     """Restore a scan; see `few_step_noise`."""
     return restore_with(few_step_noise, "few-step-noise", task, setup)

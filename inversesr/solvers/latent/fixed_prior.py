@@ -18,7 +18,7 @@ from torch import Tensor
 
 from inversesr.acquisition.brain_mask import brain_mask, has_deepbet, stripped_region, whole_brain
 from inversesr.errors import InputError
-from inversesr.measurements.slices import Task
+from inversesr.measurements.protocol import Measurement
 from inversesr.operators.compose import Composed, Diagonal
 from inversesr.operators.interpolation import spline
 from inversesr.priors.card import PriorCard
@@ -66,7 +66,7 @@ class Brain:
 
 
 def fit_fixed(
-    task: Task, card: PriorCard, make_mean: Callable[[], Volume], seed: int
+    task: Measurement, card: PriorCard, make_mean: Callable[[], Volume], seed: int
 ) -> Fitted | PriorRefused:
     """Lay a fixed prior over a scan.
 
@@ -98,14 +98,14 @@ def fit_fixed(
         placed = replace(placed, V=Composed(placed.V, Diagonal(confined)))
     facts: dict[str, Any] = {"pose_quality": pose.quality}
     if brain is None:
-        scale = percentile_scale(task.y, card)
+        scale = percentile_scale(task.seen, card)
         return Fitted(placed, scale, m, facts, (NO_BRAIN_NOTE,))
     voxel_ml = float(np.prod(task.fine.spacing_mm)) / 1000.0
     facts["brain_ml"] = float(brain.mask.sum()) * voxel_ml
     return Fitted(placed, brain_scale(task, card, pose, mean, brain), m, facts)
 
 
-def find_brain(task: Task, *, is_needed: bool) -> Brain | None:
+def find_brain(task: Measurement, *, is_needed: bool) -> Brain | None:
     """Return the brain in a scan.
 
     Args:
@@ -118,12 +118,12 @@ def find_brain(task: Task, *, is_needed: bool) -> Brain | None:
     Raises:
         InputError: the mask, given or found, is not that of a whole brain, or deepbet is missing.
     """
-    stripped = stripped_region(Volume(task.y.cpu().numpy(), task.scan_grid))
+    stripped = stripped_region(Volume(task.seen.cpu().numpy(), task.seen_grid))
     on_scan = stripped
     if task.brain is not None:
-        on_scan = whole_brain(task.brain.cpu().numpy() > 0, task.scan_grid)
+        on_scan = whole_brain(task.brain.cpu().numpy() > 0, task.seen_grid)
     if on_scan is not None:
-        mask = spline(torch.from_numpy(on_scan).to(task.y), task.scan_grid, task.fine) > 0.5
+        mask = spline(torch.from_numpy(on_scan).to(task.y), task.seen_grid, task.fine) > 0.5
     elif not is_needed and not has_deepbet():
         return None
     else:
@@ -145,13 +145,13 @@ def percentile_scale(y: Tensor, card: PriorCard) -> IntensityScale:
 
 
 def brain_scale(
-    task: Task, card: PriorCard, pose: Pose, mean: Volume, brain: Brain
+    task: Measurement, card: PriorCard, pose: Pose, mean: Volume, brain: Brain
 ) -> IntensityScale:
     """Return how a scan's intensities become the prior's, by the brain alone.
 
     Fat, vessels and what the coil makes of the neck do not count, as they do in percentiles.
     """
-    low = percentile_scale(task.y, card).low
+    low = percentile_scale(task.seen, card).low
     above = Volume((task.x0 - low).cpu().numpy(), task.fine)
     gain = gain_to_mean(above, brain.mask.cpu().numpy(), mean, pose.prior_world_from_scan_world)
     return IntensityScale(low, gain)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from inversesr.config import option
-from inversesr.measurements.slices import Task
+from inversesr.measurements.protocol import Measurement
 from inversesr.priors.instrumented import InstrumentedPrior
 from inversesr.protocols import Solution
 from inversesr.solvers import options as shared
@@ -82,6 +82,6 @@ def inversesr_dec(
     )
 
 
-def restore(task: Task, setup: Setup) -> Solution:
+def restore(task: Measurement, setup: Setup) -> Solution:
     """Restore a scan; see `inversesr_dec`."""
     return restore_with(inversesr_dec, "inversesr-dec", task, setup)

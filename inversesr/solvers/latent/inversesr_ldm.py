@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from inversesr.measurements.slices import Task
+from inversesr.measurements.protocol import Measurement
 from inversesr.priors.card import VariableCard
 from inversesr.priors.instrumented import InstrumentedPrior
 from inversesr.priors.samplers import timestep_path
@@ -109,6 +109,6 @@ def _spacing(prior: InstrumentedPrior) -> str | None:
     return None if prior.schedule.prediction == "flow" else "inversesr"
 
 
-def restore(task: Task, setup: Setup) -> Solution:
+def restore(task: Measurement, setup: Setup) -> Solution:
     """Restore a scan; see `inversesr_ldm`."""
     return restore_with(inversesr_ldm, "inversesr-ldm", task, setup)

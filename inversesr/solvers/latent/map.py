@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from inversesr.config import option
-from inversesr.measurements.slices import Task
+from inversesr.measurements.protocol import Measurement
 from inversesr.priors.instrumented import InstrumentedPrior
 from inversesr.protocols import Solution
 from inversesr.solvers import options as shared
@@ -191,6 +191,6 @@ def _refit(state: _Descent, z: Tensor) -> None:
     )
 
 
-def restore(task: Task, setup: Setup) -> Solution:
+def restore(task: Measurement, setup: Setup) -> Solution:
     """Restore a scan; see `latent_map`."""
     return restore_with(latent_map, "latent-map", task, setup)

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from inversesr.config import option
-from inversesr.measurements.slices import Task
+from inversesr.measurements.protocol import Measurement
 from inversesr.operators.proximal import prox
 from inversesr.priors.instrumented import InstrumentedPrior
 from inversesr.priors.samplers import ddim
@@ -158,6 +158,6 @@ def latent_change(
     return prior.encode(seen[0]) - prior.encode(seen[1])
 
 
-def restore(task: Task, setup: Setup) -> Solution:
+def restore(task: Measurement, setup: Setup) -> Solution:
     """Restore a scan; see `latent_pnp`."""
     return restore_with(latent_pnp, "latent-pnp", task, setup)

@@ -1,12 +1,14 @@
 """From a scan and an installed prior to a `Problem`: load, place, scale, warm up, or refuse."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from inversesr.measurements.protocol import Measurement
 from inversesr.measurements.slices import Task
-from inversesr.operators.interpolation import spline_operator
+from inversesr.operators.protocol import LinearOperator
 from inversesr.priors.card import PriorCard, dump_card
 from inversesr.priors.installed import OpenPrior
 from inversesr.priors.instrumented import InstrumentedPrior, instrument
@@ -18,7 +20,7 @@ from inversesr.solvers.latent.fixed_prior import Fitted, fit_fixed, percentile_s
 from inversesr.solvers.latent.needs import Watched
 from inversesr.solvers.latent.placement import place_free
 from inversesr.solvers.latent.pose import PriorRefused
-from inversesr.solvers.latent.problem import Problem
+from inversesr.solvers.latent.problem import IntensityScale, Problem
 from inversesr.volume import Volume
 
 # The mean image needs no detail: two chains of four steps from nearly pure noise, and their
@@ -26,7 +28,7 @@ from inversesr.volume import Volume
 N_MEAN_CHAINS, N_MEAN_STEPS, MEAN_SIGMA = 2, 4, 8.0
 
 
-def load_for_task(opened: OpenPrior, task: Task, options: Watched) -> LatentDiffusionPrior:
+def load_for_task(opened: OpenPrior, task: Measurement, options: Watched) -> LatentDiffusionPrior:
     """Load a prior with the gradients that were chosen; a free one has no shape yet.
 
     Raises:
@@ -37,12 +39,12 @@ def load_for_task(opened: OpenPrior, task: Task, options: Watched) -> LatentDiff
 
 
 def prepare(
-    task: Task, prior: LatentDiffusionPrior, warm: Tensor | None, seed: int
+    task: Measurement, prior: LatentDiffusionPrior, warm: Tensor | None, seed: int
 ) -> tuple[Problem, InstrumentedPrior] | PriorRefused:
     """Place a prior on a scan and state what is to be solved.
 
     Args:
-        task: The scan.
+        task: What was measured.
         prior: The prior.
         warm: First guess in the scan's intensities, on the fine grid; None takes the spline.
         seed: Seed of what the alignment draws.
@@ -51,9 +53,9 @@ def prepare(
         The problem and the prior as solvers use it, or why the prior must not be used.
     """
     if prior.card.grid.kind == "free":
-        placed = place_free(task.fine, task.acquisition.slice_axis, prior.card.grid)
+        placed = place_free(task.fine, task.slice_axis, prior.card.grid)
         prior = prior.on_shape(placed.shape)
-        fitted = Fitted(placed, percentile_scale(task.y, prior.card), torch.ones_like(task.x0))
+        fitted = Fitted(placed, percentile_scale(task.seen, prior.card), torch.ones_like(task.x0))
     else:
         found = fit_fixed(task, prior.card, lambda: known_mean(prior, task.y), seed)
         if isinstance(found, PriorRefused):
@@ -62,20 +64,34 @@ def prepare(
     scale, placed = fitted.scale, fitted.placement
     problem = Problem(
         A=task.A,
-        y=scale.to_unit(task.y),
+        y=task.in_units(scale.low, scale.width),
         sigma=task.sigma / scale.width,
-        interpolate=spline_operator(task.scan_grid, task.fine),
+        interpolate=task.interpolation,
         W=placed.W,
         V=placed.V,
         m=fitted.m,
-        slice_axis=task.acquisition.slice_axis,
+        slice_axis=task.slice_axis,
         scale=scale,
-        warm=None if warm is None else scale.to_unit(warm),
-        blurred=lambda factor: task.with_thickness(factor).A,
+        warm=_start(task, warm, scale),
+        blurred=_thicker(task),
         facts=fitted.facts,
         notes=fitted.notes,
     )
     return problem, instrument(prior)
+
+
+def _start(task: Measurement, warm: Tensor | None, scale: IntensityScale) -> Tensor | None:
+    """Return the first guess in the prior's intensities; None where the spline is one."""
+    if warm is None and task.interpolation is None:
+        warm = task.x0
+    return None if warm is None else scale.to_unit(warm)
+
+
+def _thicker(task: Measurement) -> Callable[[float], LinearOperator] | None:
+    """Return what gives the operator of thicker slices; None where there are no slices."""
+    if not isinstance(task, Task):
+        return None
+    return lambda factor: task.with_thickness(factor).A
 
 
 @torch.no_grad()

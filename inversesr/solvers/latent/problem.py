@@ -50,10 +50,11 @@ class Problem:
     """A scan, how it was taken, and where the prior lies.
 
     Attributes:
-        A: Forward operator, fine grid -> scan grid; its rows sum to one.
-        y: Scan in the prior's intensities, shape A.out_shape.
+        A: Forward operator, fine grid -> data.
+        y: Data in the prior's intensities, shape A.out_shape.
         sigma: Standard deviation of its noise, likewise.
-        interpolate: Spline interpolation, scan grid -> fine grid.
+        interpolate: Spline interpolation, scan grid -> fine grid; None where the data are no
+            slices, and `warm` is given.
         W: Prior grid -> fine grid.
         V: Fine grid -> prior grid; zero where the fine grid does not reach.
         m: Weight of the prior on the fine grid, 0 to 1, shape A.in_shape.
@@ -68,7 +69,7 @@ class Problem:
     A: LinearOperator
     y: Tensor
     sigma: float
-    interpolate: LinearOperator
+    interpolate: LinearOperator | None
     W: LinearOperator
     V: LinearOperator
     m: Tensor
@@ -81,8 +82,13 @@ class Problem:
 
     @cached_property
     def s(self) -> Tensor:
-        """Spline interpolation of the scan, shape A.in_shape."""
-        return self.interpolate(self.y)
+        """Spline interpolation of the scan, or else the first guess, shape A.in_shape."""
+        if self.interpolate is not None:
+            return self.interpolate(self.y)
+        if self.warm is None:
+            message = "found neither slices nor a first guess; expected one of them"
+            raise ValueError(message)
+        return self.warm
 
     @property
     def start(self) -> Tensor:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from inversesr.measurements.consistency import lock
+from inversesr.measurements.protocol import Measurement
 from inversesr.measurements.slices import Task
 from inversesr.priors.card import PriorCard
 from inversesr.priors.instrumented import InstrumentedPrior
@@ -30,13 +31,13 @@ Method = Callable[
 ]
 
 
-def restore_with(method: Method, name: str, task: Task, setup: Setup) -> Solution:
-    """Restore a scan by a method on latents.
+def restore_with(method: Method, name: str, task: Measurement, setup: Setup) -> Solution:
+    """Restore an image by a method on latents.
 
     Args:
         method: The method.
         name: Name of its solver.
-        task: The scan.
+        task: What was measured.
         setup: What was decided before.
 
     Raises:
@@ -61,28 +62,30 @@ def restore_with(method: Method, name: str, task: Task, setup: Setup) -> Solutio
     problem = _as_measured(problem, solution)
     solution = scale_spread(solution, _sd_factor(task, setup, prior.card, solution))
     is_watchful = not entry.is_published and options.surprise
+    # a misfit has a place in the image where the data are slices
+    is_watchful = is_watchful and problem.interpolate is not None
     rmse = counted.reconstruction_rmse if is_watchful else None
     return keep_surprises(problem, solution, rmse, task.fine_protect, task.fine.spacing_mm)
 
 
 def _first_guess(
-    task: Task, setup: Setup, card: PriorCard, entry: registry.SolverEntry
+    task: Measurement, setup: Setup, card: PriorCard, entry: registry.SolverEntry
 ) -> torch.Tensor | None:
     """Return the U-Net's image, as consistent with the scan as its noise lets it, or None."""
-    if not entry.starts_from_unet or ROLE not in card.networks:
+    if not entry.starts_from_unet or ROLE not in card.networks or not isinstance(task, Task):
         return None
     # protection comes at the end, and once
     x = thin(replace(task, protect=None), setup).x
     return lock(task.A, x, task.y, 0.0 if setup.consistency == "exact" else task.sigma)
 
 
-def _sd_factor(task: Task, setup: Setup, card: PriorCard, solution: Solution) -> float:
+def _sd_factor(task: Measurement, setup: Setup, card: PriorCard, solution: Solution) -> float:
     """Return how much farther from their mean samples are to lie."""
     samples, share = solution.samples, card.sd_over_error
     if samples is None or len(samples) < LEAST_SAMPLES or share is None:
         return card.sd_factor
     judge = setup.needed_prior.error_net(task.y.device)
-    if judge is None or not has_known_slices(task):
+    if judge is None or not isinstance(task, Task) or not has_known_slices(task):
         return card.sd_factor
     expected = deviation_to_expect(judge, task, solution.x)
     return factor_of_expected(samples, expected, share) or card.sd_factor

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from inversesr.config import option
-from inversesr.measurements.slices import Task
+from inversesr.measurements.protocol import Measurement
 from inversesr.operators.proximal import prox, sample_posterior
 from inversesr.priors.instrumented import InstrumentedPrior
 from inversesr.protocols import Solution
@@ -151,6 +151,6 @@ def _agreeing(
     return prox(problem.A, x, again, options.image_sd**2, problem.data_sigma**2).x
 
 
-def restore(task: Task, setup: Setup) -> Solution:
+def restore(task: Measurement, setup: Setup) -> Solution:
     """Restore a scan; see `split_gibbs`."""
     return restore_with(split_gibbs, "split-gibbs", task, setup)

@@ -17,9 +17,11 @@ from dataclasses import dataclass
 
 import torch
 
-from inversesr.measurements.slices import Task
+from inversesr.measurements.protocol import Measurement
+from inversesr.operators.inner_product import n_numbers
 from inversesr.operators.protocol import LinearOperator
 from inversesr.operators.proximal import nearest_within
+from inversesr.operators.separable import SeparableOperator
 from inversesr.protocols import Solution
 from inversesr.solvers.setup import Setup
 from inversesr.solvers.tracing import show
@@ -83,15 +85,17 @@ def tv(
     Directional total generalized variation regularization, arXiv:1701.02675.
     """
     first, second = _axis_weights(slice_axis)
-    scale = float(y.max() - y.min())
+    radius = sigma * n_numbers(y) ** 0.5
+    x = nearest_within(A, x0, y, radius).x
+    # slices are an image themselves, other data are not
+    shown = y if isinstance(A, SeparableOperator) else x
+    scale = float(shown.max() - shown.min()) or 1.0
     norm2 = FirstOrder(first, FIRST_ORDER_SHARE).norm2 + SecondOrder(second).norm2
     primal_step = STEP_SHARE * scale / norm2**0.5
     dual_step = 1.0 / (norm2 * primal_step)
-    radius = sigma * y.numel() ** 0.5
     # across the slices an edge is seen but once a slice
-    reach = [max(REACH, REACH_SHARE * n / m) for n, m in zip(x0.shape, y.shape, strict=True)]
+    reach = [max(REACH, REACH_SHARE * n / m) for n, m in zip(x0.shape, shown.shape, strict=True)]
 
-    x = nearest_within(A, x0, y, radius).x
     leading = x
     terms: tuple[Term, ...] = (FirstOrder(first, FIRST_ORDER_SHARE), SecondOrder(second))
     duals = zero_duals(terms, x)
@@ -128,8 +132,9 @@ class TV:
     """Options of `tv`: none."""
 
 
-def restore(task: Task, setup: Setup) -> Solution:
-    """Restore a scan; see `tv`."""
+def restore(task: Measurement, setup: Setup) -> Solution:
+    """Restore what was measured; see `tv`."""
     sigma = task.sigma * (1.0 if setup.consistency == "exact" else SHARE_OF_NOISE)
-    axis = task.acquisition.slice_axis
-    return tv(task.A, task.y, task.x0, sigma, axis, lambda n, of: setup.progress("tv", n, of))
+    return tv(
+        task.A, task.y, task.x0, sigma, task.slice_axis, lambda n, of: setup.progress("tv", n, of)
+    )

@@ -16,6 +16,8 @@ from torch.nn.functional import avg_pool3d, interpolate, pad
 
 from inversesr.acquisition.geometry import Acquisition
 from inversesr.config import option
+from inversesr.errors import InputError
+from inversesr.measurements.protocol import Measurement
 from inversesr.measurements.slices import Task
 from inversesr.operators.proximal import project
 from inversesr.priors.networks.build import fast_dtype
@@ -198,8 +200,18 @@ def _spread(change: torch.Tensor, slices: Slices, shape: torch.Size) -> torch.Te
     return fine[0, 0, : shape[0], : shape[1]]
 
 
-def restore(task: Task, setup: Setup) -> Solution:
-    """Restore a scan, and estimate the error of the result where the prior can."""
+def restore(task: Measurement, setup: Setup) -> Solution:
+    """Restore a scan, and estimate the error of the result where the prior can.
+
+    Raises:
+        InputError: the data are no slices, which is all that the network was trained for.
+    """
+    if not isinstance(task, Task):
+        message = (
+            "the U-Net restores thin slices from thick ones; found another kind of measurement: "
+            "choose a solver that takes any, such as tv"
+        )
+        raise InputError(message)
     prior, device = setup.needed_prior, task.y.device
     judge = prior.error_net(device) if setup.options.expected_error else None
     solution = thin(task, setup, judge)

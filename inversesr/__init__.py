@@ -38,9 +38,9 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 (PEP 562)
         from inversesr import api
 
         return getattr(api, name)
-    for entry in SOLVERS:
-        if name == entry.options:
-            return entry.load_options()
+    for module, options in SOLVERS.values():
+        if name == options:
+            return getattr(import_module(module), name)
     if name == "plot":
         return import_module("inversesr.report.figures")
     message = f"module 'inversesr' has no attribute {name!r}"

@@ -24,7 +24,7 @@ from inversesr.io.nifti import read_scan
 from inversesr.measurements.consistency import lock
 from inversesr.measurements.slices import Task
 from inversesr.protocols import Solution
-from inversesr.solvers.registry import SOLVERS, find, sampler
+from inversesr.solvers.registry import entries, find, sampler
 from inversesr.uncertainty.coverage import (
     FITTED_LEVEL,
     LEVELS,
@@ -99,7 +99,7 @@ def measure_calibration(
     """
     solver = sampler() if config.solver == AUTOMATIC else find(config.solver)
     if not solver.calibration:
-        able = ", ".join(entry.name for entry in SOLVERS if entry.calibration)
+        able = ", ".join(entry.name for entry in entries() if entry.calibration)
         message = f"{solver.name} says nothing of its errors; expected one of {able}"
         raise InputError(message)
     if any(gap_mm < 0.0 for _, gap_mm in slices_mm):

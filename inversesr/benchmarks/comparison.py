@@ -20,7 +20,8 @@ from inversesr.io.checks import stem
 from inversesr.io.nifti import Scan, read_scan, write_volume
 from inversesr.priors.card import PriorCard, read_card
 from inversesr.priors.store import find_prior
-from inversesr.solvers.registry import SOLVERS, SolverEntry
+from inversesr.solvers.entry import SolverEntry
+from inversesr.solvers.registry import entries
 from inversesr.volume import Grid, Volume
 from inversesr.workflows.files import simulate_file
 
@@ -151,7 +152,7 @@ def runnable_solvers(prior: str = BUILTIN_PRIOR) -> list[str]:
         InputError: there is no such prior.
     """
     card = read_card(find_prior(prior))
-    return [entry.name for entry in SOLVERS if _can_run(entry, card)]
+    return [entry.name for entry in entries() if _can_run(entry, card)]
 
 
 def _can_run(solver: SolverEntry, card: PriorCard) -> bool:

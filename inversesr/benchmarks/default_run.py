@@ -28,12 +28,12 @@ from inversesr.priors.store import CARD_NAME, digest, write_text
 from inversesr.priors.tensors import cached, save_tensors
 from inversesr.resources import peak_memory_bytes
 from inversesr.solvers.latent.preparation import mean_image, mean_recipe
+from inversesr.solvers.registry import LATENT_NAME
 from inversesr.volume import Grid, Volume
 from inversesr.workflows.demo import demo_head
 from inversesr.workflows.run import run_job
 from inversesr.workflows.worker import new_process
 
-SOLVER = "latent-pnp"
 THICKNESS_MM = 5.0
 # Stock autograd through the whole decoder needs more memory than most machines have: it is timed
 # on a grid this much shorter along each axis, and scaled by voxels.
@@ -107,7 +107,7 @@ def _run(content: Mapping[str, Any], settings: tuple[str, ...]) -> list[Phase]:
             note="once a prior, not in the total",
         )
         clock = _Phases()
-        config = Config(solver=SOLVER, prior=str(folder / "prior"), settings=settings)
+        config = Config(solver=LATENT_NAME, prior=str(folder / "prior"), settings=settings)
         result, _ = run_job([folder / "head.nii.gz"], config, progress=clock)
         *phases, (total, seconds) = clock.ended().items()
         instead = result.solver_used if result.prior_refused else None

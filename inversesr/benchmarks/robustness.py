@@ -16,6 +16,7 @@ from inversesr.config import SimulateConfig
 from inversesr.evaluation.scores import score_volume
 from inversesr.io.checks import stem
 from inversesr.io.nifti import Scan
+from inversesr.solvers.registry import BASELINE_NAME
 from inversesr.volume import Volume
 from inversesr.workflows.restore import restore
 from inversesr.workflows.worker import failure_of, new_process
@@ -152,7 +153,7 @@ def measure_gain(case: _Case) -> Gain:
     config = case.setup.config(case.blank.solver, case.task, truth.grid)
     result = restore([thick], config)
     found = score_volume(result.volume, truth)
-    spline = score_volume(restore([thick], replace(config, solver="spline")).volume, truth)
+    spline = score_volume(restore([thick], replace(config, solver=BASELINE_NAME)).volume, truth)
     return replace(
         case.blank,
         gain_db=found.psnr_db - spline.psnr_db,

@@ -1,19 +1,21 @@
 """Options of solvers: how a class declares them, and how `--set solver.NAME=VALUE` reaches them.
 
 Each solver has a frozen dataclass in its own file. Its fields are made by `option`, or by the
-functions below where several solvers share an option. Imports no torch.
+functions below where several solvers share an option. Imports no torch; what asks for a solver's
+options imports its file.
 """
 
 import types
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from difflib import get_close_matches
 from math import isfinite
 from typing import Any, get_args, get_type_hints
 
 from inversesr.config import option
 from inversesr.errors import InputError
-from inversesr.solvers.registry import SOLVERS, SolverEntry
+from inversesr.solvers.entry import SolverEntry
+from inversesr.solvers.registry import entries
 
 PREFIX = "solver."
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -25,14 +27,14 @@ def backend() -> Any:  # noqa: ANN401 (a dataclass field, here and below)
     return option("lean", text, choices=("lean", "stock"))
 
 
-def n_steps() -> Any:  # noqa: ANN401
+def n_steps(default: int) -> Any:  # noqa: ANN401
     """Declare the number of iterations."""
-    return option(None, "Iterations [default: the solver's own].", least=1)
+    return option(default, "Iterations.", least=1)
 
 
-def learning_rate() -> Any:  # noqa: ANN401
+def learning_rate(default: float) -> Any:  # noqa: ANN401
     """Declare the step of Adam."""
-    return option(None, "Step of Adam [default: the solver's own].", above=0)
+    return option(default, "Step of Adam.", above=0)
 
 
 def n_levels() -> Any:  # noqa: ANN401
@@ -97,9 +99,9 @@ def data_term() -> Any:  # noqa: ANN401
     return option("l1", "Penalty of the misfit.", choices=("l1", "l2"))
 
 
-def perceptual_weight() -> Any:  # noqa: ANN401
+def perceptual_weight(default: float) -> Any:  # noqa: ANN401
     """Declare the weight of the feature term."""
-    return option(None, "Weight of the feature term [default: the solver's own].")
+    return option(default, "Weight of the feature term.", least=0)
 
 
 def features_file() -> Any:  # noqa: ANN401
@@ -135,8 +137,8 @@ def name_of(options: object) -> str:
     Raises:
         InputError: it belongs to none.
     """
-    for entry in SOLVERS:
-        if type(options).__name__ == entry.options and type(options) is entry.load_options():
+    for entry in entries():
+        if type(options) is entry.options:
             return entry.name
     message = f"solver is a {type(options).__name__}; expected a name or an options class"
     raise InputError(message)
@@ -162,16 +164,16 @@ def options_of(entry: SolverEntry, settings: Sequence[str]) -> Any:  # noqa: ANN
     Raises:
         InputError: a setting has another form, no solver knows it, or its value is impossible.
     """
-    kinds = get_type_hints(entry.load_options())
+    kinds = get_type_hints(entry.options)
     changes = {
         name: _parse(name, text, kinds[name]) for name, text in _split(settings) if name in kinds
     }
-    return replace(entry.load_options()(), **changes)
+    return entry.options(**changes)
 
 
 def without_effect(entry: SolverEntry, settings: Sequence[str]) -> tuple[str, ...]:
     """Return the names of those settings that a solver does not have."""
-    own = {f.name for f in fields(entry.load_options())}
+    own = {f.name for f in fields(entry.options)}
     return tuple(name for name, _ in _split(settings) if name not in own)
 
 
@@ -181,7 +183,7 @@ def check_settings(settings: Sequence[str]) -> None:
     Raises:
         InputError: there is such a setting.
     """
-    for entry in SOLVERS if settings else ():
+    for entry in entries() if settings else ():
         options_of(entry, settings)
 
 
@@ -189,7 +191,7 @@ def _split(settings: Sequence[str]) -> list[tuple[str, str]]:
     """Return names and values of settings, once each name is known."""
     if not settings:
         return []
-    known = {f.name for entry in SOLVERS for f in fields(entry.load_options())}
+    known = {f.name for entry in entries() for f in fields(entry.options)}
     found = []
     for setting in settings:
         name, equals, text = setting.removeprefix(PREFIX).partition("=")

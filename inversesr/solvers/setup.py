@@ -5,6 +5,7 @@ from typing import Any
 
 from inversesr.errors import InputError
 from inversesr.priors.installed import OpenPrior
+from inversesr.solvers.entry import SolverEntry
 from inversesr.solvers.protocol import Progress
 
 
@@ -13,13 +14,15 @@ class Setup:
     """What was decided of a run.
 
     Attributes:
-        options: An object of the solver's options class.
+        solver: The solver.
+        options: An object of its options class.
         prior: The prior, or None for a solver without one.
         consistency: "exact", "noise" or "off": how the result is made consistent with the scan.
         seed: Seed of everything random.
         progress: Called with a phase, the steps done and their total.
     """
 
+    solver: SolverEntry
     options: Any
     prior: OpenPrior | None
     consistency: str

@@ -12,12 +12,13 @@ from inversesr.errors import InputError
 from inversesr.evaluation.scores import Scores, score_volume
 from inversesr.io.atomic import check_folder_name, check_output
 from inversesr.io.nifti import read_scan, scan_from_image, write_volume
+from inversesr.solvers.registry import BASELINE_NAME, DEFAULT_NAME
 from inversesr.workflows.files import simulate_file
 from inversesr.workflows.run import Outputs, run_job
 
 THICKNESS_MM = 5.0
 # what people get today, and what this project gives them; the last one is what is shown
-SOLVERS = ("spline", "warmstart")
+SOLVERS = (BASELINE_NAME, DEFAULT_NAME)
 TRUTH_NAME, THICK_NAME = "head_1mm.nii.gz", "head_5mm.nii.gz"
 
 

@@ -17,10 +17,10 @@ from inversesr.measurements.slices import Task
 from inversesr.priors.installed import OpenPrior, open_prior
 from inversesr.protocols import Solution
 from inversesr.solvers import registry
+from inversesr.solvers.entry import SolverEntry
 from inversesr.solvers.offset import with_offset, without_offset
 from inversesr.solvers.options import check_settings, options_of, without_effect
 from inversesr.solvers.protocol import Progress
-from inversesr.solvers.registry import SolverEntry
 from inversesr.solvers.setup import Setup
 from inversesr.solvers.tracing import show
 from inversesr.solvers.unet.solver import geometry_of, has_known_slices
@@ -46,15 +46,18 @@ class Prepared:
 
     Attributes:
         task: The scan, what was measured of it and how.
-        solver: The solver.
-        setup: What the solver is given.
+        setup: The solver, its options, its prior, and how the result is made consistent.
         notes: What a reader should know of the choices, in sentences.
     """
 
     task: Task
-    solver: SolverEntry
     setup: Setup
     notes: tuple[str, ...] = ()
+
+    @property
+    def solver(self) -> SolverEntry:
+        """The solver."""
+        return self.setup.solver
 
     def solve(self, progress: Progress) -> Solution:
         """Run the solver.
@@ -64,7 +67,7 @@ class Prepared:
         """
         show(lambda: self.task.x0)
         task, air = without_offset(self.task)
-        found: Solution = self.solver.load()(task, replace(self.setup, progress=progress))
+        found = self.solver.restore(task, replace(self.setup, progress=progress))
         solution = with_offset(found, air)
         show(lambda: solution.x)
         return solution
@@ -116,8 +119,9 @@ def prepare_task(task: Task, config: Config, prior: OpenPrior | None = None) -> 
     consistency, remarks = choose_consistency(task, solver, config)
     if solver.has_prior and prior is None:
         prior = open_prior(config.prior)
-    setup = Setup(options, prior if solver.has_prior else None, consistency, config.seed)
-    return Prepared(task, solver, setup, (*notes, *remarks))
+    prior = prior if solver.has_prior else None
+    setup = Setup(solver, solver.complete(options, prior), prior, consistency, config.seed)
+    return Prepared(task, setup, (*notes, *remarks))
 
 
 def choose_solver(task: Task, config: Config) -> tuple[SolverEntry, tuple[str, ...]]:
@@ -158,7 +162,7 @@ def solver_of_fusion(n_scans: int, config: Config) -> SolverEntry:
     Raises:
         InputError: another one was named, or samples, a lock or protection were asked for.
     """
-    fusing = next(entry for entry in registry.SOLVERS if entry.fuses_scans)
+    fusing = registry.fuser()
     if config.solver not in (AUTOMATIC, fusing.name):
         entry = registry.find(config.solver)
         message = (
@@ -202,7 +206,7 @@ def refuse_ignored(config: Config) -> None:
         "--protect": config.protect is not None,
         "--keep-unprotected": config.keep_unprotected,
         "--prior": config.prior != BUILTIN_PRIOR,
-        "--set": bool(config.settings) and not fields(entry.load_options()),
+        "--set": bool(config.settings) and not fields(entry.options),
     }
     for name, is_given in given.items():
         if is_given:

@@ -9,7 +9,7 @@ from inversesr.measurements.consistency import lock
 from inversesr.operators.inner_product import norm
 from inversesr.priors.samplers import ddim
 from inversesr.solvers import registry
-from inversesr.solvers.latent.chain import noise_levels, short_path
+from inversesr.solvers.latent.chain import short_path, start_levels
 from inversesr.solvers.latent.few_step_noise import FewStepNoise, few_step_noise
 from inversesr.solvers.latent.inversesr_dec import InverseSRDecoder, inversesr_dec
 from inversesr.solvers.latent.inversesr_ldm import InverseSRLDM, inversesr_ldm
@@ -46,7 +46,8 @@ def distance(z, closed):
 @law("spline")
 def check_spline(case, _monkeypatch):
     m = case.measurement
-    assert torch.equal(registry.find("spline").load()(m, Setup(None, None, "off")).x, m.x0)
+    spline = registry.find("spline")
+    assert torch.equal(spline.restore(m, Setup(spline, None, None, "off")).x, m.x0)
 
 
 @law("tv")
@@ -59,7 +60,7 @@ def check_tv(case, monkeypatch):
     ]
     matrix, y = dense(m.A).numpy(), m.y.double().numpy().ravel()
     expected = least_variation(matrix, y, m.sigma * y.size**0.5, terms)
-    found = single.restore(m, Setup(single.TV(), None, "exact"))
+    found = single.restore(m, Setup(single.SOLVER, single.TV(), None, "exact"))
     start = lock(m.A, m.x0, m.y, m.sigma)
     least = variation(expected, terms)
     assert variation(found.x, terms) - least < 0.05 * (variation(start, terms) - least)
@@ -69,8 +70,9 @@ def check_tv(case, monkeypatch):
 
 @law("warmstart")
 def check_unet(case, _monkeypatch):
+    unet = registry.find("warmstart")
     with pytest.raises(InputError, match="found another kind of measurement: choose a solver"):
-        registry.find("warmstart").load()(case.measurement, Setup(None, None, "exact"))
+        unet.restore(case.measurement, Setup(unet, None, None, "exact"))
 
 
 @law("latent-pnp")
@@ -98,7 +100,7 @@ def check_few_steps(case, _monkeypatch):
     found = few_step_noise(case.problem, case.prior, options, generator(), quiet)
     # with this denoiser the chain multiplies each wave by a factor: a Gaussian prior of its own
     prior = case.prior
-    high = noise_levels(options, is_warm=True)[0]
+    _, high = start_levels(is_warm=True)
     path = short_path(prior.schedule, prior.schedule.timestep_of(high), 4)
     factors = ddim(prior.schedule, prior.denoise, torch.ones(prior.latent_shape), path).double()
     mean, covariance = case.posterior()

@@ -13,7 +13,7 @@ from inversesr.solvers.options import (
     settings_of,
     without_effect,
 )
-from inversesr.solvers.registry import SOLVERS, find
+from inversesr.solvers.registry import entries, find
 from inversesr.solvers.tv.single import TV
 from inversesr.solvers.unet.solver import UNet
 
@@ -31,16 +31,15 @@ def test_settings_reach_the_options_of_their_solver():
         n_steps=12, perceptual_weight=0.5, blind=True, features_file="/a/b.pt", n_mirrors=3
     )
     assert options_of(find("warmstart"), settings) == UNet(n_mirrors=3)
-    assert options_of(find("latent-map"), ("solver.n_steps=none",)).n_steps is None
+    assert options_of(find("latent-map"), ("solver.n_levels=none",)).n_levels is None
 
 
-@pytest.mark.parametrize("entry", SOLVERS, ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", entries(), ids=lambda entry: entry.name)
 def test_every_solver_has_options_of_its_own_that_settings_bring_back(entry):
-    kind = entry.load_options()
+    kind = entry.options
     assert name_of(kind()) == entry.name
     assert settings_of(kind()) == ()
     assert all("help" in f.metadata for f in fields(kind))
-    assert callable(entry.load())
 
 
 @pytest.mark.parametrize(

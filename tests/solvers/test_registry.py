@@ -1,11 +1,14 @@
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import inversesr
 from inversesr.errors import InputError
 from inversesr.solvers import registry
-from inversesr.solvers.registry import SOLVERS, find, names, solver_choices
+from inversesr.solvers.registry import SOLVERS, entries, find, names, solver_choices
 
 
 def test_every_name_is_there_once_and_can_be_chosen():
@@ -14,13 +17,13 @@ def test_every_name_is_there_once_and_can_be_chosen():
     assert {registry.DEFAULT_NAME, registry.FALLBACK_NAME, registry.BASELINE_NAME} <= set(names())
 
 
-@pytest.mark.parametrize("entry", SOLVERS, ids=lambda entry: entry.name)
-def test_an_entry_names_code_that_is_there(entry):
-    assert entry.load_options().__module__ == entry.module
-    assert entry.load().__module__ == entry.module
+@pytest.mark.parametrize("entry", entries(), ids=lambda entry: entry.name)
+def test_a_line_names_the_file_and_the_options_of_a_solver(entry):
+    module, options = SOLVERS[entry.name]
+    assert (entry.options.__module__, entry.options.__name__) == (module, options)
+    assert entry.restore.__module__ == module
+    assert getattr(inversesr, options) is entry.options
     assert find(entry.name) is entry
-    assert entry.summary.endswith(".")
-    assert entry.has_prior != bool(entry.without_prior)
 
 
 def test_a_name_that_is_none_is_refused_with_the_nearest():
@@ -29,8 +32,21 @@ def test_a_name_that_is_none_is_refused_with_the_nearest():
 
 
 def test_exactly_one_solver_draws_samples_and_one_fuses():
-    assert [e.name for e in SOLVERS if e.draws_samples] == ["split-gibbs"]
-    assert [e.name for e in SOLVERS if e.fuses_scans] == ["tv"]
+    assert [e.name for e in entries() if e.draws_samples] == [registry.sampler().name]
+    assert [e.name for e in entries() if e.fuses_scans] == [registry.fuser().name]
+
+
+def test_no_other_module_spells_the_name_of_a_solver():
+    package, own = Path(inversesr.__file__).parent, Path(registry.__file__)
+    quoted = re.compile(
+        "|".join(f'["\'"]{re.escape(name)}["\']' for name in names() if "-" in name)
+    )
+    spelt = {
+        path.relative_to(package)
+        for path in package.rglob("*.py")
+        if path != own and quoted.search(path.read_text())
+    }
+    assert not spelt
 
 
 def test_the_registry_is_read_without_torch():

@@ -9,7 +9,7 @@ import typer
 from inversesr.cli.app import app
 from inversesr.config import Config, SimulateConfig
 from inversesr.solvers.options import PREFIX
-from inversesr.solvers.registry import SOLVERS
+from inversesr.solvers.registry import entries
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "commands.md"
 # Which values an option may have is the business of the config classes.
@@ -58,10 +58,10 @@ def reference() -> str:
 def _solver_options() -> str:
     """Return the table of what `--set` reaches."""
     parts = [SETTINGS]
-    for entry in SOLVERS:
+    for entry in entries():
         rows = [
             f"| `{PREFIX}{f.name}` | {f.metadata['help']}{_default(f)} |\n"
-            for f in fields(entry.load_options())
+            for f in fields(entry.options)
         ]
         told = f"\n| | |\n|---|---|\n{''.join(rows)}" if rows else "\nNo options.\n"
         parts.append(f"\n### `{entry.name}`\n\n{entry.summary}\n{told}")

@@ -186,7 +186,7 @@ def diffusion(tmp_path_factory):
     )
 
 
-@pytest.mark.parametrize("name", [entry.name for entry in registry.SOLVERS if entry.is_latent])
+@pytest.mark.parametrize("name", [entry.name for entry in registry.entries() if entry.is_latent])
 def test_every_solver_with_a_prior_restores_a_scan_in_its_own_intensities(task, diffusion, name):
     config = Config(solver=name, prior=str(diffusion), settings=FAST)
     found = solve(task, config, silent)

@@ -12,7 +12,12 @@ import typer
 from inversesr.cli.console import Settings
 from inversesr.config import AUTOMATIC, BUILTIN_PRIOR, SimulateConfig
 from inversesr.solvers.options import check_settings
-from inversesr.solvers.registry import find
+from inversesr.solvers.registry import (
+    BASELINE_NAME,
+    DEFAULT_NAME,
+    FALLBACK_NAME,
+    check_name,
+)
 
 if TYPE_CHECKING:
     from inversesr.benchmarks.comparison import Setup
@@ -25,7 +30,7 @@ Truths = Annotated[
     ),
 ]
 # those that take a minute or two a scan
-QUICK_SOLVERS = ("spline", "tv", "warmstart")
+QUICK_SOLVERS = (BASELINE_NAME, FALLBACK_NAME, DEFAULT_NAME)
 
 
 @dataclass(frozen=True)
@@ -138,7 +143,7 @@ def read_solvers(given: list[str] | None) -> list[str] | None:
     names = [name.strip() for text in given for name in text.split(",") if name.strip()]
     for name in names:
         if name != AUTOMATIC:
-            find(name)
+            check_name(name)
     return list(dict.fromkeys(names))
 
 

@@ -11,6 +11,7 @@ from inversesr.cli.bench.options import Images, Slices, SolverChoice, given_or_t
 from inversesr.cli.bench.output import Output, check_folder
 from inversesr.cli.bench.tables import print_comparison, tell_row
 from inversesr.errors import InputError
+from inversesr.solvers.registry import REFERENCE_NAME
 
 if TYPE_CHECKING:
     from inversesr.benchmarks.rows import Row
@@ -26,7 +27,7 @@ def solvers(
         bool,
         typer.Option(
             "--until",
-            help="Find when each solver has the final null-space PSNR of inversesr-dec.",
+            help=f"Find when each solver has the final null-space PSNR of {REFERENCE_NAME}.",
         ),
     ] = False,
     plot: Annotated[
@@ -45,11 +46,10 @@ def solvers(
     _check_plot(plot)
     setup, tasks = chosen.setup(images.crop, is_traced=until), slices.tasks(chosen.seed)
     from inversesr.benchmarks.comparison import compare_solvers, runnable_solvers
-    from inversesr.benchmarks.rows import REFERENCE_SOLVER
 
     names = chosen.names or runnable_solvers(chosen.prior)
-    if until and REFERENCE_SOLVER not in names:
-        message = f"--until compares with {REFERENCE_SOLVER}: name it among the solvers"
+    if until and REFERENCE_NAME not in names:
+        message = f"--until compares with {REFERENCE_NAME}: name it among the solvers"
         raise InputError(message)
     with given_or_template(images.truths) as truths:
         rows = compare_solvers(truths, tasks, names, output.keeping(tell_row), setup)

@@ -25,14 +25,23 @@ LARGEST_VARIANCE = 1.0
 N_SAMPLE_STEPS = 46
 
 
+def start_levels(*, is_warm: bool) -> tuple[int, float]:
+    """Return the number of noise levels and the largest where neither was chosen.
+
+    Args:
+        is_warm: Whether a first guess settled already what large noise would decide anew.
+    """
+    return FROM_WARM_START if is_warm else FROM_SPLINE
+
+
 def noise_levels(options: NoiseLevels, *, is_warm: bool) -> list[float]:
     """Return noise-to-signal ratios from sigma_high down to sigma_low, in equal ratios.
 
     Args:
         options: `n_levels`, `sigma_high`, `sigma_low`.
-        is_warm: Whether a warm start settled already what large noise would decide anew.
+        is_warm: See `start_levels`.
     """
-    n_levels, sigma_high = FROM_WARM_START if is_warm else FROM_SPLINE
+    n_levels, sigma_high = start_levels(is_warm=is_warm)
     n, high = options.n_levels or n_levels, options.sigma_high or sigma_high
     return [high * (options.sigma_low / high) ** (i / max(n - 1, 1)) for i in range(n)]
 

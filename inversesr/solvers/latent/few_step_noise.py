@@ -23,10 +23,11 @@ from inversesr.priors.instrumented import InstrumentedPrior
 from inversesr.priors.samplers import ddim_invert
 from inversesr.protocols import Solution
 from inversesr.solvers import options as shared
-from inversesr.solvers.latent.chain import differentiable_chain, noise_levels, short_path
+from inversesr.solvers.entry import LATENT, SolverEntry
+from inversesr.solvers.latent.chain import differentiable_chain, short_path, start_levels
 from inversesr.solvers.latent.descent import Plan, by_autograd, descend
 from inversesr.solvers.latent.problem import Problem, finish, start_latent
-from inversesr.solvers.latent.runner import restore_with
+from inversesr.solvers.latent.runner import restore_with, with_noise_levels
 from inversesr.solvers.setup import Setup
 
 N_STEPS, LEARNING_RATE = 60, 0.05
@@ -43,11 +44,9 @@ class FewStepNoise:
     """
 
     backend: str = shared.backend()
-    n_steps: int | None = shared.n_steps()
-    learning_rate: float | None = shared.learning_rate()
+    n_steps: int = shared.n_steps(N_STEPS)
+    learning_rate: float = shared.learning_rate(LEARNING_RATE)
     sigma_high: float | None = shared.sigma_high()
-    n_levels: int | None = shared.n_levels()
-    sigma_low: float = shared.sigma_low()
     n_denoiser_steps: int = shared.n_denoiser_steps()
     prior_weight: float = shared.prior_weight()
     noise_term: str = option("shell", "Prior of the noise.", choices=("shell", "gaussian"))
@@ -76,7 +75,7 @@ def few_step_noise(
         progress: Called with the number of steps done and their total.
     """
     schedule = prior.schedule
-    high = noise_levels(options, is_warm=problem.warm is not None)[0]
+    high = options.sigma_high or start_levels(is_warm=problem.warm is not None)[1]
     path = short_path(schedule, schedule.timestep_of(high), options.n_denoiser_steps)
     signal, noise = schedule.level(path[0])
     with torch.no_grad():
@@ -96,7 +95,7 @@ def few_step_noise(
             u, options.noise_term
         )
 
-    plan = Plan(options.n_steps or N_STEPS, options.learning_rate or LEARNING_RATE, True)  # noqa: FBT003
+    plan = Plan(options.n_steps, options.learning_rate, True)  # noqa: FBT003
     losses = descend([u], by_autograd([u], objective), plan, progress=progress)
     with torch.no_grad():
         z = latent()
@@ -123,4 +122,15 @@ def noise_penalty(u: Tensor, kind: str) -> Tensor:
 
 def restore(task: Measurement, setup: Setup) -> Solution:
     """Restore a scan; see `few_step_noise`."""
-    return restore_with(few_step_noise, "few-step-noise", task, setup)
+    return restore_with(few_step_noise, task, setup)
+
+
+SOLVER = SolverEntry(
+    "The noise that a short deterministic chain turns into the image.",
+    FewStepNoise,
+    restore,
+    networks=LATENT,
+    needs_encoder=True,
+    steps="n_steps",
+    complete=with_noise_levels,
+)

@@ -17,10 +17,16 @@ from inversesr.measurements.protocol import Measurement
 from inversesr.priors.instrumented import InstrumentedPrior
 from inversesr.protocols import Solution
 from inversesr.solvers import options as shared
+from inversesr.solvers.entry import LATENT, SolverEntry
 from inversesr.solvers.latent.chain import mean_latent
 from inversesr.solvers.latent.descent import Plan, by_autograd, descend
 from inversesr.solvers.latent.problem import Problem, finish
-from inversesr.solvers.latent.published_loss import LEARNING_RATE, N_STEPS, published_loss
+from inversesr.solvers.latent.published_loss import (
+    LEARNING_RATE,
+    N_STEPS,
+    PERCEPTUAL_WEIGHT,
+    published_loss,
+)
 from inversesr.solvers.latent.runner import restore_with
 from inversesr.solvers.setup import Setup
 
@@ -35,10 +41,10 @@ class InverseSRDecoder:
 
     backend: str = shared.backend()
     data_term: str = shared.data_term()
-    perceptual_weight: float | None = shared.perceptual_weight()
+    perceptual_weight: float = shared.perceptual_weight(PERCEPTUAL_WEIGHT)
     features_file: str | None = shared.features_file()
-    n_steps: int | None = shared.n_steps()
-    learning_rate: float | None = shared.learning_rate()
+    n_steps: int = shared.n_steps(N_STEPS)
+    learning_rate: float = shared.learning_rate(LEARNING_RATE)
     n_start_samples: int = option(4, "Samples whose mean is the start.", least=1)
 
     def __post_init__(self) -> None:
@@ -62,7 +68,7 @@ def inversesr_dec(
         generator: Source of the start.
         progress: Called with the number of steps done and their total.
     """
-    plan = Plan(options.n_steps or N_STEPS, options.learning_rate or LEARNING_RATE)
+    plan = Plan(options.n_steps, options.learning_rate)
     loss = published_loss(problem, prior, options)
     start = mean_latent(prior, problem.y, options.n_start_samples, generator)
     z = start.clone().requires_grad_()
@@ -84,4 +90,14 @@ def inversesr_dec(
 
 def restore(task: Measurement, setup: Setup) -> Solution:
     """Restore a scan; see `inversesr_dec`."""
-    return restore_with(inversesr_dec, "inversesr-dec", task, setup)
+    return restore_with(inversesr_dec, task, setup)
+
+
+SOLVER = SolverEntry(
+    "InverseSR(Decoder) as published.",
+    InverseSRDecoder,
+    restore,
+    networks=LATENT,
+    is_published=True,
+    steps="n_steps",
+)

@@ -18,10 +18,16 @@ from inversesr.priors.instrumented import InstrumentedPrior
 from inversesr.priors.samplers import timestep_path
 from inversesr.protocols import Solution
 from inversesr.solvers import options as shared
+from inversesr.solvers.entry import LATENT, SolverEntry
 from inversesr.solvers.latent.chain import N_SAMPLE_STEPS, differentiable_chain, draw
 from inversesr.solvers.latent.descent import Plan, by_autograd, descend
 from inversesr.solvers.latent.problem import Problem, finish
-from inversesr.solvers.latent.published_loss import LEARNING_RATE, N_STEPS, published_loss
+from inversesr.solvers.latent.published_loss import (
+    LEARNING_RATE,
+    N_STEPS,
+    PERCEPTUAL_WEIGHT,
+    published_loss,
+)
 from inversesr.solvers.latent.runner import restore_with
 from inversesr.solvers.setup import Setup
 
@@ -38,10 +44,10 @@ class InverseSRLDM:
 
     backend: str = shared.backend()
     data_term: str = shared.data_term()
-    perceptual_weight: float | None = shared.perceptual_weight()
+    perceptual_weight: float = shared.perceptual_weight(PERCEPTUAL_WEIGHT)
     features_file: str | None = shared.features_file()
-    n_steps: int | None = shared.n_steps()
-    learning_rate: float | None = shared.learning_rate()
+    n_steps: int = shared.n_steps(N_STEPS)
+    learning_rate: float = shared.learning_rate(LEARNING_RATE)
 
     def __post_init__(self) -> None:
         shared.check(self)
@@ -64,7 +70,7 @@ def inversesr_ldm(
         generator: Source of the first noise.
         progress: Called with the number of steps done and their total.
     """
-    plan = Plan(options.n_steps or N_STEPS, options.learning_rate or LEARNING_RATE)
+    plan = Plan(options.n_steps, options.learning_rate)
     path = timestep_path(prior.schedule, N_SAMPLE_STEPS, _spacing(prior))
     loss = published_loss(problem, prior, options)
     noise = draw(prior.latent_shape, problem.y, generator).requires_grad_()
@@ -111,4 +117,14 @@ def _spacing(prior: InstrumentedPrior) -> str | None:
 
 def restore(task: Measurement, setup: Setup) -> Solution:
     """Restore a scan; see `inversesr_ldm`."""
-    return restore_with(inversesr_ldm, "inversesr-ldm", task, setup)
+    return restore_with(inversesr_ldm, task, setup)
+
+
+SOLVER = SolverEntry(
+    "InverseSR(LDM) as published.",
+    InverseSRLDM,
+    restore,
+    networks=LATENT,
+    is_published=True,
+    steps="n_steps",
+)

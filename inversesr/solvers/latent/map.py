@@ -8,7 +8,7 @@ and s = sigma. Blind, it also fits the slice width, a smooth bias field, gain an
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 
 import torch
 from torch import Tensor
@@ -18,12 +18,13 @@ from inversesr.measurements.protocol import Measurement
 from inversesr.priors.instrumented import InstrumentedPrior
 from inversesr.protocols import Solution
 from inversesr.solvers import options as shared
+from inversesr.solvers.entry import LATENT, SolverEntry
 from inversesr.solvers.latent.descent import Plan, descend
 from inversesr.solvers.latent.features import PerceptualTerm, perceptual_term
 from inversesr.solvers.latent.nuisance import Nuisance, fit_nuisance, fit_slice_width
 from inversesr.solvers.latent.pnp import LatentPnP, latent_pnp
 from inversesr.solvers.latent.problem import Decoding, Problem, finish, make_decoding
-from inversesr.solvers.latent.runner import restore_with
+from inversesr.solvers.latent.runner import restore_with, with_noise_levels
 from inversesr.solvers.latent.score import prior_gradient
 from inversesr.solvers.setup import Setup
 
@@ -80,11 +81,11 @@ class LatentMAP:
     surprise: bool = shared.surprise()
     adapt_steps: int = shared.adapt_steps()
     n_mirrors: int = shared.n_mirrors()
-    n_steps: int | None = shared.n_steps()
-    learning_rate: float | None = shared.learning_rate()
+    n_steps: int = shared.n_steps(N_STEPS)
+    learning_rate: float = shared.learning_rate(LEARNING_RATE)
     prior_weight: float = shared.prior_weight()
     prior_sigma: float = option(0.5, "Noise-to-signal ratio at which the prior is asked.", above=0)
-    perceptual_weight: float | None = shared.perceptual_weight()
+    perceptual_weight: float = shared.perceptual_weight(PERCEPTUAL_WEIGHT)
     features_file: str | None = shared.features_file()
     blind: bool = option(False, "Fit slice width and bias field.")  # noqa: FBT003
     stop_at_noise: bool = option(True, "Stop when the misfit is noise.")  # noqa: FBT003
@@ -119,15 +120,13 @@ def latent_map(
     if first.z is None:
         message = "latent_pnp returns its latent"
         raise TypeError(message)
-    chosen = options.perceptual_weight
-    weighted = replace(options, perceptual_weight=PERCEPTUAL_WEIGHT if chosen is None else chosen)
-    term = perceptual_term(problem, prior, weighted)
+    term = perceptual_term(problem, prior, options)
     state = _Descent(problem, make_decoding(problem, prior, delta=options.delta))
     if options.fit_gain:
         state.nuisance = fit_nuisance(problem, prior.decode(first.z))
     z = first.z.clone().requires_grad_()
-    step = _objective(state, z, term, weighted, generator)
-    plan = Plan(options.n_steps or N_STEPS, options.learning_rate or LEARNING_RATE, True)  # noqa: FBT003
+    step = _objective(state, z, term, options, generator)
+    plan = Plan(options.n_steps, options.learning_rate, True)  # noqa: FBT003
 
     def is_done(n_done: int) -> bool:
         if options.blind and n_done % REFIT_EVERY == 0:
@@ -162,7 +161,7 @@ def _objective(
 ) -> Callable[[], tuple[float, Sequence[Tensor]]]:
     """Return a function that gives data and feature loss, and the gradient of the whole."""
     prior = state.decoding.prior
-    weight = options.perceptual_weight or 0.0
+    weight = options.perceptual_weight
     error = 0.0 if options.delta else prior.reconstruction_rmse
 
     def evaluate() -> tuple[float, Sequence[Tensor]]:
@@ -193,4 +192,15 @@ def _refit(state: _Descent, z: Tensor) -> None:
 
 def restore(task: Measurement, setup: Setup) -> Solution:
     """Restore a scan; see `latent_map`."""
-    return restore_with(latent_map, "latent-map", task, setup)
+    return restore_with(latent_map, task, setup)
+
+
+SOLVER = SolverEntry(
+    "The most probable latent, by gradient descent from the plug-and-play result.",
+    LatentMAP,
+    restore,
+    networks=LATENT,
+    needs_encoder=True,
+    steps="n_steps",
+    complete=with_noise_levels,
+)

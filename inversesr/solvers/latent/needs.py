@@ -35,7 +35,7 @@ class Features(Protocol):
     """Options of the perceptual term."""
 
     @property
-    def perceptual_weight(self) -> float | None:
+    def perceptual_weight(self) -> float:
         """Its weight."""
 
     @property
@@ -49,11 +49,3 @@ class Published(Features, Protocol):
     @property
     def data_term(self) -> str:
         """Penalty of the misfit."""
-
-
-class Watched(Protocol):
-    """Options of what every solver with latents is run in; see `runner`."""
-
-    @property
-    def backend(self) -> str:
-        """How gradients are taken."""

@@ -28,10 +28,11 @@ from inversesr.priors.samplers import ddim
 from inversesr.priors.schedule import add_noise
 from inversesr.protocols import Solution
 from inversesr.solvers import options as shared
+from inversesr.solvers.entry import LATENT, SolverEntry
 from inversesr.solvers.latent.chain import draw, noise_levels, short_path, step_variance
 from inversesr.solvers.latent.nuisance import Nuisance, fit_nuisance
 from inversesr.solvers.latent.problem import Problem, finish, make_decoding, start_latent
-from inversesr.solvers.latent.runner import restore_with
+from inversesr.solvers.latent.runner import restore_with, with_noise_levels
 from inversesr.solvers.setup import Setup
 
 
@@ -43,7 +44,6 @@ class LatentPnP:
         InputError: a value is outside its range.
     """
 
-    backend: str = shared.backend()
     n_levels: int | None = shared.n_levels()
     sigma_high: float | None = shared.sigma_high()
     sigma_low: float = shared.sigma_low()
@@ -160,4 +160,15 @@ def latent_change(
 
 def restore(task: Measurement, setup: Setup) -> Solution:
     """Restore a scan; see `latent_pnp`."""
-    return restore_with(latent_pnp, "latent-pnp", task, setup)
+    return restore_with(latent_pnp, task, setup)
+
+
+SOLVER = SolverEntry(
+    "Plug-and-play restoration with a latent diffusion prior, without gradients.",
+    LatentPnP,
+    restore,
+    networks=LATENT,
+    needs_encoder=True,
+    steps="n_levels",
+    complete=with_noise_levels,
+)

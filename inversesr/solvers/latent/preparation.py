@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -17,7 +18,6 @@ from inversesr.priors.samplers import ddim
 from inversesr.priors.tensors import cached
 from inversesr.solvers.latent.chain import draw, short_path
 from inversesr.solvers.latent.fixed_prior import Fitted, fit_fixed, percentile_scale
-from inversesr.solvers.latent.needs import Watched
 from inversesr.solvers.latent.placement import place_free
 from inversesr.solvers.latent.pose import PriorRefused
 from inversesr.solvers.latent.problem import IntensityScale, Problem
@@ -28,14 +28,21 @@ from inversesr.volume import Volume
 N_MEAN_CHAINS, N_MEAN_STEPS, MEAN_SIGMA = 2, 4, 8.0
 
 
-def load_for_task(opened: OpenPrior, task: Measurement, options: Watched) -> LatentDiffusionPrior:
-    """Load a prior with the gradients that were chosen; a free one has no shape yet.
+def load_for_task(
+    opened: OpenPrior, task: Measurement, gradients: Literal["lean", "stock"]
+) -> LatentDiffusionPrior:
+    """Load a prior; a free one has no shape yet.
+
+    Args:
+        opened: The prior.
+        task: What was measured, on the device to compute on.
+        gradients: How they are taken, see `LatentDiffusionPrior`.
 
     Raises:
         InputError: the prior is not installed, not intact, or cannot decode.
     """
     prior = opened.diffusion(task.y.device)
-    return replace(prior, gradients="lean" if options.backend == "lean" else "stock")
+    return replace(prior, gradients=gradients)
 
 
 def prepare(

@@ -45,7 +45,6 @@ def published_loss(
     problem: Problem, prior: InstrumentedPrior, options: Published
 ) -> PublishedLoss:
     """Build the loss from the options."""
-    chosen = options.perceptual_weight
-    weight = PERCEPTUAL_WEIGHT if chosen is None else chosen
     term = perceptual_term(problem, prior, options)
-    return PublishedLoss(problem, options.data_term == "l2", term, weight)
+    is_squared = options.data_term == "l2"
+    return PublishedLoss(problem, is_squared, term, options.perceptual_weight)

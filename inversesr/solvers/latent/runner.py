@@ -13,16 +13,17 @@ from inversesr.measurements.consistency import lock
 from inversesr.measurements.protocol import Measurement
 from inversesr.measurements.slices import Task
 from inversesr.priors.card import PriorCard
+from inversesr.priors.installed import OpenPrior
 from inversesr.priors.instrumented import InstrumentedPrior
 from inversesr.priors.networks.unet import ROLE
 from inversesr.protocols import Solution
 from inversesr.solvers import registry
+from inversesr.solvers.latent.chain import start_levels
 from inversesr.solvers.latent.pose import PriorRefused
 from inversesr.solvers.latent.preparation import load_for_task, prepare
 from inversesr.solvers.latent.problem import Problem
 from inversesr.solvers.latent.residual_map import keep_surprises
 from inversesr.solvers.setup import Setup
-from inversesr.solvers.tv import single
 from inversesr.solvers.unet.solver import deviation_to_expect, has_known_slices, thin
 from inversesr.uncertainty.intervals import LEAST_SAMPLES, factor_of_expected, scale_spread
 
@@ -31,28 +32,26 @@ Method = Callable[
 ]
 
 
-def restore_with(method: Method, name: str, task: Measurement, setup: Setup) -> Solution:
+def restore_with(method: Method, task: Measurement, setup: Setup) -> Solution:
     """Restore an image by a method on latents.
 
     Args:
         method: The method.
-        name: Name of its solver.
         task: What was measured.
         setup: What was decided before.
 
     Raises:
         InputError: the prior is not usable.
     """
-    entry, options = registry.find(name), setup.options
-    prior = load_for_task(setup.needed_prior, task, options)
-    prepared = prepare(task, prior, _first_guess(task, setup, prior.card, entry), setup.seed)
+    entry, options = setup.solver, setup.options
+    prior = load_for_task(setup.needed_prior, task, getattr(options, "backend", "lean"))
+    prepared = prepare(task, prior, _first_guess(task, setup, prior.card), setup.seed)
     if isinstance(prepared, PriorRefused):
-        instead = single.restore(task, setup)
-        return replace(instead, notes=(prepared.reason,), solver=registry.FALLBACK_NAME)
+        return _without_prior(task, setup, prepared.reason)
     problem, counted = prepared
     generator = torch.Generator().manual_seed(setup.seed)
     solution = method(
-        problem, counted, options, generator, lambda n, of: setup.progress(name, n, of)
+        problem, counted, options, generator, lambda n, of: setup.progress(entry.name, n, of)
     )
     solution = replace(
         solution,
@@ -68,11 +67,30 @@ def restore_with(method: Method, name: str, task: Measurement, setup: Setup) -> 
     return keep_surprises(problem, solution, rmse, task.fine_protect, task.fine.spacing_mm)
 
 
-def _first_guess(
-    task: Measurement, setup: Setup, card: PriorCard, entry: registry.SolverEntry
-) -> torch.Tensor | None:
+def with_noise_levels(options: Any, prior: OpenPrior | None) -> Any:  # noqa: ANN401
+    """Return options whose noise levels suit the first guess that a prior allows.
+
+    Args:
+        options: Options of a solver that starts from the U-Net's image where there is one.
+        prior: The prior.
+    """
+    is_warm = prior is not None and ROLE in prior.card.networks
+    n_levels, sigma_high = start_levels(is_warm=is_warm)
+    missing = {"n_levels": n_levels, "sigma_high": sigma_high}
+    own = vars(options)
+    return replace(options, **{n: v for n, v in missing.items() if n in own and own[n] is None})
+
+
+def _without_prior(task: Measurement, setup: Setup, reason: str) -> Solution:
+    """Restore an image whose prior was refused."""
+    instead = registry.find(registry.FALLBACK_NAME)
+    setup = replace(setup, solver=instead, options=instead.options(), prior=None)
+    return replace(instead.restore(task, setup), notes=(reason,), solver=instead.name)
+
+
+def _first_guess(task: Measurement, setup: Setup, card: PriorCard) -> torch.Tensor | None:
     """Return the U-Net's image, as consistent with the scan as its noise lets it, or None."""
-    if not entry.starts_from_unet or ROLE not in card.networks or not isinstance(task, Task):
+    if not (setup.solver.starts_from_unet and ROLE in card.networks and isinstance(task, Task)):
         return None
     # protection comes at the end, and once
     x = thin(replace(task, protect=None), setup).x

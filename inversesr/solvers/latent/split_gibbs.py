@@ -24,11 +24,12 @@ from inversesr.operators.proximal import prox, sample_posterior
 from inversesr.priors.instrumented import InstrumentedPrior
 from inversesr.protocols import Solution
 from inversesr.solvers import options as shared
+from inversesr.solvers.entry import LATENT, SolverEntry
 from inversesr.solvers.latent.chain import draw, noise_levels, sample_clean, short_path
 from inversesr.solvers.latent.nuisance import Nuisance, fit_nuisance
 from inversesr.solvers.latent.pnp import latent_change
 from inversesr.solvers.latent.problem import Decoding, Problem, finish, make_decoding, start_latent
-from inversesr.solvers.latent.runner import restore_with
+from inversesr.solvers.latent.runner import restore_with, with_noise_levels
 from inversesr.solvers.setup import Setup
 
 
@@ -40,7 +41,6 @@ class SplitGibbs:
         InputError: a value is outside its range.
     """
 
-    backend: str = shared.backend()
     n_samples: int = option(8, "Samples drawn from the posterior.", least=1)
     n_levels: int | None = shared.n_levels()
     sigma_high: float | None = shared.sigma_high()
@@ -153,4 +153,17 @@ def _agreeing(
 
 def restore(task: Measurement, setup: Setup) -> Solution:
     """Restore a scan; see `split_gibbs`."""
-    return restore_with(split_gibbs, "split-gibbs", task, setup)
+    return restore_with(split_gibbs, task, setup)
+
+
+SOLVER = SolverEntry(
+    "Posterior samples: image and latent are drawn in turn.",
+    SplitGibbs,
+    restore,
+    networks=LATENT,
+    needs_encoder=True,
+    draws_samples=True,
+    steps="n_samples",
+    calibration="sd_factor",
+    complete=with_noise_levels,
+)

@@ -23,6 +23,7 @@ from inversesr.operators.protocol import LinearOperator
 from inversesr.operators.proximal import nearest_within
 from inversesr.operators.separable import SeparableOperator
 from inversesr.protocols import Solution
+from inversesr.solvers.entry import SolverEntry
 from inversesr.solvers.setup import Setup
 from inversesr.solvers.tracing import show
 from inversesr.solvers.tv.edges import edge_field
@@ -138,3 +139,14 @@ def restore(task: Measurement, setup: Setup) -> Solution:
     return tv(
         task.A, task.y, task.x0, sigma, task.slice_axis, lambda n, of: setup.progress("tv", n, of)
     )
+
+
+SOLVER = SolverEntry(
+    "Directional total variation of first and second order, within the scan's noise.",
+    TV,
+    restore,
+    fuses_scans=True,
+    is_even=False,
+    bytes_per_voxel=150.0,
+    without_prior="tv prefers images with few and simple edges and knows no anatomy",
+)

@@ -23,10 +23,11 @@ from inversesr.operators.proximal import project
 from inversesr.priors.networks.build import fast_dtype
 from inversesr.priors.networks.error_net import ErrorNet, expected_error
 from inversesr.priors.networks.slice_geometry import SliceGeometry
-from inversesr.priors.networks.unet import SuperResolutionUNet
+from inversesr.priors.networks.unet import ROLE, SuperResolutionUNet
 from inversesr.priors.networks.unet_inference import refine, refine_with_flips, white_level
 from inversesr.protocols import Solution
 from inversesr.solvers import options
+from inversesr.solvers.entry import SolverEntry
 from inversesr.solvers.protection import protected_facts
 from inversesr.solvers.setup import Setup
 from inversesr.solvers.unet.fine_tuning import Slicing, adapt, can_adapt
@@ -266,3 +267,14 @@ def keep_interpolation(task: Task, solution: Solution) -> Solution:
     x = solution.x + mask * (project(task.A, task.x0, task.y).x - solution.x)
     facts = {**solution.facts, **protected_facts(mask)}
     return replace(solution, x=x, prior_mask=1.0 - mask, unprotected=solution.x, facts=facts)
+
+
+SOLVER = SolverEntry(
+    "A super-resolution U-Net, fine-tuned on the scan.",
+    UNet,
+    restore,
+    networks=(ROLE,),
+    bytes_per_voxel=80.0,
+    least_bytes=0.6 * 2**30,
+    calibration="error_factor",
+)

@@ -12,7 +12,6 @@ from inversesr.measurements.slices import Task
 from inversesr.priors.installed import open_prior
 from inversesr.priors.loading import assemble_prior
 from inversesr.solvers.latent import fixed_prior
-from inversesr.solvers.latent.pnp import LatentPnP
 from inversesr.solvers.latent.pose import PriorRefused
 from inversesr.solvers.latent.preparation import (
     known_mean,
@@ -80,7 +79,7 @@ def test_the_prior_is_loaded_with_the_gradients_chosen(tmp_path, task):
     card = free_card()
     folder = write_prior(tmp_path / "small", card, random_tensors(card))
     for backend in ("lean", "stock"):
-        prior = load_for_task(open_prior(folder), task, LatentPnP(backend=backend))
+        prior = load_for_task(open_prior(folder), task, backend)
         assert prior.gradients == backend
 
 
@@ -129,7 +128,7 @@ def test_the_mean_image_of_an_installed_prior_is_made_in_the_first_run_only(
     monkeypatch.setenv("INVERSESR_HOME", str(tmp_path / "home"))
     card = tiny_card()
     folder = write_prior(tmp_path / "small", card, random_tensors(card))
-    prior = load_for_task(open_prior(folder), task, LatentPnP())
+    prior = load_for_task(open_prior(folder), task, "lean")
     first = known_mean(prior, task.y)
     vars(prior)["decode"] = None  # would fail
     again = known_mean(prior, task.y)

@@ -246,6 +246,6 @@ def test_what_only_priors_heed_is_refused_without_one(solver, choices, option):
 
 def test_a_solver_without_a_prior_may_have_options(monkeypatch):
     pnp = registry.find("latent-pnp")
-    entry = replace(registry.find("tv"), module=pnp.module, options=pnp.options)
+    entry = replace(registry.find("tv"), options=pnp.options)
     monkeypatch.setattr(registry, "find", lambda _name: entry)
     refuse_ignored(Config(solver="tv", settings=("solver.n_levels=3",)))

@@ -17,9 +17,9 @@ def test_features_enter_with_the_published_weight_unless_another_is_chosen():
     prior, problem = tiny_case(sigma=0.0)
     x = problem.s + 0.1 * torch.sin(torch.arange(16.0))
     losses = {}
-    for weight in (0.0, 1e4, None):
+    for weight in (0.0, 1e4):
         loss = published_loss(problem, prior, InverseSRDecoder(perceptual_weight=weight))
         losses[weight] = float(loss(x))
-    assert losses[None] == losses[1e4]
+    assert float(published_loss(problem, prior, InverseSRDecoder())(x)) == losses[1e4]
     distance = float(published_loss(problem, prior, InverseSRDecoder()).perceptual(problem.A(x)))
     assert losses[1e4] - losses[0.0] == pytest.approx(1e4 * distance, rel=1e-3)

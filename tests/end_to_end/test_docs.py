@@ -98,7 +98,11 @@ def test_the_command_reference_is_current():
 
 
 def test_every_option_that_the_pages_name_exists():
-    known = set(re.findall(r"--[a-z][a-z-]+", reference())) | {"--install-completion", "--prior"}
+    known = set(re.findall(r"--[a-z][a-z-]+", reference())) | {
+        "--install-completion",
+        "--prior",
+        "--help",
+    }
     foreign = {"--local-dir", "--force-reinstall", "--nproc-per-node"}
     for page in PAGES:
         for line in page.read_text(encoding="utf-8").splitlines():

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from inversesr.measurements.protocol import Measurement
     from inversesr.priors.installed import OpenPrior
     from inversesr.protocols import Solution
     from inversesr.solvers.setup import Setup
@@ -23,7 +24,7 @@ class SolverEntry:
     Attributes:
         summary: What it does, in a sentence.
         options: Its options class, a frozen dataclass.
-        restore: The function that restores a `Measurement`, or a `Task` if it takes slices only.
+        restore: The function that restores what was measured.
         networks: Roles of the networks that it needs of a prior; none for a solver without one.
         needs_encoder: Whether it encodes images too.
         is_published: Whether it stays as published: it starts from the prior alone, and nothing
@@ -43,7 +44,7 @@ class SolverEntry:
 
     summary: str
     options: type
-    restore: "Callable[[Any, Setup], Solution]"
+    restore: "Callable[[Measurement, Setup], Solution]"
     networks: tuple[str, ...] = ()
     needs_encoder: bool = False
     is_published: bool = False

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check mutants docs bench clean
+.PHONY: demo test check mutants docs bench wheel lowest constraints clean
 
 EXECUTED := $(patsubst notebooks/%,build/notebooks/%,$(wildcard notebooks/*.ipynb))
 
@@ -36,12 +36,30 @@ bench: $(READY)
 	$(BIN)/inversesr bench scaling
 	$(BIN)/inversesr bench networks
 
+# built, installed outside this checkout and run there
+wheel:
+	PYTHON=$(PYTHON) .ci/wheel
+
+# the fast tests with the lowest versions that pyproject.toml allows; takes an environment of its own
+lowest: $(READY)
+	mkdir -p build
+	$(BIN)/python -m tests.support.lowest > build/lowest.txt
+	test -x .venv-lowest/bin/python || $(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/pip install -q -c build/lowest.txt -e ".[demo,dev]"
+	.venv-lowest/bin/python -m pytest -q -m "not slow"
+
+# the versions in .venv become the tested ones
+constraints: $(READY)
+	sed -n '/^#/p' constraints.txt > constraints.new
+	$(BIN)/pip freeze --exclude-editable | sed 's/+cpu//' >> constraints.new
+	mv constraints.new constraints.txt
+
 # torch first and by version: a plain `torch` would bring gigabytes of CUDA that a CPU never uses
-$(READY): pyproject.toml
+$(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q torch==2.13.0
-	$(BIN)/pip install -q -e ".[demo,notebooks,fetch,brainmask,generative,docs,dev]"
+	$(BIN)/pip install -q -c constraints.txt torch
+	$(BIN)/pip install -q -c constraints.txt -e ".[demo,notebooks,fetch,brainmask,generative,docs,dev]"
 	touch $(READY)
 
 clean:
-	rm -rf $(VENV) demo build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-lowest demo build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

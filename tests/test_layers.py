@@ -42,7 +42,6 @@ OWNERS = {
     "jinja2": ("report.html",),
     "typer": ("cli",),
     "rich": ("cli",),
-    "nilearn": ("workflows.demo",),
     "deepbet": ("acquisition.brain_mask",),
 }
 # The command line starts without these; a function imports them when it needs them.

@@ -68,9 +68,6 @@ def measure_default_run(
 
     Returns:
         The phases of the run in order, its total, and one iteration of the published method.
-
-    Raises:
-        InputError: the extra `[demo]` is not installed.
     """
     content = dict(card or BRAIN_LDM)
     with new_process() as pool:

@@ -3,15 +3,14 @@
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from inversesr.config import Config, SimulateConfig
-from inversesr.errors import InputError
 from inversesr.evaluation.scores import Scores, score_volume
 from inversesr.io.atomic import check_folder_name, check_output
-from inversesr.io.nifti import read_scan, scan_from_image, write_volume
+from inversesr.io.nifti import Scan, read_scan, write_volume
 from inversesr.solvers.registry import BASELINE_NAME, DEFAULT_NAME
 from inversesr.workflows.files import simulate_file
 from inversesr.workflows.run import Outputs, run_job
@@ -19,6 +18,7 @@ from inversesr.workflows.run import Outputs, run_job
 THICKNESS_MM = 5.0
 # what people get today, and what this project gives them; the last one is what is shown
 SOLVERS = (BASELINE_NAME, DEFAULT_NAME)
+HEAD = Path(__file__).parent / "demo_head.nii.gz"
 TRUTH_NAME, THICK_NAME = "head_1mm.nii.gz", "head_5mm.nii.gz"
 
 
@@ -43,8 +43,8 @@ class Demo:
 def run_demo(folder: Path, progress: Callable[[str, int, int], None], *, force: bool) -> Demo:
     """Make thick slices from the ICBM 2009 head, restore and score them.
 
-    The head is the average of 152 people that nilearn carries (Fonov et al. 2011, Unbiased average
-    age-appropriate atlases for pediatric studies, doi:10.1016/j.neuroimage.2010.07.033).
+    The head is the average of 152 people (Fonov et al. 2011, Unbiased average age-appropriate
+    atlases for pediatric studies, doi:10.1016/j.neuroimage.2010.07.033), without the skull.
 
     Args:
         folder: Where to write.
@@ -52,12 +52,12 @@ def run_demo(folder: Path, progress: Callable[[str, int, int], None], *, force: 
         force: Whether existing results may be replaced.
 
     Raises:
-        InputError: the extra `[demo]` is not installed, or the folder cannot be written to.
+        InputError: the folder cannot be written to.
     """
     truth_path, thick_path = folder / TRUTH_NAME, folder / THICK_NAME
     check_folder_name(folder)
     check_output([truth_path, thick_path], force=True)
-    head = scan_from_image(_head(), "the demo's head")
+    head = _head()
     folder.mkdir(parents=True, exist_ok=True)
     if force or not truth_path.exists():
         write_volume(truth_path, head.volume, head)
@@ -74,22 +74,16 @@ def run_demo(folder: Path, progress: Callable[[str, int, int], None], *, force: 
 
 @contextmanager
 def demo_head() -> Iterator[Path]:
-    """Give the demo's head as a temporary file.
-
-    Raises:
-        InputError: the extra `[demo]` is not installed.
-    """
+    """Give the demo's head as a temporary file."""
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / TRUTH_NAME
-        head = scan_from_image(_head(), "the demo's head")
+        head = _head()
         write_volume(path, head.volume, head)
         yield path
 
 
-def _head() -> Any:  # noqa: ANN401 (a nibabel image)
-    try:
-        from nilearn.datasets import load_mni152_template
-    except ImportError as error:
-        message = "the demo's head comes with nilearn: pip install 'inversesr[demo]'"
-        raise InputError(message) from error
-    return load_mni152_template(resolution=1)
+def _head() -> Scan:
+    """Return the head of the package, its brightest voxel 1."""
+    volume = read_scan(HEAD).volume
+    scaled = volume.with_data(volume.data / volume.data.max())
+    return replace(Scan.made_here(scaled), name="the demo's head")

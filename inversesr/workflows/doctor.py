@@ -28,8 +28,7 @@ PACKAGES = (
     "jinja2",
 )
 EXTRAS = {
-    "demo": ("nilearn",),
-    "notebooks": ("ipykernel", "nbclient"),
+    "notebooks": ("ipykernel", "nbclient", "nilearn"),
     "brainmask": ("deepbet",),
 }
 # What `run` needs for a whole head at 1 mm (docs/explanation/benchmarks.md).

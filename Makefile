@@ -32,7 +32,7 @@ build/notebooks/%.ipynb: notebooks/%.ipynb | $(READY)
 	$(BIN)/python -m nbconvert --to notebook --execute --output-dir build/notebooks $<
 
 bench: $(READY)
-	$(BIN)/inversesr bench solvers --solver spline,tv,warmstart
+	$(BIN)/inversesr bench solvers --solver spline,tv,unet
 	$(BIN)/inversesr bench scaling
 	$(BIN)/inversesr bench networks
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from inversesr.acquisition.content import check_content
 from inversesr.acquisition.simulation import simulate as simulate_volume
-from inversesr.config import Config, SimulateConfig
+from inversesr.config import OLD_CHOICES, Config, SimulateConfig
 from inversesr.errors import InputError
 from inversesr.evaluation.scores import Scores, score_volume
 from inversesr.io.masks import read_mask, read_regions
@@ -123,7 +123,7 @@ def _changed(config: ConfigT, choices: dict[str, Any]) -> ConfigT:
     """Return a config with some fields changed, if it has them."""
     known = [f.name for f in fields(config)]
     for name in choices:
-        if name not in known:
+        if name not in known and name not in OLD_CHOICES:
             nearest = get_close_matches(name, known, 1, 0.7)
             hint = f": did you mean {nearest[0]}" if nearest else f"; expected {', '.join(known)}"
             message = f"there is no choice {name!r}{hint}"

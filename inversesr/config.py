@@ -1,16 +1,19 @@
 """Every choice a user can make: its name, default and help text. Imports no torch."""
 
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from math import isfinite
 from numbers import Integral, Real
 from typing import Any
 
-from inversesr.errors import InputError
+from inversesr.errors import InputError, warn_of_old_name
 
 PROFILE_NAMES = ("rect", "gaussian", "slr")
 AUTOMATIC = "auto"
 BUILTIN_PRIOR = "builtin"
-LOCK_NAMES = ("auto", "exact", "noise", "off")
+CONSISTENCY_NAMES = ("auto", "exact", "noise", "off")
+# Names of earlier versions, which are known for one version more.
+OLD_SOLVERS = {"warmstart": "unet"}
+OLD_CHOICES = {"lock": "consistency"}
 DEVICE_NAMES = ("auto", "cpu", "cuda")
 OUTPUT_TYPES = ("float32", "input")
 
@@ -23,6 +26,14 @@ def option(default: Any, text: str, **facts: Any) -> Any:  # noqa: ANN401 (a dat
     return field(default=default, metadata={"help": text, **facts})
 
 
+def present_solver(name: str) -> str:
+    """Return the present name of a solver; an earlier one works, with a warning."""
+    now = OLD_SOLVERS.get(name, name)
+    if now != name:
+        warn_of_old_name(f"the solver {name}", now)
+    return now
+
+
 @dataclass(frozen=True)
 class Config:
     """How a scan is restored.
@@ -33,7 +44,7 @@ class Config:
 
     solver: str = option(
         AUTOMATIC,
-        "Method that fills in the thin slices; auto takes warmstart for one scan whose slices "
+        "Method that fills in the thin slices; auto takes unet for one scan whose slices "
         "are 1.5 to 12 times as thick as the thin ones or 3 to 12 of them apart, tv for all "
         "others.",
     )
@@ -76,11 +87,11 @@ class Config:
         unit="MM",
     )
     profile: str = option("rect", "Slice profile.", choices=PROFILE_NAMES)
-    lock: str = option(
+    consistency: str = option(
         AUTOMATIC,
         "Agreement with the measured slices: exact, to within the noise, or off; auto takes exact "
         "unless the scan is so noisy that agreeing with it exactly would spoil the image.",
-        choices=LOCK_NAMES,
+        choices=CONSISTENCY_NAMES,
     )
     noise: float | None = option(
         None, "Noise standard deviation in the scan's own intensities [default: estimated]."
@@ -99,8 +110,14 @@ class Config:
     device: str = option("auto", "Where to compute.", choices=DEVICE_NAMES)
     threads: int | None = option(None, "Processor threads [default: all].")
     seed: int = option(0, "Seed of everything random.")
+    # the earlier name of `consistency`
+    lock: InitVar[str | None] = None
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, lock: str | None) -> None:
+        if lock is not None:
+            warn_of_old_name("the choice lock", "consistency")
+            object.__setattr__(self, "consistency", lock)
+        object.__setattr__(self, "solver", present_solver(self.solver))
         # the command line and JSON give lists
         object.__setattr__(self, "settings", tuple(self.settings))
         _make_plain(self)
@@ -129,7 +146,7 @@ class Config:
 
 _CHOICES = {
     "profile": PROFILE_NAMES,
-    "lock": LOCK_NAMES,
+    "consistency": CONSISTENCY_NAMES,
     "output_type": OUTPUT_TYPES,
     "device": DEVICE_NAMES,
 }

@@ -2,6 +2,7 @@
 
 import errno
 import re
+import warnings
 
 OUT_OF_MEMORY = "out of memory: give a coarser --spacing, or use a machine with more of it"
 OUT_OF_THREADS = "the system allows no further thread: give fewer --threads, or run less at once"
@@ -17,6 +18,21 @@ class InverseSRError(Exception):
 
 class InputError(InverseSRError):
     """Unusable input or wrong usage, found before any work was done (exit status 2)."""
+
+
+class OldNameWarning(FutureWarning):
+    """A name of an earlier version was used."""
+
+
+def warn_of_old_name(old: str, now: str) -> None:
+    """Warn that something has another name since this version.
+
+    Args:
+        old: The earlier name, with what it names.
+        now: The present one.
+    """
+    message = f"{old} is now {now}; the old name will not be known in the next version"
+    warnings.warn(message, OldNameWarning, stacklevel=3)
 
 
 class AccessError(InputError):

@@ -25,7 +25,7 @@ class Solution:
         surprise: How far the prior's best fit misses the scan, in standard deviations, likewise.
         unprotected: The image before anything in it was protected from the prior, or None.
         thickness_factor: Factor of the slice thickness that was found to explain the scan best.
-        sd: Standard deviation of the error of x, locked, as a network expects it, or None.
+        sd: Standard deviation of the error of x once it is consistent, as a network expects it.
         solver: Name of the solver that made x, where it is another one than was asked for.
     """
 

@@ -7,6 +7,7 @@ from typing import Any
 from inversesr.acquisition.geometry import Acquisition
 from inversesr.acquisition.plausibility import doubts
 from inversesr.config import Config
+from inversesr.errors import warn_of_old_name
 from inversesr.io.nifti import Scan, to_image
 from inversesr.measurements.consistency import Agreement
 from inversesr.volume import Volume
@@ -20,7 +21,7 @@ class Source:
         scan: The scan as it was read.
         acquisition: How it was taken, as far as known or assumed.
         noise: Standard deviation of its noise, in its own intensities.
-        before_lock: Agreement of the solver's image with the scan.
+        before_consistency: Agreement of the solver's image with the scan.
         agreement: Agreement of the result with the scan.
         motion_mm: Largest displacement found by registration to the first scan.
     """
@@ -28,7 +29,7 @@ class Source:
     scan: Scan
     acquisition: Acquisition
     noise: float
-    before_lock: Agreement
+    before_consistency: Agreement
     agreement: Agreement
     motion_mm: float = 0.0
 
@@ -44,7 +45,7 @@ class Result:
         status: How the solver ended.
         history: Figures by iteration.
         solver_used: Name of the solver that made the image; `solver_asked` is that of the choices.
-        lock: "exact", "noise" or "off": what was done, not what was asked for.
+        consistency: "exact", "noise" or "off": what was done, not what was asked for.
         seconds: Time spent in each phase.
         notes: What should be known of the solver and its choice, in sentences.
         facts: What else the solver found.
@@ -64,7 +65,7 @@ class Result:
     status: str
     history: dict[str, list[float]]
     solver_used: str
-    lock: str
+    consistency: str
     seconds: dict[str, float]
     notes: tuple[str, ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)
@@ -75,6 +76,12 @@ class Result:
     unprotected: Volume | None = None
     prior_refused: str | None = None
     prior_card: dict[str, str | None] | None = None
+
+    @property
+    def lock(self) -> str:
+        """The earlier name of `consistency`."""
+        warn_of_old_name("Result.lock", "Result.consistency")
+        return self.consistency
 
     def __repr__(self) -> str:
         """In short: what it is made of and how large it is."""

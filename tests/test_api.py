@@ -143,7 +143,7 @@ def test_what_is_protected_is_read_and_kept_from_the_prior(tmp_path):
     nibabel.save(nibabel.Nifti1Image(marked, scan.affine), tmp_path / "lesion.nii.gz")
     settings = ("solver.adapt_steps=0",)
     found = inversesr.restore(
-        scan, solver="warmstart", settings=settings, protect=str(tmp_path / "lesion.nii.gz")
+        scan, solver="unet", settings=settings, protect=str(tmp_path / "lesion.nii.gz")
     )
     assert 0.0 < float(found.prior_mask.data.mean()) < 1.0
     with pytest.raises(InputError, match="does not exist"):

@@ -1,17 +1,17 @@
 import json
-from dataclasses import FrozenInstanceError, asdict, fields
+from dataclasses import FrozenInstanceError, asdict, fields, replace
 
 import numpy as np
 import pytest
 
 from inversesr.config import (
-    LOCK_NAMES,
+    CONSISTENCY_NAMES,
     PROFILE_NAMES,
     SMALLEST_SPACING_MM,
     Config,
     SimulateConfig,
 )
-from inversesr.errors import InputError, InverseSRError
+from inversesr.errors import InputError, InverseSRError, OldNameWarning
 
 NAN, INF = float("nan"), float("inf")
 
@@ -40,7 +40,7 @@ def test_every_default_is_one_of_its_choices(config):
 
 @pytest.mark.parametrize(
     ("name", "choices"),
-    [("profile", PROFILE_NAMES), ("lock", LOCK_NAMES)],
+    [("profile", PROFILE_NAMES), ("consistency", CONSISTENCY_NAMES)],
 )
 def test_every_named_choice_is_taken_and_any_other_is_refused(name, choices):
     for value in choices:
@@ -101,3 +101,22 @@ def test_numbers_of_numpy_are_numbers(kind):
     assert type(SimulateConfig(thickness_mm=kind(4.0)).thickness_mm) is float
     with pytest.raises(InputError, match="noise is nan"):
         Config(noise=kind("nan"))
+
+
+def test_choices_of_an_earlier_version_work_and_warn():
+    with pytest.warns(OldNameWarning, match="lock is now consistency"):
+        config = Config(lock="noise")
+    assert config == Config(consistency="noise")
+    with pytest.warns(OldNameWarning, match="the solver warmstart is now unet"):
+        assert Config(solver="warmstart") == Config(solver="unet")
+    with pytest.warns(OldNameWarning):
+        assert replace(Config(), lock="off").consistency == "off"
+    assert "lock" not in asdict(config)
+
+
+def test_a_value_under_an_earlier_name_is_checked_too():
+    with (
+        pytest.warns(OldNameWarning),
+        pytest.raises(InputError, match="consistency is 3; expected"),
+    ):
+        Config(lock="3")

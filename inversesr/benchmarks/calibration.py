@@ -1,6 +1,6 @@
 """Coverage of what a solver says of its errors: do its intervals hold the truth?
 
-Samples of `split-gibbs` are errors, or the error that `warmstart` expects. Crops are degraded
+Samples of `split-gibbs` are errors, or the error that `unet` expects. Crops are degraded
 along their sharpest axis to slices of whole voxels, so that images lie on the voxels of the truth
 and nothing is interpolated to be errors.
 """
@@ -21,7 +21,7 @@ from inversesr.config import AUTOMATIC, Config, SimulateConfig
 from inversesr.errors import InputError
 from inversesr.io.checks import stem
 from inversesr.io.nifti import read_scan
-from inversesr.measurements.consistency import lock
+from inversesr.measurements.consistency import make_consistent
 from inversesr.measurements.slices import Task
 from inversesr.protocols import Solution
 from inversesr.solvers.registry import entries, find, sampler
@@ -167,7 +167,7 @@ def _measure(
     task = Task(y, thick.grid, acquisition, estimate_noise(thick, axis))
     solution = prepare_task(task, config).solve(lambda _phase, _done, _total: None)
     spread, n_samples = _spread(name, solution)
-    x = lock(task.A, solution.x, y, 0.0).numpy()
+    x = make_consistent(task.A, solution.x, y, 0.0).numpy()
     sd = spread.numpy()
     errors = errors_inside(x, sd, truth.data, foreground(truth.data), n_samples)
     row = Coverage(

@@ -132,11 +132,11 @@ def _figures_of_result(row: Row, result: Result) -> Row:
         row,
         **counts,
         n_voxels=result.volume.data.size,
-        before_lock_largest=source.before_lock.largest_share,
-        before_lock_rms=source.before_lock.rms / _range_of(source),
-        after_lock_largest=source.agreement.largest_share,
-        after_lock_rms=source.agreement.rms / _range_of(source),
-        lock_seconds=result.seconds["lock"],
+        before_consistency_largest=source.before_consistency.largest_share,
+        before_consistency_rms=source.before_consistency.rms / _range_of(source),
+        after_consistency_largest=source.agreement.largest_share,
+        after_consistency_rms=source.agreement.rms / _range_of(source),
+        consistency_seconds=result.seconds["consistency"],
         note=" ".join(result.notes),
     )
 

@@ -166,5 +166,5 @@ class _Phases:
 
     def ended(self) -> dict[str, float]:
         """Return the seconds of all phases and their total."""
-        self._add("lock, report, writing")
+        self._add("consistency, report, writing")
         return {**self.seconds, "total": self.last - self.start}

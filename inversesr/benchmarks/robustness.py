@@ -42,7 +42,7 @@ class Gain:
         spline_psnr_db: PSNR of spline.
         ssim: SSIM of the solver.
         spline_ssim: SSIM of spline.
-        seconds: Wall clock of the solver and the lock.
+        seconds: Wall clock of the solver and data consistency.
         failure: Why there are no figures, in a sentence.
     """
 
@@ -161,7 +161,7 @@ def measure_gain(case: _Case) -> Gain:
         spline_psnr_db=spline.psnr_db,
         ssim=found.ssim,
         spline_ssim=spline.ssim,
-        seconds=result.seconds["solve"] + result.seconds["lock"],
+        seconds=result.seconds["solve"] + result.seconds["consistency"],
     )
 
 

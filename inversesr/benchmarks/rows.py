@@ -28,12 +28,13 @@ class Row:
         spectral_error_db: Root mean square difference of the power spectra of image and truth
             across the slices, in dB.
         null_space_psnr_db: PSNR of the part of the error that no slice has measured.
-        before_lock_largest: Largest |A x - y| before the lock as a share of the scan's range.
-        before_lock_rms: Root mean square of A x - y before the lock, likewise.
-        after_lock_largest: Largest |A x - y| of the result, likewise.
-        after_lock_rms: Root mean square of A x - y of the result, likewise.
+        before_consistency_largest: Largest |A x - y| before data consistency, as a share of the
+            scan's range.
+        before_consistency_rms: Root mean square of A x - y before data consistency, likewise.
+        after_consistency_largest: Largest |A x - y| of the result, likewise.
+        after_consistency_rms: Root mean square of A x - y of the result, likewise.
         solver_seconds: Wall clock of the solver alone, loading of its prior included.
-        lock_seconds: Wall clock of the lock alone.
+        consistency_seconds: Wall clock of data consistency alone.
         process_seconds: Wall clock of the whole process, start of Python and report included.
         seconds_until: Wall clock of the solver until it had the quality of the reference.
         encode: Passes through the encoder.
@@ -61,12 +62,12 @@ class Row:
     nmse: float | None = None
     spectral_error_db: float | None = None
     null_space_psnr_db: float | None = None
-    before_lock_largest: float | None = None
-    before_lock_rms: float | None = None
-    after_lock_largest: float | None = None
-    after_lock_rms: float | None = None
+    before_consistency_largest: float | None = None
+    before_consistency_rms: float | None = None
+    after_consistency_largest: float | None = None
+    after_consistency_rms: float | None = None
     solver_seconds: float | None = None
-    lock_seconds: float | None = None
+    consistency_seconds: float | None = None
     process_seconds: float | None = None
     seconds_until: float | None = None
     encode: int | None = None

@@ -21,10 +21,9 @@ from inversesr.cli.console import (
     progress_bar,
     warn,
 )
-from inversesr.cli.old_names import RenamedCommands
+from inversesr.cli.old_names import OldNames
 from inversesr.cli.options import with_options
-from inversesr.config import AUTOMATIC, Config, SimulateConfig
-from inversesr.errors import InputError
+from inversesr.config import Config, SimulateConfig
 from inversesr.solvers.registry import solver_choices
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 MAP_ROLES = ("sd", "low", "high", "prior_mask", "surprise", "unprotected")
 
 app = typer.Typer(
-    cls=RenamedCommands,
+    cls=OldNames,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help is read by screen readers and comes twice as fast
@@ -71,7 +70,6 @@ def run(  # noqa: PLR0913 (one argument a flag)
             help="Brain mask, for registration to a fixed prior or of several scans.",
         ),
     ] = None,
-    no_lock: Annotated[bool, typer.Option("--no-lock", help="Same as --lock off.")] = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Print what would be done, and write nothing.")
     ] = False,
@@ -79,15 +77,8 @@ def run(  # noqa: PLR0913 (one argument a flag)
     as_json: Json = False,
 ) -> None:
     """Restore thin slices from SCAN; several scans are fused in the space of the first."""
-    from dataclasses import replace
-
     with failing_in_one_sentence():
         choices = config()
-        if no_lock:
-            if choices.lock not in (AUTOMATIC, "off"):
-                message = f"--no-lock and --lock {choices.lock} were given: leave one of them out"
-                raise InputError(message)
-            choices = replace(choices, lock="off")
         from inversesr.workflows.prepare import refuse_ignored
 
         refuse_ignored(choices)

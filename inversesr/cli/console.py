@@ -1,13 +1,14 @@
 """What all commands share: options, progress, warnings, and failing in one sentence."""
 
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
 
-from inversesr.errors import InputError, InverseSRError, machine_fault
+from inversesr.errors import InputError, InverseSRError, OldNameWarning, machine_fault
 from inversesr.io.json_text import json_text
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
@@ -26,7 +27,8 @@ Settings = Annotated[
 def failing_in_one_sentence() -> Iterator[None]:
     """Turn an expected failure into one sentence and an exit status."""
     try:
-        yield
+        with _telling_old_names():
+            yield
     except InputError as error:
         typer.echo(f"inversesr: {error}", err=True)
         raise typer.Exit(2) from error
@@ -44,6 +46,23 @@ def failing_in_one_sentence() -> Iterator[None]:
             raise
         typer.echo(f"inversesr: {fault}", err=True)
         raise typer.Exit(1) from error
+
+
+@contextmanager
+def _telling_old_names() -> Iterator[None]:
+    """Print what is said of names of earlier versions as a warning of ours."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", OldNameWarning)
+        others = warnings.showwarning
+
+        def show(message: Any, category: Any, *where: Any, **more: Any) -> None:  # noqa: ANN401
+            if issubclass(category, OldNameWarning):
+                warn((str(message),))
+            else:
+                others(message, category, *where, **more)
+
+        warnings.showwarning = show
+        yield
 
 
 @contextmanager
@@ -112,9 +131,9 @@ def training_bar(stage: str) -> Iterator[Callable[[Any], None]]:
         yield show
 
 
-def warn(warnings: tuple[str, ...]) -> None:
+def warn(sentences: tuple[str, ...]) -> None:
     """Print warnings on standard error."""
-    for warning in warnings:
+    for warning in sentences:
         typer.echo(f"warning: {warning}", err=True)
 
 

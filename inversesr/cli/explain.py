@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from inversesr.volume import Grid
     from inversesr.workflows.estimate import Plan
 
-LOCK_WORDS = {
+CONSISTENCY_WORDS = {
     "exact": "the result reproduces the measured slices exactly",
     "noise": "the result reproduces the measured slices to within their noise",
     "off": "off: the result may differ from the measured slices",
@@ -61,7 +61,7 @@ def sentences(plan: "Plan") -> list[str]:
     lines.append(f"result:  {_grid_words(plan.fine)}")
     how = f"fused from {len(plan.scans)} scans by " if len(plan.scans) > 1 else ""
     lines.append(f"solver:  {how}{plan.config.solver}")
-    lines.append(f"lock:    {LOCK_WORDS[plan.config.lock]}")
+    lines.append(f"data:    {CONSISTENCY_WORDS[plan.config.consistency]}")
     if plan.seconds is None:
         lines.append("time:    not known beforehand: the scans hardly overlap in their middle")
     else:

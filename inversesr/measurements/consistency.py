@@ -1,6 +1,6 @@
 """Agreement of a restored image with the slices that were measured.
 
-lock(x) = x + A'(A A')^-1 (y - A x)        the nearest image that reproduces y
+make_consistent(x) = x + A'(A A')^-1 (y - A x)        the nearest image that reproduces y
 """
 
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from inversesr.operators.protocol import LinearOperator
 from inversesr.operators.proximal import nearest_within
 
 BRIGHT_QUANTILE = 0.999
-# Noise that is met exactly, as a share of the scan's bright end. Measured: at 2 % both locks are
+# Noise that is met exactly, as a share of the scan's bright end. Measured: at 2 % both ways are
 # about as good, at 3 % the exact one is up to 0.9 dB worse, and may be below splines.
-LARGEST_LOCKED_NOISE = 0.025
+LARGEST_EXACT_NOISE = 0.025
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,13 @@ class Agreement:
     rms_by_slice: tuple[float, ...]
 
 
-def choose_lock(
+def automatic_consistency(
     y: torch.Tensor, sigma: float, wanted: str = AUTOMATIC
 ) -> tuple[str, tuple[str, ...]]:
-    """Return the lock that was asked for, or, for "auto", whether a scan is worth an exact one.
+    """Return the data consistency that was asked for; for "auto", the one that suits a scan.
 
-    An exact lock copies the noise of the slices into the image. Above a few percent of the
-    intensities that costs more than the lock gains.
+    An exactly consistent image has the noise of the slices. Above a few percent of the
+    intensities that costs more than consistency gains.
 
     Args:
         y: Scan.
@@ -50,22 +50,24 @@ def choose_lock(
         wanted: "auto", "exact", "noise" or "off".
 
     Returns:
-        The lock, "exact" or "noise" for "auto", and what a reader should know of the choice, in
-        sentences.
+        Data consistency, "exact" or "noise" for "auto", and what a reader should know of the
+        choice, in sentences.
     """
     if wanted != AUTOMATIC:
         return wanted, ()
     bright = torch.kthvalue(y.flatten(), max(1, round(BRIGHT_QUANTILE * y.numel()))).values
     share = sigma / max(float(bright) - air_level(y.cpu().numpy()), 1e-30)
-    if share <= LARGEST_LOCKED_NOISE:
+    if share <= LARGEST_EXACT_NOISE:
         return "exact", ()
     return "noise", (
         f"the scan is noisy ({share:.1%} of its brightest tissue): the result agrees with it to "
-        "within its noise; give --lock exact to reproduce the slices, noise and all",
+        "within its noise; give --consistency exact to reproduce the slices, noise and all",
     )
 
 
-def lock(A: LinearOperator, x: torch.Tensor, y: torch.Tensor, sigma: float) -> torch.Tensor:
+def make_consistent(
+    A: LinearOperator, x: torch.Tensor, y: torch.Tensor, sigma: float
+) -> torch.Tensor:
     """Return the image nearest to x that agrees with the scan.
 
     Args:

@@ -179,8 +179,8 @@ def agreement(source: Source) -> Figure:
     """
     figure = _light_figure(8.0, 2.6)
     panel = figure.subplots()
-    is_changed = source.before_lock.rms_by_slice != source.agreement.rms_by_slice
-    curves = [(source.before_lock, "solver alone")] if is_changed else []
+    is_changed = source.before_consistency.rms_by_slice != source.agreement.rms_by_slice
+    curves = [(source.before_consistency, "solver alone")] if is_changed else []
     for found, label in (*curves, (source.agreement, "result")):
         rms = np.asarray(found.rms_by_slice, dtype=np.float64)
         # nothing was compared in slices that the other scans do not cover

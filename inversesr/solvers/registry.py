@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 
-from inversesr.config import AUTOMATIC
+from inversesr.config import AUTOMATIC, present_solver
 from inversesr.errors import InputError
 from inversesr.solvers.entry import SolverEntry
 
@@ -18,7 +18,7 @@ from inversesr.solvers.entry import SolverEntry
 SOLVERS = {
     "spline": ("inversesr.solvers.spline", "Spline"),
     "tv": ("inversesr.solvers.tv.single", "TV"),
-    "warmstart": ("inversesr.solvers.unet.solver", "UNet"),
+    "unet": ("inversesr.solvers.unet.solver", "UNet"),
     "latent-pnp": ("inversesr.solvers.latent.pnp", "LatentPnP"),
     "latent-map": ("inversesr.solvers.latent.map", "LatentMAP"),
     "few-step-noise": ("inversesr.solvers.latent.few_step_noise", "FewStepNoise"),
@@ -27,7 +27,7 @@ SOLVERS = {
     "inversesr-ldm": ("inversesr.solvers.latent.inversesr_ldm", "InverseSRLDM"),
 }
 # What "auto" takes for one scan with slices that its network knows, and for others.
-DEFAULT_NAME, FALLBACK_NAME = "warmstart", "tv"
+DEFAULT_NAME, FALLBACK_NAME = "unet", "tv"
 # Plain interpolation; the published method that others are compared with; the one that
 # benchmarks of a latent diffusion prior run.
 BASELINE_NAME, REFERENCE_NAME, LATENT_NAME = "spline", "inversesr-dec", "latent-pnp"
@@ -63,6 +63,7 @@ def find(name: str) -> SolverEntry:
     Raises:
         InputError: there is none of that name.
     """
+    name = present_solver(name)
     check_name(name)
     return _entry(name)
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from inversesr.config import AUTOMATIC, Config
+from inversesr.config import AUTOMATIC, OLD_CHOICES, OLD_SOLVERS, Config
 from inversesr.errors import InputError
 from inversesr.io.atomic import check_folder_name, check_output
 from inversesr.io.checks import SUFFIXES, stem
@@ -264,7 +264,7 @@ def _entries_of(table: Path) -> dict[str, Entry]:
             raise InputError(message)
         # figures stay the text that they are: they are only written again
         found: list[dict[str, Any]] = list(rows)
-    return {row["scan"]: Entry(**row) for row in found}
+    return {row["scan"]: Entry(**{**row, "solver": _present(row["solver"])}) for row in found}
 
 
 def _restored(batch: Batch, scans: Sequence[Path]) -> Generator[tuple[Path, Entry]]:
@@ -343,7 +343,14 @@ def _has_same_prior(record: dict[str, Any], config: Config) -> bool:
 
 def _choices(config: dict[str, Any]) -> dict[str, Any]:
     """Leave out what does not change a result but for rounding."""
-    return {name: value for name, value in config.items() if name not in ("threads", "device")}
+    present = {OLD_CHOICES.get(name, name): value for name, value in config.items()}
+    present["solver"] = _present(present["solver"])
+    return {name: value for name, value in present.items() if name not in ("threads", "device")}
+
+
+def _present(solver: str) -> str:
+    """Return the present name of a solver that a file of an earlier version names."""
+    return OLD_SOLVERS.get(solver, solver)
 
 
 def _read_record(path: Path) -> dict[str, Any]:
@@ -366,7 +373,7 @@ def _told(entry: Entry, outputs: Outputs, status: str) -> Entry:
         status=status,
         image=str(folder / outputs.image.name),
         report=str(folder / files["report"]) if "report" in files else "",
-        solver=record["solver"]["used"],
+        solver=_present(record["solver"]["used"]),
         seconds=record["seconds"]["total"],
         peak_gib=record["peak_memory_bytes"] / 2**30,
         largest_share=max(scan["agreement"]["largest_share"] for scan in record["scans"]),

@@ -3,7 +3,7 @@
     seconds(n) = fixed + n * (seconds of a block of the scan) / (voxels of the block)
 
 The machine's speed is measured: the run is started on a block from the middle of the scan and
-stopped after a few steps of its solver. What the warm start learns of a scan takes as long for a
+stopped after a few steps of its solver. What the U-Net learns of a scan takes as long for a
 small scan as for a large one. Several scans are fused to the end on a smaller block around the
 middle of the first. Memory is counted by voxel, which no machine changes.
 """
@@ -65,7 +65,7 @@ class Plan:
         seconds: How long it would take; None where that cannot be told beforehand.
         memory_bytes: Its peak of memory, or None.
         free_bytes: Memory that is free now.
-        remarks: What the run would remark on its lock.
+        remarks: What the run would remark on its choices.
     """
 
     scans: tuple[Scan, ...]
@@ -154,9 +154,9 @@ def plan_run(
     acquisitions = tuple(describe_acquisition(scan, config) for scan in scans)
     prepared = prepare(scans[0], config) if len(scans) == 1 else None
     solver = solver_of_fusion(len(scans), config) if prepared is None else prepared.solver
-    locking = "off" if prepared is None else prepared.setup.consistency
+    consistency = "off" if prepared is None else prepared.setup.consistency
     remarks = () if prepared is None else prepared.notes
-    config = replace(config, solver=solver.name, lock=locking)
+    config = replace(config, solver=solver.name, consistency=consistency)
     fine = fine_grid(scans[0].volume.grid, acquisitions[0])
     n_voxels = prod(fine.shape)
     # before the machine is measured, which leaves memory behind
@@ -334,7 +334,7 @@ def _time_solving(scan: Scan, config: Config) -> float:
 
 
 def _time_adapting(scan: Scan, config: Config) -> float:
-    """Time the training steps on a scan, where the solver begins with the warm start."""
+    """Time the training steps on a scan, where the solver begins with the U-Net."""
     entry = find(config.solver)
     n_steps = getattr(options_of(entry, config.settings), "adapt_steps", 0)
     if not n_steps:

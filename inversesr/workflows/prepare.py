@@ -12,7 +12,7 @@ from inversesr.acquisition.noise import estimate_noise
 from inversesr.config import AUTOMATIC, BUILTIN_PRIOR, Config
 from inversesr.errors import InputError
 from inversesr.io.nifti import Scan
-from inversesr.measurements.consistency import choose_lock
+from inversesr.measurements.consistency import automatic_consistency
 from inversesr.measurements.slices import Task
 from inversesr.priors.installed import OpenPrior, open_prior
 from inversesr.protocols import Solution
@@ -153,14 +153,14 @@ def choose_consistency(
     # plain interpolation is the baseline: what people get today
     if not solver.is_consistent:
         return "off", ()
-    return choose_lock(task.y, task.sigma, config.lock)
+    return automatic_consistency(task.y, task.sigma, config.consistency)
 
 
 def solver_of_fusion(n_scans: int, config: Config) -> SolverEntry:
     """Return the solver that fuses several scans.
 
     Raises:
-        InputError: another one was named, or samples, a lock or protection were asked for.
+        InputError: another one was named, or what it does not heed was asked for.
     """
     fusing = registry.fuser()
     if config.solver not in (AUTOMATIC, fusing.name):
@@ -175,8 +175,9 @@ def solver_of_fusion(n_scans: int, config: Config) -> SolverEntry:
             config.samples is not None,
         f"{n_scans} scans are fused by {fusing.name}, which has no prior: leave out --protect":
             config.protect is not None,
-        f"lock is {config.lock} and there are {n_scans} scans, which contradict each other: leave "
-        "out --lock, or give one scan": config.lock in ("exact", "noise"),
+        f"consistency is {config.consistency} and there are {n_scans} scans, which contradict "
+        "each other: leave out --consistency, or give one scan":
+            config.consistency in ("exact", "noise"),
     }  # fmt: skip
     for message, is_given in useless.items():
         if is_given:
@@ -194,10 +195,11 @@ def refuse_ignored(config: Config) -> None:
         return
     entry = registry.find(config.solver)
     _refuse_samples(entry, config)
-    if not entry.is_consistent and config.lock in ("exact", "noise"):
+    if not entry.is_consistent and config.consistency in ("exact", "noise"):
         message = (
-            f"lock is {config.lock} and the solver {entry.name}, which is plain interpolation and "
-            "never locked: leave out --lock, or give another --solver"
+            f"consistency is {config.consistency} and the solver {entry.name}, which is plain "
+            "interpolation and not made consistent with the scan: leave out --consistency, or "
+            "give another --solver"
         )
         raise InputError(message)
     if entry.has_prior:

@@ -10,7 +10,7 @@ from inversesr.acquisition.likeness import LEAST_LIKENESS
 from inversesr.config import Config
 from inversesr.errors import InputError
 from inversesr.io.nifti import Scan, stored
-from inversesr.measurements.consistency import agreement, lock
+from inversesr.measurements.consistency import agreement, make_consistent
 from inversesr.measurements.slices import Task
 from inversesr.priors.installed import OpenPrior
 from inversesr.protocols import Solution
@@ -84,8 +84,8 @@ def _restore_one(
     solved = perf_counter()
     y = task.y
     task = task.with_thickness(solution.thickness_factor)
-    locking = ready.setup.consistency
-    x = _as_written(_locked(task, solution.x, locking), task, scan, config)
+    consistency = ready.setup.consistency
+    x = _as_written(_consistent(task, solution.x, consistency), task, scan, config)
     source = Source(
         scan,
         task.acquisition,
@@ -96,7 +96,7 @@ def _restore_one(
     seconds = {
         "prepare": prepared - start,
         "solve": solved - prepared,
-        "lock": perf_counter() - solved,
+        "consistency": perf_counter() - solved,
     }
     result = Result(
         _on_grid(x, task),
@@ -105,7 +105,7 @@ def _restore_one(
         solution.status,
         solution.history,
         solution.solver or ready.solver.name,
-        locking,
+        consistency,
         seconds,
         (*ready.notes, *solution.notes),
         solution.facts,
@@ -122,11 +122,11 @@ def _card_record(prior: OpenPrior | None) -> dict[str, str | None] | None:
     return {"name": prior.card.name, "version": prior.card.version, "sha256": prior.sha256}
 
 
-def _locked(task: Task, x: torch.Tensor, locking: str) -> torch.Tensor:
+def _consistent(task: Task, x: torch.Tensor, consistency: str) -> torch.Tensor:
     """Return the image that agrees with the scan as was asked for."""
-    if locking == "off":
+    if consistency == "off":
         return x
-    return lock(task.A, x, task.y, task.sigma if locking == "noise" else 0.0)
+    return make_consistent(task.A, x, task.y, task.sigma if consistency == "noise" else 0.0)
 
 
 def _as_written(x: torch.Tensor, task: Task, scan: Scan, config: Config) -> torch.Tensor:
@@ -145,7 +145,7 @@ def _with_maps(result: Result, task: Task, solution: Solution, x: torch.Tensor) 
         result: The result.
         task: The scan.
         solution: What the solver found.
-        x: The image, locked as was asked for: quantiles lie about it.
+        x: The image, made consistent as was asked for: quantiles lie about it.
     """
     notes = result.notes
     sd = None if solution.sd is None else _on_grid(solution.sd, task)
@@ -159,7 +159,7 @@ def _with_maps(result: Result, task: Task, solution: Solution, x: torch.Tensor) 
             quantiles = {q: _on_grid(image, task) for q, image in found.quantiles.items()}
     unprotected = solution.unprotected if result.config.keep_unprotected else None
     if unprotected is not None:
-        unprotected = _locked(task, unprotected, result.lock)
+        unprotected = _consistent(task, unprotected, result.consistency)
     mask, surprise = solution.prior_mask, solution.surprise
     return replace(
         result,

@@ -281,7 +281,7 @@ def provenance(result: Result, inputs: Sequence[dict[str, Any]]) -> dict[str, An
         },
         "prior": list(prior_sentences(result)),
         "prior_card": result.prior_card,
-        "lock": result.lock,
+        "consistency": result.consistency,
         "scans": [_source_record(source) for source in result.sources],
         "output": {
             "shape": list(grid.shape),
@@ -305,7 +305,7 @@ def _source_record(source: Source) -> dict[str, Any]:
         "spacing_mm": list(source.scan.volume.grid.spacing_mm),
         "acquisition": asdict(source.acquisition),
         "noise": source.noise,
-        "before_lock": asdict(source.before_lock),
+        "before_consistency": asdict(source.before_consistency),
         "agreement": asdict(source.agreement),
         "motion_mm": source.motion_mm,
     }

@@ -65,7 +65,7 @@ def test_a_crop_holds_whole_slices_and_lies_where_it_did():
 
 def test_a_solver_that_says_nothing_of_its_errors_is_refused(image):
     with pytest.raises(
-        InputError, match="tv says nothing of its errors; expected one of warmstart, split-"
+        InputError, match="tv says nothing of its errors; expected one of unet, split-"
     ):
         measure_calibration([image], [(4.0, 0.0)], Config("tv"))
 

@@ -71,12 +71,12 @@ def test_a_solver_without_a_gradient_has_no_backward_passes(truth, prior):
 
 
 @pytest.mark.usefixtures("without_processes")
-def test_the_lock_is_seen_in_the_residual_and_not_in_the_null_space(truth, prior):
+def test_data_consistency_is_seen_in_the_residual_and_not_in_the_null_space(truth, prior):
     rows = [measure(case_of(truth, prior, name), time()) for name in ("spline", "tv")]
     spline, tv = rows
-    assert spline.after_lock_largest == spline.before_lock_largest > 1e-3
-    assert tv.after_lock_largest < 1e-5
-    assert tv.after_lock_rms <= tv.after_lock_largest
+    assert spline.after_consistency_largest == spline.before_consistency_largest > 1e-3
+    assert tv.after_consistency_largest < 1e-5
+    assert tv.after_consistency_rms <= tv.after_consistency_largest
     assert tv.peak_gib > 0.05
     assert 0.0 < tv.solver_seconds < tv.process_seconds
     assert tv.null_space_psnr_db == pytest.approx(tv.psnr_db, abs=0.1)
@@ -90,7 +90,7 @@ def test_a_trace_begins_with_spline_and_ends_with_the_quality_of_the_row(truth, 
     row = measure(case_of(truth, prior, solver, *settings, is_traced=True), time())
     seconds, quality = zip(*row.trace, strict=True)
     assert quality[0] == pytest.approx(begin, abs=1e-3)
-    # the exact lock that follows does not touch the null space
+    # exact data consistency that follows does not touch the null space
     assert quality[-1] == pytest.approx(row.null_space_psnr_db, abs=1e-3)
     assert list(seconds) == sorted(seconds)
     assert seconds[-1] == pytest.approx(row.solver_seconds, rel=0.3, abs=0.1)
@@ -125,7 +125,7 @@ def test_without_a_truth_there_are_figures_and_no_scores(truth, prior):
     scored = measure(case, time())
     row = measure(replace(case, truth=None, is_traced=True), time())
     assert row.n_voxels == scored.n_voxels == SHAPE[0] * SHAPE[1] * SHAPE[2]
-    assert row.before_lock_rms == scored.before_lock_rms
+    assert row.before_consistency_rms == scored.before_consistency_rms
     assert (row.psnr_db, row.ssim, row.null_space_psnr_db) == (None, None, None)
     assert row.trace == ()
     assert scored.psnr_db > 10.0

@@ -62,7 +62,7 @@ def test_a_tiny_crop_is_refused():
 
 def test_only_solvers_whose_networks_are_there_run_by_default(prior):
     assert runnable_solvers() == list(names())
-    assert runnable_solvers(prior) == [name for name in names() if name != "warmstart"]
+    assert runnable_solvers(prior) == [name for name in names() if name != "unet"]
 
 
 @pytest.mark.slow

@@ -65,9 +65,9 @@ def test_a_gain_is_the_difference_of_two_runs_on_the_same_slices(truth):
     scan = Scan.made_here(simulate(volume, task))
     config = Setup().config("tv", task, volume.grid)
     tv = score_volume(restore([scan], config).volume, volume)
-    # spline as it is, without a lock
+    # spline as it is, without data consistency
     spline = score_volume(
-        restore([scan], replace(config, solver="spline", lock="off")).volume, volume
+        restore([scan], replace(config, solver="spline", consistency="off")).volume, volume
     )
     assert (row.psnr_db, row.ssim) == pytest.approx((tv.psnr_db, tv.ssim), rel=1e-5)
     assert (row.spline_psnr_db, row.spline_ssim) == pytest.approx(
@@ -147,7 +147,7 @@ def gains(seed):
     """Gains of two solvers for three images and two tasks; one in six failed."""
     rng = np.random.default_rng(seed)
     rows = []
-    for solver in ("tv", "warmstart"):
+    for solver in ("tv", "unet"):
         for image in "abc":
             for thickness_mm in (3.0, 4.0):
                 blank = Gain(image, solver, thickness_mm, "rect", 0.0)
@@ -163,7 +163,7 @@ def gains(seed):
 def test_all_tasks_together_are_the_sum_of_their_cells(seed):
     rows = gains(seed)
     cells = summarise_gains(rows)
-    for solver in ("tv", "warmstart"):
+    for solver in ("tv", "unet"):
         *parts, overall = [cell for cell in cells if cell.solver == solver]
         assert overall.task == "all"
         assert len(parts) == 2

@@ -63,7 +63,7 @@ def flags(command):
 @pytest.mark.parametrize(
     ("command", "config", "own"),
     [
-        ("run", Config, {"output", "mask", "no_lock", "explain", "force", "as_json"}),
+        ("run", Config, {"output", "mask", "explain", "force", "as_json"}),
         ("simulate", SimulateConfig, {"output", "force", "as_json"}),
     ],
 )
@@ -91,9 +91,12 @@ def test_every_field_of_a_config_is_one_flag_with_its_name_default_and_help(comm
         (["--gap", "1.5"], lambda r: r["scans"][0]["acquisition"]["thickness_mm"] == 2.5),
         (["--profile", "slr"], lambda r: r["scans"][0]["acquisition"]["profile"] == "slr"),
         (["--noise", "2.5"], lambda r: r["scans"][0]["noise"] == 2.5),
-        (["--no-lock"], lambda r: r["lock"] == "off" and r["config"]["lock"] == "off"),
-        (["--lock", "noise"], lambda r: r["lock"] == "noise"),
-        ([], lambda r: r["lock"] == "exact" and r["config"]["lock"] == "auto"),
+        (
+            ["--consistency", "off"],
+            lambda r: r["consistency"] == "off" and r["config"]["consistency"] == "off",
+        ),
+        (["--consistency", "noise"], lambda r: r["consistency"] == "noise"),
+        ([], lambda r: r["consistency"] == "exact" and r["config"]["consistency"] == "auto"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

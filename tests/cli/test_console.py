@@ -92,9 +92,9 @@ def test_each_phase_has_a_bar_that_ends_where_the_work_did(monkeypatch, capsys):
     with progress_bar() as show:
         for done in (1, 2, 3):
             show("solve", done, 7)
-        show("lock", 1, 1)
+        show("consistency", 1, 1)
     assert capsys.readouterr().out == ""
-    for words in ("solve", "3/7", "lock", "1/1"):
+    for words in ("solve", "3/7", "consistency", "1/1"):
         assert words in terminal.getvalue()
 
 

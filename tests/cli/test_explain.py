@@ -29,7 +29,7 @@ def test_a_plan_is_told_in_words_and_nothing_is_written(scan):
         "24 x 20 x 8 voxels",
         "24 x 20 x 32 voxels",
         "thickness 3 mm",
-        "warmstart",
+        "unet",
         "are free",
     ):
         assert words in result.stdout
@@ -43,8 +43,8 @@ def test_a_plan_names_files_that_are_in_the_way(scan):
     assert "scan_desc-sr.json" in line
 
 
-def test_a_plan_of_the_spline_says_that_it_is_not_locked(scan):
-    assert "lock:    off" in explain(scan, "--solver", "spline").stdout
+def test_a_plan_of_the_spline_says_that_it_is_not_made_consistent(scan):
+    assert "data:    off" in explain(scan, "--solver", "spline").stdout
 
 
 def test_a_plan_of_several_scans_estimates_their_fusion(scan, tmp_path):

@@ -36,7 +36,7 @@ def test_an_error_in_the_range_of_the_slices_is_ignored(score):
     assert score(x + score.A.adjoint(seen)) == pytest.approx(score(x), abs=1e-4)
 
 
-def test_the_lock_changes_nothing(score):
+def test_data_consistency_changes_nothing(score):
     x = score.truth + torch.randn(SHAPE, generator=torch.Generator().manual_seed(1))
     assert score(project(score.A, x, score.A(score.truth)).x) == pytest.approx(score(x), abs=1e-4)
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from inversesr.measurements.consistency import agreement, choose_lock, lock
+from inversesr.measurements.consistency import agreement, automatic_consistency, make_consistent
 from inversesr.operators.separable import SeparableOperator
 from tests.support.laws import normal
 
@@ -24,24 +24,24 @@ def x(A):
     return 100.0 + 20.0 * normal(A.in_shape, 2, torch.float32)
 
 
-def test_the_exact_lock_reproduces_the_scan(A, x, y):
-    found = agreement(A(lock(A, x, y, 0.0)), y, 2)
+def test_exact_data_consistency_reproduces_the_scan(A, x, y):
+    found = agreement(A(make_consistent(A, x, y, 0.0)), y, 2)
     assert found.largest_share < 1e-5
 
 
-def test_the_exact_lock_adds_each_slice_its_own_residual(A, x, y):
+def test_exact_data_consistency_adds_each_slice_its_own_residual(A, x, y):
     # for plain means the correction is the residual itself, spread over the slice
     expected = x + (y - A(x)).repeat_interleave(3, dim=2)
-    torch.testing.assert_close(lock(A, x, y, 0.0), expected)
+    torch.testing.assert_close(make_consistent(A, x, y, 0.0), expected)
 
 
-def test_the_lock_to_within_the_noise_leaves_just_the_noise(A, x, y):
-    assert agreement(A(lock(A, x, y, 2.5)), y, 2).rms == pytest.approx(2.5, rel=1e-4)
+def test_data_consistency_to_within_the_noise_leaves_just_the_noise(A, x, y):
+    assert agreement(A(make_consistent(A, x, y, 2.5)), y, 2).rms == pytest.approx(2.5, rel=1e-4)
 
 
 def test_an_image_that_agrees_is_left_alone(A, x):
-    assert lock(A, x, A(x), 1.0) is x
-    torch.testing.assert_close(lock(A, x, A(x), 0.0), x)
+    assert make_consistent(A, x, A(x), 1.0) is x
+    torch.testing.assert_close(make_consistent(A, x, A(x), 0.0), x)
 
 
 @pytest.mark.parametrize("slice_axis", [0, 1, 2])
@@ -60,16 +60,16 @@ def test_agreement_is_the_plain_statistics_of_the_difference(y, slice_axis):
 def test_a_noisy_scan_is_met_to_within_its_noise_and_another_one_exactly(y):
     y = torch.cat([torch.zeros_like(y), y])  # air, and tissue
     bright = float(y.max())
-    assert choose_lock(y, 0.02 * bright) == ("exact", ())
-    assert choose_lock(y, 0.03 * bright, "exact") == ("exact", ())
-    assert choose_lock(y, 0.02 * bright, "noise") == ("noise", ())
-    locking, (sentence,) = choose_lock(y, 0.03 * bright)
-    assert locking == "noise"
-    assert "--lock exact" in sentence
+    assert automatic_consistency(y, 0.02 * bright) == ("exact", ())
+    assert automatic_consistency(y, 0.03 * bright, "exact") == ("exact", ())
+    assert automatic_consistency(y, 0.02 * bright, "noise") == ("noise", ())
+    consistency, (sentence,) = automatic_consistency(y, 0.03 * bright)
+    assert consistency == "noise"
+    assert "--consistency exact" in sentence
 
 
 @pytest.mark.parametrize("offset", [0.0, 3000.0, -500.0])
 @pytest.mark.parametrize(("sigma", "expected"), [(10.0, "exact"), (40.0, "noise")])
-def test_an_offset_of_the_intensities_does_not_change_the_lock(offset, sigma, expected):
+def test_an_offset_of_the_intensities_does_not_change_data_consistency(offset, sigma, expected):
     y = torch.linspace(0.0, 1000.0, 8000).reshape(20, 20, 20) + offset
-    assert choose_lock(y, sigma)[0] == expected
+    assert automatic_consistency(y, sigma)[0] == expected

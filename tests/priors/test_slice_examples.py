@@ -21,7 +21,7 @@ def generator():
 
 
 @pytest.mark.parametrize("profile", sorted(PROFILES))
-def test_a_locked_image_reproduces_the_slices(profile, generator):
+def test_a_data_consistencyed_image_reproduces_the_slices(profile, generator):
     maps = slice_maps(OVERHANG, profile, 40)
     y = torch.rand((2, len(maps.A)), generator=generator)
     x = torch.rand((2, 40), generator=generator) @ maps.null.T + y @ maps.pinv.T
@@ -55,7 +55,7 @@ def test_rician_noise_in_the_background_has_the_rayleigh_mean(generator):
     assert float(noisy.mean()) == pytest.approx(0.02 * np.sqrt(np.pi / 2.0), rel=0.02)
 
 
-def test_the_error_after_the_lock_knows_only_what_slices_do_not_show(generator):
+def test_the_error_after_data_consistency_knows_only_what_slices_do_not_show(generator):
     truth = torch.rand((3, 4, 48), generator=generator)
     example = make_example(truth, OVERHANG, "rect", 0.0, generator)
     seen = example.start - example.make_consistent(torch.zeros_like(example.start))

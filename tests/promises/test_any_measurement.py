@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from inversesr.errors import InputError
-from inversesr.measurements.consistency import lock
+from inversesr.measurements.consistency import make_consistent
 from inversesr.operators.inner_product import norm
 from inversesr.priors.samplers import ddim
 from inversesr.solvers import registry
@@ -61,16 +61,16 @@ def check_tv(case, monkeypatch):
     matrix, y = dense(m.A).numpy(), m.y.double().numpy().ravel()
     expected = least_variation(matrix, y, m.sigma * y.size**0.5, terms)
     found = single.restore(m, Setup(single.SOLVER, single.TV(), None, "exact"))
-    start = lock(m.A, m.x0, m.y, m.sigma)
+    start = make_consistent(m.A, m.x0, m.y, m.sigma)
     least = variation(expected, terms)
     assert variation(found.x, terms) - least < 0.05 * (variation(start, terms) - least)
     misfit = norm(m.A(found.x) - m.y)
     assert misfit == pytest.approx(m.sigma * m.y.numel() ** 0.5, rel=1e-3)
 
 
-@law("warmstart")
+@law("unet")
 def check_unet(case, _monkeypatch):
-    unet = registry.find("warmstart")
+    unet = registry.find("unet")
     with pytest.raises(InputError, match="found another kind of measurement: choose a solver"):
         unet.restore(case.measurement, Setup(unet, None, None, "exact"))
 
@@ -158,7 +158,9 @@ def test_a_solver_finds_the_closed_form_answer_or_refuses(solver, kind, monkeypa
 def test_a_result_is_as_consistent_with_any_measurement_as_its_noise_lets_it(kind):
     m = gaussian_measurement(kind).measurement
     radius = SIGMA * m.y.numel() ** 0.5
-    assert norm(m.A(lock(m.A, m.x0, m.y, SIGMA)) - m.y) == pytest.approx(radius, rel=1e-3)
+    assert norm(m.A(make_consistent(m.A, m.x0, m.y, SIGMA)) - m.y) == pytest.approx(
+        radius, rel=1e-3
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)

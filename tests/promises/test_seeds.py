@@ -53,7 +53,7 @@ def test_the_seed_of_the_default_run_is_heeded(scan):
     assert not np.array_equal(first, other)
 
 
-@pytest.mark.parametrize("solver", ["auto", "warmstart", "few-step-noise"])
+@pytest.mark.parametrize("solver", ["auto", "unet", "few-step-noise"])
 def test_the_seed_of_fine_tuning_is_heeded(scan, prior, solver):
     first, again, other = images(scan, solver=solver, prior=prior, settings=QUICK)
     np.testing.assert_array_equal(first, again)
@@ -103,4 +103,4 @@ def test_where_nothing_is_random_no_seed_changes_anything(small_scan, prior, sol
 
 def test_every_solver_is_known_to_be_random_or_not():
     named = {getattr(solver, "values", (solver,))[0] for solver in (*DRAWING, *NOT_RANDOM)}
-    assert named | {"warmstart"} == set(registry.names())
+    assert named | {"unet"} == set(registry.names())

@@ -120,17 +120,17 @@ def test_both_rows_of_a_comparison_lie_in_the_middle_of_the_same_measured_slice(
 
 def test_agreement_is_drawn_for_every_measured_slice(result):
     (panel,) = agreement(result.sources[0]).axes
-    alone, locked, _noise = panel.lines
+    alone, consistent, _noise = panel.lines
     found = result.sources[0]
-    np.testing.assert_allclose(alone.get_ydata(), found.before_lock.rms_by_slice)
-    assert len(locked.get_ydata()) == 5
-    assert np.all(np.isfinite(locked.get_ydata()))
+    np.testing.assert_allclose(alone.get_ydata(), found.before_consistency.rms_by_slice)
+    assert len(consistent.get_ydata()) == 5
+    assert np.all(np.isfinite(consistent.get_ydata()))
 
 
 def test_agreement_leaves_out_slices_in_which_nothing_was_compared(result):
     source = result.sources[0]
     found = replace(source.agreement, rms_by_slice=(0.0, 2.0, 3.0, 2.0, 0.0))
-    fused = replace(source, before_lock=found, agreement=found, motion_mm=1.0)
+    fused = replace(source, before_consistency=found, agreement=found, motion_mm=1.0)
     (panel,) = agreement(fused).axes
     drawn, _noise = panel.lines
     np.testing.assert_array_equal(drawn.get_ydata(), [np.nan, 2.0, 3.0, 2.0, np.nan])

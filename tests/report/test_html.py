@@ -151,9 +151,9 @@ def test_the_difference_is_that_of_the_degraded_result_from_the_scan(result):
 
 
 def test_where_the_result_reproduces_the_scan_there_is_no_difference_to_show(result):
-    locked = restore([result.sources[0].scan], Config("tv", lock="exact", threads=1))
-    assert difference_map(locked) is None
-    assert [layer.name for layer in layers_of(locked)] == ["measured", "restored"]
+    consistent = restore([result.sources[0].scan], Config("tv", consistency="exact", threads=1))
+    assert difference_map(consistent) is None
+    assert [layer.name for layer in layers_of(consistent)] == ["measured", "restored"]
 
 
 def test_a_standard_deviation_becomes_a_map_of_what_stands_out(result):

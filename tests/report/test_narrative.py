@@ -41,7 +41,7 @@ def test_solvers_without_a_prior_say_that_none_was_used(result, solver):
 
 
 def test_the_network_contributes_everywhere_and_is_called_an_estimate(result):
-    found = said(result, "warmstart")
+    found = said(result, "unet")
     assert "network of the prior 'mine' contributed to the whole head" in found
     assert "estimate learned from other brains" in found
 

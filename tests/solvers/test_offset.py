@@ -26,9 +26,9 @@ def quiet(*_):
 
 
 @pytest.mark.parametrize("offset", [3000.0, -500.0, -2000.0, 100.0])
-@pytest.mark.parametrize("solver", ["spline", "tv", "warmstart"])
+@pytest.mark.parametrize("solver", ["spline", "tv", "unet"])
 def test_an_offset_of_the_scan_is_one_of_the_result_and_no_more(solver, offset):
-    settings = ("solver.adapt_steps=4",) if solver == "warmstart" else ()
+    settings = ("solver.adapt_steps=4",) if solver == "unet" else ()
     config = Config(solver=solver, settings=settings)
     plain = prepare_task(task_of(), config).solve(quiet)
     moved = prepare_task(task_of(offset), config).solve(quiet)

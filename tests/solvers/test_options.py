@@ -30,7 +30,7 @@ def test_settings_reach_the_options_of_their_solver():
     assert found == LatentMAP(
         n_steps=12, perceptual_weight=0.5, blind=True, features_file="/a/b.pt", n_mirrors=3
     )
-    assert options_of(find("warmstart"), settings) == UNet(n_mirrors=3)
+    assert options_of(find("unet"), settings) == UNet(n_mirrors=3)
     assert options_of(find("latent-map"), ("solver.n_levels=none",)).n_levels is None
 
 
@@ -58,7 +58,7 @@ def test_options_become_settings_and_back(options):
 def test_what_a_solver_has_no_use_for_is_named():
     settings = ("solver.adapt_steps=0", "solver.blind=yes")
     assert without_effect(find("tv"), settings) == ("adapt_steps", "blind")
-    assert without_effect(find("warmstart"), settings) == ("blind",)
+    assert without_effect(find("unet"), settings) == ("blind",)
     assert options_of(find("tv"), settings) == TV()
 
 

@@ -18,17 +18,17 @@ def generator():
     return torch.Generator().manual_seed(0)
 
 
-def test_the_lock_keeps_the_truth_when_there_is_no_noise(generator):
+def test_data_consistency_keeps_the_truth_when_there_is_no_noise(generator):
     batch = degrade(torch.rand((3, 4, 48), generator=generator), NOISELESS, generator)
     assert torch.allclose(batch.make_consistent(batch.truth), batch.truth, atol=1e-5)
 
 
-def test_the_start_is_locked(generator):
+def test_the_start_is_consistent(generator):
     batch = degrade(torch.rand((3, 4, 48), generator=generator), DegradationConfig(), generator)
     assert torch.allclose(batch.make_consistent(batch.start), batch.start, atol=1e-5)
 
 
-def test_the_lock_is_a_projection(generator):
+def test_data_consistency_is_a_projection(generator):
     batches = [degrade(torch.rand((3, 4, 48), generator=generator), NOISELESS, generator)
                for _ in range(2)]  # fmt: skip
     batch = collate(batches)

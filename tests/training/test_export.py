@@ -158,7 +158,7 @@ def test_without_a_denoiser_the_statistics_of_latents_are_those_of_held_out_scan
     assert card.latent.std == pytest.approx(z.std(1).tolist(), rel=1e-3)
 
 
-def test_a_warm_start_alone_is_a_prior(data_dir, tmp_path):
+def test_a_unet_alone_is_a_prior(data_dir, tmp_path):
     made_up_run(tmp_path / "run", "unet")
     card = export_prior(tmp_path / "run", [data_dir], CONFIG, tmp_path / "prior")
     assert list(card.networks) == ["unet"]

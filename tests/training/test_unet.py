@@ -58,7 +58,7 @@ def test_training_starts_on_easy_patches(step, length):
     assert patches_at(step, CONFIG).shape[-1] == length
 
 
-def test_an_untrained_network_gains_only_what_the_lock_gives():
+def test_an_untrained_network_gains_only_what_data_consistency_gives():
     truth = torch.rand((8, 8, 32), generator=torch.Generator().manual_seed(0)) + 0.1
     gain = psnr_gain(SuperResolutionUNet(CONFIG.shape), truth, 4, torch.float32)
     assert 0.0 <= gain < 3.0

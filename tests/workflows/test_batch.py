@@ -116,6 +116,25 @@ def test_threads_are_no_reason_to_do_it_again(folder, tmp_path):
     assert set(statuses(entries).values()) == {KEPT}
 
 
+def test_results_of_an_earlier_version_are_kept(folder, tmp_path):
+    # their records have the names that solver and choices had
+    out = tmp_path / "out"
+    config = Config(solver="unet", settings=("solver.adapt_steps=0",))
+    (entry,) = run_batch(Batch(folder, out, config, ["a.nii.gz"]))
+    assert entry.status == DONE
+    file = out / entry.image.replace(".nii.gz", ".json")
+    record = json.loads(file.read_text())
+    record["config"]["lock"] = record["config"].pop("consistency")
+    record["config"]["solver"] = record["solver"]["used"] = "warmstart"
+    file.write_text(json.dumps(record))
+    table = out / "batch.csv"
+    table.write_text(table.read_text().replace(",unet,", ",warmstart,"))
+    (kept,) = run_batch(Batch(folder, out, config, ["a.nii.gz"]))
+    assert (kept.status, kept.solver) == (KEPT, "unet")
+    run_batch(Batch(folder, out, config, ["*/b.nii"]))
+    assert "warmstart" not in table.read_text()
+
+
 def test_a_sidecar_that_came_later_is_a_reason_to_do_it_again(folder, tmp_path):
     out = tmp_path / "out"
     run_batch(Batch(folder, out, SPLINE))
@@ -143,7 +162,7 @@ def test_a_sidecar_above_the_scan_that_changed_is_a_reason_to_do_it_again(tmp_pa
 
 def test_another_prior_of_the_same_name_is_a_reason_to_do_it_again(folder, tmp_path, monkeypatch):
     out = tmp_path / "out"
-    config = Config(solver="warmstart", settings=("solver.adapt_steps=0",))
+    config = Config(solver="unet", settings=("solver.adapt_steps=0",))
     only_a = Batch(folder, out, config, ["a.nii.gz"])
     run_batch(only_a)
     assert statuses(run_batch(only_a)) == {"a.nii.gz": KEPT}

@@ -132,15 +132,15 @@ def test_a_clock_extrapolates_from_a_few_steps_to_all_of_them(monkeypatch):
 def test_a_step_is_timed_without_what_comes_before_the_first(monkeypatch):
     time = Clockwork(monkeypatch)
     clock = _Clock(start=100.0)
-    clock("warmstart", 0, 61)
+    clock("unet", 0, 61)
     assert clock.step_seconds() == 0.0
     for n, seconds in ((1, 9.0), (2, 0.5), (3, 0.5)):
         time.now += seconds
         if n == 3:
             with pytest.raises(_EnoughError):
-                clock("warmstart", n, 61)
+                clock("unet", n, 61)
         else:
-            clock("warmstart", n, 61)
+            clock("unet", n, 61)
     assert clock.step_seconds() == pytest.approx(0.5)
 
 
@@ -174,7 +174,7 @@ def test_memory_grows_with_voxels_from_what_is_held_already():
     assert estimate_memory("latent-map", 1, 1.0) is None
     fused = estimate_memory("tv", 10**6, 1e8, n_scans=2)
     assert fused == 1e8 + 1e6 * plan.FUSION_BYTES_PER_VOXEL
-    assert estimate_memory("warmstart", 0, 1e8) > 1e8
+    assert estimate_memory("unet", 0, 1e8) > 1e8
 
 
 @pytest.mark.parametrize("n_fine", [2000.0, 1e9], ids=["part", "all"])

@@ -66,7 +66,7 @@ def write_prior(folder, networks):
 
 @pytest.fixture
 def prior(tmp_path):
-    part = NetworkCard("SuperResolutionUNet", SHAPE, "warmstart.safetensors")
+    part = NetworkCard("SuperResolutionUNet", SHAPE, "unet.safetensors")
     return write_prior(tmp_path / "small", {"unet": part})
 
 
@@ -78,30 +78,30 @@ def task():
     return Task(torch.from_numpy(thick.data), thick.grid, acquisition, 1.0)
 
 
-def test_an_untrained_warm_start_is_the_locked_spline_along_any_axis(task, prior):
-    found = solve(task, Config(solver="warmstart", prior=str(prior)), silent)
+def test_an_untrained_unet_is_the_consistent_spline_along_any_axis(task, prior):
+    found = solve(task, Config(solver="unet", prior=str(prior)), silent)
     expected = project(task.A, task.x0, task.y).x
     torch.testing.assert_close(found.x, expected, rtol=1e-4, atol=1e-3)
 
 
-def test_a_prior_without_a_warm_start_is_refused(task, tmp_path):
+def test_a_prior_without_a_unet_is_refused(task, tmp_path):
     folder = write_prior(tmp_path / "empty", {})
     with pytest.raises(InputError, match="no super-resolution network"):
-        solve(task, Config(solver="warmstart", prior=str(folder)), silent)
+        solve(task, Config(solver="unet", prior=str(folder)), silent)
 
 
-def test_a_damaged_warm_start_is_refused(task, prior):
-    file = prior / "warmstart.safetensors"
+def test_a_damaged_unet_is_refused(task, prior):
+    file = prior / "unet.safetensors"
     file.write_bytes(file.read_bytes()[:-1] + b"x")
-    with pytest.raises(InputError, match=r"warmstart\.safetensors"):
-        solve(task, Config(solver="warmstart", prior=str(prior)), silent)
+    with pytest.raises(InputError, match=r"unet\.safetensors"):
+        solve(task, Config(solver="unet", prior=str(prior)), silent)
 
 
 def test_a_card_that_does_not_fit_its_weights_is_refused(task, tmp_path):
-    part = NetworkCard("SuperResolutionUNet", {"widths": [4, 4, 8]}, "warmstart.safetensors")
+    part = NetworkCard("SuperResolutionUNet", {"widths": [4, 4, 8]}, "unet.safetensors")
     folder = write_prior(tmp_path / "other", {"unet": part})
     with pytest.raises(InputError, match=r"prior\.json"):
-        solve(task, Config(solver="warmstart", prior=str(folder)), silent)
+        solve(task, Config(solver="unet", prior=str(folder)), silent)
 
 
 def thick_task(thickness_mm, spacing_mm=1.0, gap_mm=0.0):
@@ -113,13 +113,13 @@ def thick_task(thickness_mm, spacing_mm=1.0, gap_mm=0.0):
 
 
 @pytest.mark.parametrize("thickness_mm", [2.0, 5.0, 9.0])
-def test_slices_like_those_of_the_training_get_the_warm_start(thickness_mm):
-    assert choose_solver(thick_task(thickness_mm), "auto") == ("warmstart", ())
+def test_slices_like_those_of_the_training_get_the_unet(thickness_mm):
+    assert choose_solver(thick_task(thickness_mm), "auto") == ("unet", ())
 
 
 @pytest.mark.parametrize(("thickness_mm", "gap_mm"), [(1.0, 3.0), (1.2, 1.8), (4.0, 4.0)])
-def test_thin_slices_far_apart_and_wide_gaps_get_the_warm_start(thickness_mm, gap_mm):
-    assert choose_solver(thick_task(thickness_mm, gap_mm=gap_mm), "auto") == ("warmstart", ())
+def test_thin_slices_far_apart_and_wide_gaps_get_the_unet(thickness_mm, gap_mm):
+    assert choose_solver(thick_task(thickness_mm, gap_mm=gap_mm), "auto") == ("unet", ())
 
 
 @pytest.mark.parametrize(
@@ -138,15 +138,15 @@ def test_other_slices_get_total_variation_and_a_sentence(thickness_mm, spacing_m
 
 def test_a_thickness_in_single_precision_is_known_to_the_last_digit():
     spacing = float(np.float32(0.8)) - 1e-7
-    assert choose_solver(thick_task(12.0 * 0.8, spacing), "auto") == ("warmstart", ())
+    assert choose_solver(thick_task(12.0 * 0.8, spacing), "auto") == ("unet", ())
 
 
 @pytest.mark.parametrize(
-    ("lock", "share"), [("exact", 1.0), ("noise", SHARE_OF_NOISE), ("off", SHARE_OF_NOISE)]
+    ("consistency", "share"), [("exact", 1.0), ("noise", SHARE_OF_NOISE), ("off", SHARE_OF_NOISE)]
 )
-def test_total_variation_stays_nearer_to_a_scan_that_is_not_met_exactly(lock, share):
+def test_total_variation_stays_nearer_to_a_scan_that_is_not_met_exactly(consistency, share):
     task = replace(thick_task(4.0), sigma=9.0)
-    x = solve(task, Config(solver="tv", lock=lock), silent).x
+    x = solve(task, Config(solver="tv", consistency=consistency), silent).x
     rms = float((task.A(x) - task.y).square().mean().sqrt())
     assert rms == pytest.approx(share * task.sigma, rel=1e-3)
 
@@ -220,11 +220,13 @@ def test_samples_are_refused_of_a_solver_that_draws_none():
         refuse_ignored(Config(solver=solver, samples=4))
 
 
-@pytest.mark.parametrize("lock", ["exact", "noise"])
-def test_a_lock_that_would_be_ignored_is_refused(lock):
-    with pytest.raises(InputError, match="never locked: leave out --lock"):
-        refuse_ignored(Config(solver="spline", lock=lock))
-    refuse_ignored(Config(solver="tv", lock=lock))
+@pytest.mark.parametrize("consistency", ["exact", "noise"])
+def test_a_data_consistency_that_would_be_ignored_is_refused(consistency):
+    with pytest.raises(
+        InputError, match="not made consistent with the scan: leave out --consistency"
+    ):
+        refuse_ignored(Config(solver="spline", consistency=consistency))
+    refuse_ignored(Config(solver="tv", consistency=consistency))
 
 
 @pytest.mark.parametrize(
@@ -240,7 +242,7 @@ def test_a_lock_that_would_be_ignored_is_refused(lock):
 def test_what_only_priors_heed_is_refused_without_one(solver, choices, option):
     with pytest.raises(InputError, match=f"{solver} has no prior and {option} no effect"):
         refuse_ignored(Config(solver=solver, **choices))
-    refuse_ignored(Config(solver="warmstart", **choices))
+    refuse_ignored(Config(solver="unet", **choices))
     refuse_ignored(Config(**choices))
 
 

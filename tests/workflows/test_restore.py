@@ -107,27 +107,27 @@ def test_the_scan_is_not_touched():
     assert np.array_equal(scan.volume.data, before)
 
 
-def test_the_exact_lock_reproduces_the_scan():
-    result = restore([head()[1]], Config(lock="exact"))
-    assert result.lock == "exact"
+def test_exact_data_consistency_reproduces_the_scan():
+    result = restore([head()[1]], Config(consistency="exact"))
+    assert result.consistency == "exact"
     assert result.sources[0].agreement.largest_share < 1e-5
 
 
-def test_the_lock_to_within_the_noise_leaves_most_of_the_noise():
-    result = restore([head()[1]], Config(solver="tv", lock="noise", noise=2.0))
-    assert result.lock == "noise"
+def test_data_consistency_to_within_the_noise_leaves_most_of_the_noise():
+    result = restore([head()[1]], Config(solver="tv", consistency="noise", noise=2.0))
+    assert result.consistency == "noise"
     assert result.sources[0].agreement.rms == pytest.approx(SHARE_OF_NOISE * 2.0, rel=0.01)
 
 
-def test_without_the_lock_the_solvers_image_is_the_result():
-    result = restore([head()[1]], Config(lock="off"))
-    assert result.lock == "off"
-    assert result.sources[0].agreement == result.sources[0].before_lock
+def test_without_data_consistency_the_solvers_image_is_the_result():
+    result = restore([head()[1]], Config(consistency="off"))
+    assert result.consistency == "off"
+    assert result.sources[0].agreement == result.sources[0].before_consistency
 
 
-def test_the_spline_is_never_locked():
-    result = restore([head()[1]], Config(solver="spline", lock="exact"))
-    assert result.lock == "off"
+def test_the_spline_is_never_made_consistent():
+    result = restore([head()[1]], Config(solver="spline", consistency="exact"))
+    assert result.consistency == "off"
     assert result.sources[0].agreement.largest_share > 1e-3
 
 
@@ -168,7 +168,7 @@ def test_progress_is_told():
     assert {phase for phase, _, _ in seen} == {"tv"}
 
 
-@pytest.mark.parametrize("solver", ["spline", "warmstart", "latent-pnp", "split-gibbs"])
+@pytest.mark.parametrize("solver", ["spline", "unet", "latent-pnp", "split-gibbs"])
 def test_several_scans_need_a_solver_that_fuses(solver):
     _, scan = head()
     with pytest.raises(InputError, match=f"{solver} takes one and only tv fuses several"):
@@ -219,7 +219,7 @@ def thick_scan():
     return Scan.made_here(Volume(data, Grid(data.shape, np.diag([1.0, 1.0, 4.0, 1.0]))))
 
 
-def test_the_lock_uses_the_slice_thickness_that_the_solver_found(monkeypatch):
+def test_data_consistency_uses_the_slice_thickness_that_the_solver_found(monkeypatch):
     def solve(prepared, _progress):
         return Solution(prepared.task.x0, "converged", 1, thickness_factor=1.25)
 
@@ -243,7 +243,7 @@ def test_only_tv_fuses_several_scans_and_another_solver_is_refused():
         restore(scans, Config(solver="latent-pnp"))
 
 
-def test_what_a_mask_protects_from_the_warm_start_is_the_interpolated_scan(monkeypatch):
+def test_what_a_mask_protects_from_the_unet_is_the_interpolated_scan(monkeypatch):
     scan = thick_scan()
     region = np.zeros(scan.volume.grid.shape, dtype=np.float32)
     region[:6] = 1.0
@@ -251,14 +251,14 @@ def test_what_a_mask_protects_from_the_warm_start_is_the_interpolated_scan(monke
     def invent(task, *_arguments):
         return Solution(task.x0 + 50.0, "one pass", 1)
 
-    monkeypatch.setattr(unet, "warmstart", invent)
-    config = Config(solver="warmstart", keep_unprotected=True, lock="off")
+    monkeypatch.setattr(unet, "unet", invent)
+    config = Config(solver="unet", keep_unprotected=True, consistency="off")
     result = restore([scan], config, protect=region)
     task = Task(
         torch.from_numpy(scan.volume.data), scan.volume.grid, result.sources[0].acquisition, 0.0
     )
-    locked = project(task.A, task.x0, task.y).x.numpy()
-    np.testing.assert_allclose(result.volume.data[:6], locked[:6], atol=1e-2)
+    consistent = project(task.A, task.x0, task.y).x.numpy()
+    np.testing.assert_allclose(result.volume.data[:6], consistent[:6], atol=1e-2)
     np.testing.assert_allclose(result.volume.data[7:], task.x0.numpy()[7:] + 50.0, atol=1e-2)
     np.testing.assert_allclose(result.unprotected.data, task.x0.numpy() + 50.0, atol=1e-2)
     assert float(result.prior_mask.data[:6].max()) < 1e-5
@@ -268,9 +268,9 @@ def test_what_a_mask_protects_from_the_warm_start_is_the_interpolated_scan(monke
     ("choices", "words"),
     [
         ({"protect": "mask.nii.gz"}, "leave out --protect"),
-        ({"lock": "exact"}, "leave out --lock"),
+        ({"consistency": "exact"}, "leave out --consistency"),
         ({"samples": 3}, "leave out --samples"),
-        ({"solver": "warmstart"}, "only tv fuses several"),
+        ({"solver": "unet"}, "only tv fuses several"),
     ],
 )
 def test_what_a_fusion_would_not_heed_is_refused(choices, words):

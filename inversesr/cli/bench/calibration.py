@@ -29,7 +29,7 @@ def calibration(
 ) -> None:
     """Count how often error intervals hold the truth.
 
-    Those of split-gibbs, or of warmstart where --solver names it, on crops of N x N x N voxels
+    Those of split-gibbs, or of unet where --solver names it, on crops of N x N x N voxels
     about the middle of the head; N is 48 where --crop is not given.
     """
     config = Config(

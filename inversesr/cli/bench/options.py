@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from inversesr.cli.console import Settings
-from inversesr.config import AUTOMATIC, BUILTIN_PRIOR, SimulateConfig
+from inversesr.config import AUTOMATIC, BUILTIN_PRIOR, SimulateConfig, present_solver
 from inversesr.solvers.options import check_settings
 from inversesr.solvers.registry import (
     BASELINE_NAME,
@@ -62,13 +62,13 @@ class SolverChoice:
     seed: Annotated[int, typer.Option(help="Seed of noise and solvers.")] = 0
 
     def __post_init__(self) -> None:
-        read_solvers(self.solver)
+        object.__setattr__(self, "solver", read_solvers(self.solver))
         check_settings(self.settings or [])
 
     @property
     def names(self) -> list[str] | None:
         """The solvers that were named, each once, or None."""
-        return read_solvers(self.solver)
+        return self.solver
 
     def setup(
         self, crop: int | None = None, misstated_percent: float = 0.0, *, is_traced: bool = False
@@ -140,7 +140,8 @@ def read_solvers(given: list[str] | None) -> list[str] | None:
     """
     if not given:
         return None
-    names = [name.strip() for text in given for name in text.split(",") if name.strip()]
+    named = [name.strip() for text in given for name in text.split(",")]
+    names = [present_solver(name) for name in named if name]
     for name in names:
         if name != AUTOMATIC:
             check_name(name)

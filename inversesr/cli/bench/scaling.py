@@ -10,7 +10,7 @@ from inversesr.cli.bench.tables import print_comparison, tell_row
 def scaling(*, chosen: SolverChoice, output: Output) -> None:
     """Measure time and memory by the size of the scan.
 
-    Phantoms of growing size; by default spline, tv and warmstart.
+    Phantoms of growing size; by default spline, tv and unet.
     """
     setup = chosen.setup()
     from inversesr.benchmarks.comparison import measure_scaling

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 ENDLESS_WIDTH = 400
 COLUMNS = (
     "solver", "PSNR", "SSIM", "NMSE", "null-space\nPSNR", "spectral\nerror, dB",
-    "residual, largest\nbefore, after lock", "residual, rms\nbefore, after lock",
+    "residual, largest\nbefore, after consistency", "residual, rms\nbefore, after consistency",
     "solver\ns", "process\ns", "encoder\n+ backward", "decoder\n+ backward",
     "denoiser\n+ backward", "peak\nGiB", "M voxels",
 )  # fmt: skip
@@ -57,8 +57,8 @@ def _cells(row: "Row") -> tuple[str, ...]:
         text(row.nmse, ".4f"),
         text(row.null_space_psnr_db, ".2f"),
         text(row.spectral_error_db, ".2f"),
-        _pair(row.before_lock_largest, row.after_lock_largest, ".1e"),
-        _pair(row.before_lock_rms, row.after_lock_rms, ".1e"),
+        _pair(row.before_consistency_largest, row.after_consistency_largest, ".1e"),
+        _pair(row.before_consistency_rms, row.after_consistency_rms, ".1e"),
         text(row.solver_seconds, ".2f"),
         text(row.process_seconds, ".1f"),
         _pair(row.encode, row.encode_backward, "d"),

@@ -29,7 +29,8 @@ def surprise_map(
 
     Args:
         problem: The problem.
-        x: The prior's best fit on the fine grid, before any lock, in the prior's intensities.
+        x: The prior's best fit on the fine grid, before data consistency, in the intensities of
+            the prior.
         rmse: Error that the autoencoder makes anyway.
         spacing_mm: Voxel size of the fine grid.
 
@@ -83,7 +84,7 @@ def keep_surprises(
 
     Args:
         problem: The problem that was solved.
-        solution: Its solution, before the lock.
+        solution: Its solution, before data consistency.
         rmse: See `surprise_map`; None looks for no surprise.
         mask: See `protect`.
         spacing_mm: See `surprise_map`.

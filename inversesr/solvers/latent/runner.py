@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from inversesr.measurements.consistency import lock
+from inversesr.measurements.consistency import make_consistent
 from inversesr.measurements.protocol import Measurement
 from inversesr.measurements.slices import Task
 from inversesr.priors.card import PriorCard
@@ -94,7 +94,7 @@ def _first_guess(task: Measurement, setup: Setup, card: PriorCard) -> torch.Tens
         return None
     # protection comes at the end, and once
     x = thin(replace(task, protect=None), setup).x
-    return lock(task.A, x, task.y, 0.0 if setup.consistency == "exact" else task.sigma)
+    return make_consistent(task.A, x, task.y, 0.0 if setup.consistency == "exact" else task.sigma)
 
 
 def _sd_factor(task: Measurement, setup: Setup, card: PriorCard, solution: Solution) -> float:

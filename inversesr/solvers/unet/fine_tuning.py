@@ -1,4 +1,4 @@
-"""Teaches the warm start one scan more: the scan itself, which is sharp within its slices.
+"""Fine-tunes the U-Net on the scan itself, which is sharp within its slices.
 
     truth = patch of the network's own result, a sharp axis last;   slices = A truth + noise
 

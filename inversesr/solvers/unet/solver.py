@@ -1,6 +1,6 @@
-"""The warm start: a trained network that thins the slices in one pass; see `priors.warmstart`.
+"""A super-resolution U-Net that thins the slices in one pass; see `priors.networks.unet`.
 
-    x = l + U (N(P l) - P l),        l = lock(s(y))
+    x = l + U (N(P l) - P l),        l = make_consistent(s(y))
 
 s(y) is the spline interpolation of the scan. The network was trained at about 1 mm: voxels that
 are much finer within the slice are averaged (P), and what the network changed is interpolated
@@ -62,7 +62,7 @@ class Slices:
 
 @dataclass(frozen=True)
 class UNet:
-    """Options of `warmstart`.
+    """Options of `unet`.
 
     Raises:
         InputError: a value is outside its range.
@@ -110,7 +110,7 @@ def describe_slices(scan_grid: Grid, fine: Grid, acquisition: Acquisition) -> Sl
     return Slices(axis, geometry, (first, second), acquisition.profile, (is_sharp[0], is_sharp[1]))
 
 
-def warmstart(
+def unet(
     task: Task,
     net: SuperResolutionUNet,
     effort: Effort,
@@ -128,12 +128,16 @@ def warmstart(
     """
     slices = describe_slices(task.scan_grid, task.fine, task.acquisition)
     # the network saw slices along the last axis only
-    locked = project(task.A, task.x0, task.y).x.movedim(slices.axis, -1).contiguous()
-    seen = _average(locked, slices.group)
+    consistent = project(task.A, task.x0, task.y).x.movedim(slices.axis, -1).contiguous()
+    seen = _average(consistent, slices.group)
     net, n_steps = _adapted(net, seen, task.sigma, slices, effort, progress)
     dtype = fast_dtype(seen.device)
     thin = refine_with_flips(net, seen, slices.geometry, dtype, effort.n_mirrors)
-    x = thin if slices.group == (1, 1) else locked + _spread(thin - seen, slices, locked.shape)
+    x = (
+        thin
+        if slices.group == (1, 1)
+        else consistent + _spread(thin - seen, slices, consistent.shape)
+    )
     status = "adapted to the scan, one pass" if n_steps else "one pass"
     x = x.movedim(-1, slices.axis).contiguous()
     sd = None if error_net is None else deviation_to_expect(error_net, task, x)
@@ -141,18 +145,19 @@ def warmstart(
 
 
 def deviation_to_expect(error_net: ErrorNet, task: Task, x: torch.Tensor) -> torch.Tensor:
-    """Return the standard deviation of the error to be expected of an image once it is locked.
+    """Return the standard deviation of the error to be expected of a consistent image.
 
     Args:
         error_net: Network that estimates errors.
         task: The scan.
-        x: The image, shape of the fine grid; made by the warm start, or begun from it.
+        x: The image before it is made consistent, shape of the fine grid; made by the U-Net, or
+            begun from its image.
     """
     slices = describe_slices(task.scan_grid, task.fine, task.acquisition)
 
     def seen(image: torch.Tensor) -> torch.Tensor:
-        locked = project(task.A, image, task.y).x.movedim(slices.axis, -1).contiguous()
-        return _average(locked, slices.group)
+        consistent = project(task.A, image, task.y).x.movedim(slices.axis, -1).contiguous()
+        return _average(consistent, slices.group)
 
     dtype = fast_dtype(x.device)
     sd = expected_error(error_net, seen(x), seen(task.x0), slices.geometry, dtype)
@@ -235,12 +240,10 @@ def thin(task: Task, setup: Setup, judge: ErrorNet | None = None) -> Solution:
     net = setup.needed_prior.unet(task.y.device)
     effort = Effort(chosen.adapt_steps, chosen.n_mirrors, setup.seed)
     n_steps = chosen.adapt_steps + 1
-    progress("warmstart", 0, n_steps)
-    solution = warmstart(
-        task, net, effort, lambda n, _of: progress("warmstart", n, n_steps), judge
-    )
+    progress("unet", 0, n_steps)
+    solution = unet(task, net, effort, lambda n, _of: progress("unet", n, n_steps), judge)
     solution = keep_interpolation(task, solution)
-    progress("warmstart", n_steps, n_steps)
+    progress("unet", n_steps, n_steps)
     return solution
 
 

@@ -20,12 +20,12 @@ def test_every_choice_reaches_the_measurement(bench, monkeypatch):
         ),
     )
     words = ("--thickness", "4", "--thickness", "6", "--gap", "1", "--crop", "96", "--seed", "3")
-    result = bench("calibration", "head.nii.gz", "--solver", "warmstart", *words)
+    result = bench("calibration", "head.nii.gz", "--solver", "unet", *words)
     assert result.exit_code == 0, result.output
     ((truths, slices_mm, config, crop),) = seen
     assert [path.name for path in truths] == ["head.nii.gz"]
     assert (slices_mm, crop) == ([(4.0, 1.0), (6.0, 1.0)], 96)
-    assert (config.solver, config.seed) == ("warmstart", 3)
+    assert (config.solver, config.seed) == ("unet", 3)
 
 
 @pytest.mark.usefixtures("desk")

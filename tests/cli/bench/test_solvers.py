@@ -23,9 +23,9 @@ def test_json_is_the_only_thing_on_standard_output(bench):
 
 @pytest.mark.usefixtures("desk")
 def test_a_solver_that_fails_leaves_a_sentence_under_the_table(bench):
-    result = bench("solvers", "head.nii.gz", "--solver", "spline,warmstart", "--prior", "nowhere")
+    result = bench("solvers", "head.nii.gz", "--solver", "spline,unet", "--prior", "nowhere")
     assert result.exit_code == 0
-    assert "warmstart failed: prior 'nowhere' is not installed" in result.stdout
+    assert "unet failed: prior 'nowhere' is not installed" in result.stdout
 
 
 @pytest.mark.usefixtures("desk")

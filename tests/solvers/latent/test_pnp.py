@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from inversesr.measurements.consistency import lock
+from inversesr.measurements.consistency import make_consistent
 from inversesr.solvers.latent.pnp import LatentPnP, latent_pnp, weigh_in_warm_start
 from inversesr.solvers.latent.problem import IntensityScale
 from tests.support.problems import (
@@ -81,12 +81,12 @@ def test_noise_of_both_signs_gives_the_mean_and_noise_of_one_sign_an_example():
 
 
 @pytest.mark.parametrize("delta", [True, False], ids=["delta", "plain"])
-def test_after_the_lock_it_reproduces_the_scan(delta):
+def test_after_data_consistency_it_reproduces_the_scan(delta):
     prior, problem = tiny_case(sigma=0.0)
     options = LatentPnP(n_levels=2, delta=delta)
     found = latent_pnp(problem, prior, options, generator(), quiet)
-    locked = lock(problem.A, found.x, problem.y, 0.0)
-    assert float((problem.A(locked) - problem.y).abs().max()) < 1e-4
+    consistent = make_consistent(problem.A, found.x, problem.y, 0.0)
+    assert float((problem.A(consistent) - problem.y).abs().max()) < 1e-4
     assert problem.misfit(found.x) > 1.0
 
 

@@ -15,7 +15,7 @@ from tests.workflows.test_prepare import FAST, silent, solve, thick_task
 def test_latent_solvers_begin_as_near_to_the_scan_as_its_noise_lets_them(
     monkeypatch, sigma, expected_rms
 ):
-    # slices that the warm start does not know, and an image that is far from them
+    # slices that the U-Net does not know, and an image that is far from them
     task, seen = replace(thick_task(13.0), sigma=sigma), []
     nothing = Solution(torch.zeros(task.A.in_shape), "", 0)
     monkeypatch.setattr(runner, "thin", lambda *_: nothing)

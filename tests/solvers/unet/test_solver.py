@@ -17,7 +17,7 @@ from inversesr.priors.networks.error_net import ErrorNet, ErrorShape
 from inversesr.priors.networks.unet import SuperResolutionShape, SuperResolutionUNet
 from inversesr.priors.networks.unet_inference import white_level
 from inversesr.priors.store import find_prior
-from inversesr.solvers.unet.solver import Effort, describe_slices, warmstart
+from inversesr.solvers.unet.solver import Effort, describe_slices, unet
 from inversesr.volume import Grid, Volume
 from inversesr.workflows.restore import restore
 
@@ -55,24 +55,24 @@ def slices(task):
 
 def solve(spacing, axis, change):
     task = problem(spacing, axis)
-    solution = warmstart(task, net(change), Effort(), lambda _n, _of: None)
+    solution = unet(task, net(change), Effort(), lambda _n, _of: None)
     return solution.x, project(task.A, task.x0, task.y).x
 
 
 @pytest.mark.parametrize("axis", ["R", "A", "S"])
 @pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (0.45, 0.45, 0.45), (0.8, 0.33, 1.0)])
-def test_an_untrained_network_returns_the_locked_spline(spacing, axis):
-    x, locked = solve(spacing, axis, 0.0)
-    torch.testing.assert_close(x, locked, rtol=1e-4, atol=1e-3)
+def test_an_untrained_network_returns_the_consistent_spline(spacing, axis):
+    x, consistent = solve(spacing, axis, 0.0)
+    torch.testing.assert_close(x, consistent, rtol=1e-4, atol=1e-3)
 
 
 @pytest.mark.parametrize("axis", ["R", "A", "S"])
 def test_a_constant_change_arrives_everywhere_whatever_the_spacing(axis):
-    change, locked = (
+    change, consistent = (
         solve((0.45, 0.45, 0.45), axis, 0.3)[0],
         solve((0.45, 0.45, 0.45), axis, 0.0)[1],
     )
-    difference = change - locked
+    difference = change - consistent
     assert float(difference.mean()) > 1.0
     torch.testing.assert_close(
         difference, difference.mean().expand_as(difference), rtol=0.05, atol=0.05
@@ -87,7 +87,7 @@ def test_the_deviation_is_that_of_errors_of_the_scale_that_the_network_states(
     task = problem((spacing,) * 3, axis, shape=(32, 32, 32))
     # untrained, it states the same scale everywhere: 2 % of what counts as white
     error_net = ErrorNet(ErrorShape(widths=(4, 4), n_blocks=(1, 1), n_embedding=4))
-    found = warmstart(task, net(0.0), Effort(), lambda _n, _of: None, error_net).sd
+    found = unet(task, net(0.0), Effort(), lambda _n, _of: None, error_net).sd
     seen = project(task.A, task.x0, task.y).x.movedim(slices(task).axis, -1)
     size = (n_averaged, n_averaged, 1)
     white = float(white_level(torch.nn.functional.avg_pool3d(seen[None, None], size)))
@@ -96,12 +96,12 @@ def test_the_deviation_is_that_of_errors_of_the_scale_that_the_network_states(
     np.testing.assert_allclose(found.numpy(), errors.std(), rtol=0.01)
 
 
-def test_the_shipped_judge_knows_where_the_shipped_warm_start_is_wrong():
+def test_the_shipped_judge_knows_where_the_shipped_unet_is_wrong():
     """On a phantom of ellipsoids, which neither has seen."""
     truth = phantom((64, 64, 64))
     thick = simulate(truth, SimulateConfig(thickness_mm=4.0))
     settings = ("solver.adapt_steps=0", "solver.n_mirrors=1")
-    result = restore([Scan.made_here(thick)], Config("warmstart", settings=settings))
+    result = restore([Scan.made_here(thick)], Config("unet", settings=settings))
     error = np.abs(result.volume.data - truth.data)
     sd = result.sd.data
     assert result.facts["error_factor"] > 0.0
@@ -120,11 +120,11 @@ def test_samples_of_the_shipped_prior_are_spread_as_its_judge_expects():
     fast = ("solver.adapt_steps=0", "solver.n_levels=1", "solver.n_denoiser_steps=1")
     config = Config("split-gibbs", samples=3, settings=fast)
     result = restore([Scan.made_here(thick)], config)
-    judged = restore([Scan.made_here(thick)], Config("warmstart", settings=fast[:1]))
+    judged = restore([Scan.made_here(thick)], Config("unet", settings=fast[:1]))
     inside = foreground(result.volume.data)
     expected = np.median(judged.sd.data[inside]) / judged.facts["error_factor"]
     share = np.median(result.sd.data[inside]) / expected
-    # their mean is not quite the image of the warm start
+    # their mean is not quite the image of the U-Net
     assert share == pytest.approx(read_card(find_prior("builtin")).sd_over_error, rel=0.3)
 
 
@@ -154,9 +154,9 @@ def test_the_network_is_adapted_to_the_scan_where_that_is_possible():
     moments = []
     large = problem(shape=(33, 36, 40))
     effort = Effort(adapt_steps=2, n_mirrors=2)
-    solution = warmstart(large, net(0.0), effort, lambda n, of: moments.append((n, of)))
+    solution = unet(large, net(0.0), effort, lambda n, of: moments.append((n, of)))
     assert moments == [(1, 2), (2, 2)]
     assert solution.status.startswith("adapted")
-    small = warmstart(problem(), net(0.0), effort, lambda n, of: moments.append((n, of)))
+    small = unet(problem(), net(0.0), effort, lambda n, of: moments.append((n, of)))
     assert len(moments) == 2
     assert small.status == "one pass"

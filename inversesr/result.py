@@ -33,6 +33,12 @@ class Source:
     agreement: Agreement
     motion_mm: float = 0.0
 
+    @property
+    def before_lock(self) -> Agreement:
+        """The earlier name of `before_consistency`."""
+        warn_of_old_name("Source.before_lock", "Source.before_consistency")
+        return self.before_consistency
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Result:

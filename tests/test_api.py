@@ -9,7 +9,7 @@ import pytest
 
 import inversesr
 from inversesr import api as notebook
-from inversesr.errors import InputError
+from inversesr.errors import InputError, OldNameWarning
 
 AFFINE = np.array([[0, -1.0, 0, 9], [1.0, 0, 0, -4], [0, 0.0, 4.0, 30], [0, 0, 0, 1]])
 
@@ -164,3 +164,12 @@ def test_a_mask_of_any_type_marks_where_to_compare(kind):
     assert inversesr.evaluate(changed, truth, outside.astype(kind)).nmse == 0.0
     with pytest.raises(InputError, match="expected that of the truth"):
         inversesr.evaluate(changed, truth, inside[:5])
+
+
+def test_what_a_result_was_called_before_works_and_warns():
+    with pytest.warns(OldNameWarning, match="lock is now consistency"):
+        result = inversesr.restore(thick(), solver="tv", lock="noise", threads=1)
+    with pytest.warns(OldNameWarning, match=r"Result\.lock is now Result\.consistency"):
+        assert result.lock == result.consistency == "noise"
+    with pytest.warns(OldNameWarning, match=r"now Source\.before_consistency"):
+        assert result.sources[0].before_lock is result.sources[0].before_consistency

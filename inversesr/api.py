@@ -14,6 +14,7 @@ from inversesr.acquisition.simulation import simulate as simulate_volume
 from inversesr.config import OLD_CHOICES, Config, SimulateConfig
 from inversesr.errors import InputError
 from inversesr.evaluation.scores import Scores, score_volume
+from inversesr.io.dicom.taking import taken_in
 from inversesr.io.masks import read_mask, read_regions
 from inversesr.io.names import check_one_subject
 from inversesr.io.nifti import Scan, read_scan, scan_from_image, to_image
@@ -69,7 +70,7 @@ def restore(
         raise InputError(message)
     check_one_subject([Path(scan) for scan in several if isinstance(scan, str | Path)])
     size = config.voxel_size_mm
-    loaded = [load(scan, config.volume, size) for scan in several]
+    loaded = [load(scan, config.volume, size, config.series) for scan in several]
     for scan in loaded:
         check_content(scan)
     is_file = isinstance(mask, str | Path)
@@ -141,15 +142,25 @@ def _marked(mask: Any, grid: Grid, whose: str) -> NDArray[np.bool_]:  # noqa: AN
 
 
 def load(
-    scan: Image, volume: int | None = None, size: tuple[float, float, float] | None = None
+    scan: Image,
+    volume: int | None = None,
+    size: tuple[float, float, float] | None = None,
+    series: str | None = None,
 ) -> Scan:
     """Take in a path or a nibabel image.
+
+    Args:
+        scan: An image file, a DICOM folder, file or zip archive, or a nibabel image.
+        volume: Which volume of a 4D series.
+        size: Size of voxels in place of that in the header.
+        series: Which series of DICOM input; see `--series`.
 
     Raises:
         InputError: it is neither, or unusable.
     """
     if isinstance(scan, str | Path):
-        return read_scan(Path(scan), volume, voxel_size=size)
+        with taken_in([Path(scan)], series) as (one,):
+            return one.with_notes(read_scan(one.path, volume, voxel_size=size))
     if hasattr(scan, "dataobj") and hasattr(scan, "affine"):
         return scan_from_image(scan, volume=volume, voxel_size=size)
     message = f"found a {type(scan).__name__}; expected a path or a nibabel image"

@@ -101,6 +101,12 @@ class Config:
         "Voxel sizes in mm along the three axes of the file, in place of the header's.",
         unit="X,Y,Z",
     )
+    series: str | None = option(
+        None,
+        "Which series of DICOM input: its number, UID, or a part of its description [default: the "
+        "only one that can be restored].",
+        unit="NUMBER|UID|TEXT",
+    )
     volume: int | None = option(None, "Which volume of a 4D series to use, counted from 0.")
     output_type: str = option(
         "float32",

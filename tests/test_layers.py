@@ -43,6 +43,8 @@ OWNERS = {
     "typer": ("cli",),
     "rich": ("cli",),
     "deepbet": ("acquisition.brain_mask",),
+    "pydicom": ("io.dicom",),
+    "dcm2niix": ("io.dicom.convert",),
 }
 # The command line starts without these; a function imports them when it needs them.
 SLOW = {"torch", "numpy", "scipy", "nibabel", "monai", "SimpleITK", "skimage", "rich"}

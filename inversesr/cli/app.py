@@ -50,7 +50,10 @@ app.add_typer(bench_app, name="bench")
 @with_options(Config, {"solver": solver_choices()})
 def run(  # noqa: PLR0913 (one argument a flag)
     scans: Annotated[
-        list[Path], typer.Argument(metavar="SCAN...", help="One scan, or several of one subject.")
+        list[Path],
+        typer.Argument(
+            metavar="SCAN...", help="One scan, or several of one subject: files, DICOM folders."
+        ),
     ],
     *,
     config: Callable[..., Config],
@@ -83,7 +86,12 @@ def run(  # noqa: PLR0913 (one argument a flag)
 
         refuse_ignored(choices)
         if explain:
-            cli_plan.explain(scans, choices, output, mask, as_json=as_json)
+            from inversesr.io.dicom.taking import beside, taken_in
+
+            with taken_in(scans, choices.series) as taken:
+                images = [one.path for one in taken]
+                place = beside(taken[0], output)
+                cli_plan.explain(images, choices, place, mask, as_json=as_json)
             return
         from inversesr.workflows.run import provenance, run_job
 

@@ -112,6 +112,24 @@ def atomic_folder(folder: Path, last: str) -> Iterator[Path]:
                 new.rmdir()
 
 
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """Give a folder for files of a run that nobody keeps; only this user can read it.
+
+    It is removed at the end. What a killed run left behind is cleared away by a later one.
+    """
+    parent = Path(tempfile.gettempdir())
+    _clear_partial(parent)
+    scratch = Path(tempfile.mkdtemp(prefix=PARTIAL_PREFIX, dir=parent))
+    lock = os.open(scratch, os.O_RDONLY)
+    try:
+        _is_locked_now(lock)
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+        os.close(lock)
+
+
 def _make(folder: Path) -> list[Path]:
     """Make a folder and those above it; return those that were not there, the deepest first."""
     missing = [place for place in (folder, *folder.parents) if not place.exists()]

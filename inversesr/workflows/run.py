@@ -20,6 +20,7 @@ from inversesr.config import Config
 from inversesr.errors import InputError
 from inversesr.io.atomic import atomic_folder, check_output, is_image_name
 from inversesr.io.checks import stem
+from inversesr.io.dicom.taking import Taken, taken_in
 from inversesr.io.json_text import json_text
 from inversesr.io.masks import read_regions
 from inversesr.io.nifti import write_volume
@@ -133,7 +134,8 @@ def run_job(
     """Restore one scan, or several of one subject, from files to files.
 
     Args:
-        scans: Image files; the first gives the name, the space and the intensities.
+        scans: Image files, or DICOM folders, files or zip archives; the first gives the name, the
+            space and the intensities.
         config: Choices of the run.
         folder: Where to write: a folder, or the name of the image; None for beside the first
             scan.
@@ -145,9 +147,23 @@ def run_job(
     Raises:
         InputError: something in the way was found before any work was done.
     """
+    with taken_in(scans, config.series) as taken:
+        return _run_taken(taken, config, (folder, mask), force=force, progress=progress)
+
+
+def _run_taken(
+    taken: Sequence[Taken],
+    config: Config,
+    places: tuple[Path | None, Path | None],
+    *,
+    force: bool,
+    progress: Progress,
+) -> tuple[Result, Outputs]:
+    """Carry out `run_job` on scans that are image files by now."""
     start = perf_counter()
-    scans = [from_home(path) for path in scans]
-    outputs = output_names(scans[0], None if folder is None else from_home(folder))
+    folder, mask = places
+    scans = [one.path for one in taken]
+    outputs = output_names(taken[0].shown, None if folder is None else from_home(folder))
     mask = None if mask is None else from_home(mask)
     protect = None if config.protect is None else from_home(Path(config.protect))
     _check_inputs(scans, [file for file in (mask, protect) if file is not None], outputs)
@@ -155,16 +171,18 @@ def run_job(
     set_threads(config.threads)
     size = config.voxel_size_mm
     read = read_scans(scans, config.volume, size)
+    read = [one.with_notes(scan) for one, scan in zip(taken, read, strict=True)]
     regions, read[0] = read_regions((mask, protect), read[0], size)
     # before the work: what is hashed is what was read
-    inputs = [file_facts(path) for path in scans]
-    sidecars = sidecar_facts(scans)
+    inputs = [one.facts or file_facts(one.path) for one in taken]
+    sidecars = [[] if one.facts else sidecar_facts([one.path])[0] for one in taken]
     masks = {"mask": mask, "protect": protect}
     mask_facts = {role: file_facts(file) for role, file in masks.items() if file is not None}
     reading = perf_counter() - start
     result = restore(read, config, regions[0], progress, regions[1])
     record = provenance(result, inputs)
     record["sidecars"] = sidecars
+    record["dicom"] = [one.acquisition for one in taken]
     record["masks"] = mask_facts
     record["seconds"] = {"read": reading, **record["seconds"]}
     written = outputs_of(outputs, result)

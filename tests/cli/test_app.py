@@ -205,7 +205,7 @@ def test_an_image_that_cannot_be_used_is_refused(tmp_path, shape, affine, senten
 
 def test_a_missing_scan_a_folder_and_an_existing_output_are_refused(scan, tmp_path):
     assert "does not exist" in refuse(tmp_path, "run", tmp_path / "none.nii.gz")
-    assert "is a folder" in refuse(tmp_path, "run", tmp_path)
+    assert "holds no DICOM" in refuse(tmp_path, "run", tmp_path)
     (tmp_path / "scan_desc-sr.nii.gz").write_text("precious")
     assert "--force" in refuse(tmp_path, "run", scan)
     assert invoke("run", scan, "--solver", "spline", "--force").exit_code == 0

@@ -1,0 +1,94 @@
+"""From a scanner's files to files of a result, as somebody at a shell does it."""
+
+import json
+import zipfile
+
+import nibabel
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from inversesr.cli.app import app
+from inversesr.io.dicom.privacy import identity_of
+from tests.support.dicom import affine_of, header, slices, write
+from tests.support.heads import head_volume
+
+AFFINE = affine_of(spacing=(3.6, 3.6, 15.0), turn=(0.1, 0.0, -0.1))
+
+
+def head(**facts):
+    """Return the files of a head that looks like one."""
+    data = np.round(head_volume((48, 52, 12)).data).astype(np.int16)
+    return slices(data, AFFINE, thickness=12.0, **facts)
+
+
+def run(*arguments):
+    return invoke(*arguments, "--solver", "spline")
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(app, ["run", *map(str, arguments), "--spacing", "3.6"])
+
+
+def test_a_folder_is_restored_beside_it_and_recorded_without_its_patient(tmp_path):
+    folder = write(tmp_path / "Roentgen" / "scan", head())
+    told = run(folder, "--json")
+    assert told.exit_code == 0, told.output
+    image = nibabel.load(folder.parent / "scan_series-4_desc-sr.nii.gz")
+    assert image.shape[2] == 50
+    record = json.loads((folder.parent / "scan_series-4_desc-sr.json").read_text())
+    assert record["inputs"][0]["dicom"]["instances"] == 12
+    assert record["scans"][0]["acquisition"]["thickness_mm"] == 12.0
+    assert record["dicom"][0]["MagneticFieldStrength"] == 1.5
+    report = (folder.parent / "scan_series-4_report.html").read_text()
+    written = json.dumps(record).lower() + report.lower()
+    found = [word for word in identity_of(header()) if len(word) > 5 and word in written]
+    assert not found
+
+
+def test_a_refusal_is_one_sentence_and_nothing_is_written(tmp_path):
+    made = head()
+    folder = write(tmp_path / "scan", [*made[:4], *made[5:]])
+    before = sorted(tmp_path.rglob("*"))
+    told = run(folder)
+    assert told.exit_code == 2
+    assert told.stderr.count("\n") == 1
+    assert "lacks 1 slice, between the slices 4 and 5" in told.stderr
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_several_series_are_listed_and_one_is_chosen(tmp_path):
+    folder = write(tmp_path / "scan", head())
+    write(folder / "other", head(series="2", number=5, description="FLAIR"))
+    told = run(folder)
+    assert told.exit_code == 2
+    assert "--series 4 or --series 5" in told.stderr
+    assert len(told.stderr.splitlines()) == 4
+    assert run(folder, "--series", "flair").exit_code == 0
+    assert (tmp_path / "scan_series-5_desc-sr.nii.gz").is_file()
+
+
+def test_two_series_of_one_archive_are_fused(tmp_path):
+    folder = write(tmp_path / "scan", head())
+    write(folder / "other", head(series="2", number=5))
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for n, file in enumerate(folder.rglob("*.dcm")):
+            archive.write(file, str(n))
+    told = invoke(f"{tmp_path}/a.zip::4", f"{tmp_path}/a.zip::5")
+    assert told.exit_code == 0, told.output
+    record = json.loads((tmp_path / "a_series-4_desc-sr.json").read_text())
+    assert [facts["name"] for facts in record["inputs"]] == ["a_series-4", "a_series-5"]
+
+
+def test_a_plan_names_where_results_would_go(tmp_path):
+    folder = write(tmp_path / "scan", head())
+    told = run(folder, "--explain")
+    assert told.exit_code == 0, told.output
+    assert f"{tmp_path}/scan_series-4_desc-sr.nii.gz" in told.output
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 damaged"])
+def test_a_broken_archive_is_one_sentence(tmp_path, content):
+    (tmp_path / "a.zip").write_bytes(content)
+    told = run(tmp_path / "a.zip")
+    assert (told.exit_code, told.stderr.count("\n")) == (2, 1)

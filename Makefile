@@ -45,7 +45,7 @@ lowest: $(READY)
 	mkdir -p build
 	$(BIN)/python -m tests.support.lowest > build/lowest.txt
 	test -x .venv-lowest/bin/python || $(PYTHON) -m venv .venv-lowest
-	.venv-lowest/bin/pip install -q -c build/lowest.txt -e ".[demo,dev]"
+	.venv-lowest/bin/pip install -q -c build/lowest.txt -e . pytest hypothesis clarabel packaging
 	.venv-lowest/bin/python -m pytest -q -m "not slow"
 
 # the versions in .venv become the tested ones

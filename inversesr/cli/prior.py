@@ -133,7 +133,9 @@ def fetch(name: Annotated[str, typer.Argument(help="Name of a public prior.")]) 
 def train(  # noqa: PLR0913  (one argument a flag)
     stage: Annotated[
         str,
-        typer.Argument(metavar="STAGE", help="unet, error, autoencoder, denoiser or export."),
+        typer.Argument(
+            metavar="STAGE", help="unet, error, autoencoder, denoiser, brainmask or export."
+        ),
     ],
     more: Annotated[list[Path] | None, typer.Argument(metavar="DIR...", hidden=True)] = None,
     *,

@@ -15,6 +15,7 @@ from inversesr.priors.tensors import load_tensors
 from inversesr.training import distributed, loop
 from inversesr.training.architectures import arguments_of, averaged_weights
 from inversesr.training.autoencoder import AutoencoderConfig, train_autoencoder
+from inversesr.training.brain_mask import BrainMaskConfig, train_brain_mask
 from inversesr.training.checkpoint import CHECKPOINT_NAME, save_start, stage_folder
 from inversesr.training.curves import write_curves
 from inversesr.training.denoiser import train_denoiser
@@ -72,6 +73,7 @@ STAGES = {
     "error": Stage(ErrorConfig, after("unet", train_error), "ErrorNet"),
     "autoencoder": Stage(AutoencoderConfig, train_autoencoder, "LocalAutoencoder"),
     "denoiser": Stage(DenoiserConfig, after("autoencoder", train_denoiser), "LocalDenoiser"),
+    "brainmask": Stage(BrainMaskConfig, train_brain_mask, "UNet"),
 }
 
 

@@ -6,14 +6,12 @@ import tomllib
 from pathlib import Path
 
 TOP = Path(__file__).parents[2]
-EXTRAS = ("dev",)
 
 
-def requirements(extras=EXTRAS):
-    """Return the requirements of the package, and of some extras."""
+def requirements():
+    """Return the requirements of the package, without extras."""
     project = tomllib.loads((TOP / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    several = [project["dependencies"], *(project["optional-dependencies"][e] for e in extras)]
-    return [requirement for some in several for requirement in some]
+    return project["dependencies"]
 
 
 def lowest(requirement):

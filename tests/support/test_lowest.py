@@ -18,4 +18,4 @@ def test_the_pin_of_a_requirement_is_its_lower_bound(requirement, pin):
 
 
 def test_every_dependency_of_the_package_has_a_lower_bound():
-    assert [r for r in requirements(extras=()) if lowest(r) is None] == []
+    assert [r for r in requirements() if lowest(r) is None] == []

@@ -107,6 +107,10 @@ class Config:
         "only one that can be restored].",
         unit="NUMBER|UID|TEXT",
     )
+    dicom: bool = option(
+        False,  # noqa: FBT003
+        "Also write the image, and its deviation map, as DICOM series in the study of the scan.",
+    )
     volume: int | None = option(None, "Which volume of a 4D series to use, counted from 0.")
     output_type: str = option(
         "float32",

@@ -102,7 +102,7 @@ def atomic_folder(folder: Path, last: str) -> Iterator[Path]:
         _is_locked_now(lock)
         yield partial
         for file in sorted(partial.iterdir(), key=lambda file: file.name == last):
-            file.replace(folder / file.name)
+            _move(file, folder / file.name)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         os.close(lock)
@@ -110,6 +110,13 @@ def atomic_folder(folder: Path, last: str) -> Iterator[Path]:
             # what was made for files that never came; a folder with anything in it stays
             with suppress(OSError):
                 new.rmdir()
+
+
+def _move(file: Path, target: Path) -> None:
+    """Move a file or folder into place; a folder that is there makes way first."""
+    if file.is_dir() and target.is_dir():
+        target.replace(file.with_name(f"{file.name}.former"))
+    file.replace(target)
 
 
 @contextmanager

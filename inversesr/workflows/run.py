@@ -34,6 +34,7 @@ from inversesr.result import Result, Source
 from inversesr.solvers.protocol import Progress
 from inversesr.uncertainty.intervals import QUANTILES
 from inversesr.volume import Image, Volume
+from inversesr.workflows.derived_series import check_dicom, remove_dicom, write_dicom
 from inversesr.workflows.restore import restore
 
 NOT_FOR_DIAGNOSIS = "Research use only: not for diagnosis."
@@ -168,6 +169,8 @@ def _run_taken(
     protect = None if config.protect is None else from_home(Path(config.protect))
     _check_inputs(scans, [file for file in (mask, protect) if file is not None], outputs)
     check_output([file for file in vars(outputs).values() if file is not None], force=force)
+    if config.dicom:
+        check_dicom(taken, outputs.image, force=force)
     set_threads(config.threads)
     size = config.voxel_size_mm
     read = read_scans(scans, config.volume, size)
@@ -189,12 +192,15 @@ def _run_taken(
     record["files"] = written.names
     with atomic_folder(outputs.image.parent, outputs.image.name) as partial:
         _write_volumes(partial, written, result)
+        if config.dicom:
+            write_dicom(partial, outputs.image, result, taken, record)
         record["seconds"]["total"] = perf_counter() - start
         (partial / outputs.sidecar.name).write_text(json_text(record, indent=2) + "\n")
         if written.report is not None:
             write_report(partial / written.report.name, result, record)
     for stale in set(vars(outputs).values()) - set(vars(written).values()):
         stale.unlink(missing_ok=True)  # of an earlier run by another solver
+    remove_dicom(outputs.image, record)
     return result, written
 
 

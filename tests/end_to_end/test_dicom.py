@@ -1,6 +1,7 @@
 """From a scanner's files to files of a result, as somebody at a shell does it."""
 
 import json
+import shutil
 import zipfile
 
 import nibabel
@@ -92,3 +93,39 @@ def test_a_broken_archive_is_one_sentence(tmp_path, content):
     (tmp_path / "a.zip").write_bytes(content)
     told = run(tmp_path / "a.zip")
     assert (told.exit_code, told.stderr.count("\n")) == (2, 1)
+
+
+def test_a_result_is_written_as_a_series_that_is_no_scan_to_restore(tmp_path):
+    folder = write(tmp_path / "scan", head())
+    told = run(folder, "--dicom", "-o", tmp_path / "out")
+    assert told.exit_code == 0, told.output
+    series = tmp_path / "out" / "scan_series-4_desc-sr_dicom"
+    assert len(list(series.iterdir())) == 50
+    record = json.loads((tmp_path / "out" / "scan_series-4_desc-sr.json").read_text())
+    assert record["dicom_series"] == {"image": {"folder": series.name, "instances": 50}}
+    again = run(series)
+    assert again.exit_code == 2
+    assert "is a result of this program" in again.stderr
+    # with its source in one folder the source is taken
+    shutil.copytree(series, folder / "thin")
+    assert run(folder, "-o", tmp_path / "again").exit_code == 0
+
+
+def test_series_of_results_are_replaced_and_removed_with_the_result(tmp_path):
+    folder, out = write(tmp_path / "scan", head()), tmp_path / "out"
+    assert run(folder, "--dicom", "-o", out).exit_code == 0
+    series = out / "scan_series-4_desc-sr_dicom"
+    (series / "extra.dcm").write_text("of an earlier result")
+    assert "--force" in run(folder, "--dicom", "-o", out).stderr
+    assert run(folder, "--dicom", "-o", out, "--force").exit_code == 0
+    assert len(list(series.iterdir())) == 50
+    assert run(folder, "-o", out, "--force").exit_code == 0
+    assert not series.exists()
+    assert [path.name for path in out.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_series_from_an_image_file_is_refused(tmp_path):
+    nibabel.save(nibabel.Nifti1Image(np.zeros((9, 9, 5)), np.eye(4)), tmp_path / "a.nii")
+    told = run(tmp_path / "a.nii", "--dicom")
+    assert (told.exit_code, told.stderr.count("\n")) == (2, 1)
+    assert "--dicom needs a DICOM series" in told.stderr

@@ -62,6 +62,7 @@ class Instance:
         time: Time of day of the series, hhmm, or empty.
         modality: Such as "MR".
         sop_class: Name of the kind of object.
+        sop_class_uid: UID of it.
         image_type: Values of Image Type, in capitals.
         shape: Rows and columns; zeros where it holds no image.
         samples: Values a voxel; 3 for colour.
@@ -85,6 +86,7 @@ class Instance:
     time: str
     modality: str
     sop_class: str
+    sop_class_uid: str
     image_type: tuple[str, ...]
     shape: tuple[int, int]
     samples: int
@@ -177,6 +179,7 @@ def _instance(dataset: Any, path: Path, end: int) -> Instance | None:  # noqa: A
         _time(dataset),
         text(dataset, "Modality").upper(),
         str(getattr(sop_class, "name", "")),
+        str(sop_class or ""),
         image_type,
         shape,
         int(number(dataset, "SamplesPerPixel") or 1),

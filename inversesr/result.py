@@ -10,7 +10,74 @@ from inversesr.config import Config
 from inversesr.errors import warn_of_old_name
 from inversesr.io.nifti import Scan, to_image
 from inversesr.measurements.consistency import Agreement
+from inversesr.uncertainty.intervals import QUANTILES
 from inversesr.volume import Volume
+
+INTENSITY, SHARE, DEVIATIONS = "intensity of the scan", "share, 0 to 1", "standard deviations"
+
+
+@dataclass(frozen=True)
+class MapKind:
+    """What all maps of one name have in common.
+
+    Attributes:
+        label: What the name of its file has after `desc-`.
+        meaning: What a voxel tells, in a phrase; a map may tell it more exactly.
+        unit: Unit of its voxels.
+        suffix: Ending of the name of its file; "" for that of the scan.
+        layer: Its name in the viewer of the report; "" where it is not shown.
+        colours: Its NiiVue colour map there.
+    """
+
+    label: str
+    meaning: str
+    unit: str
+    suffix: str = ""
+    layer: str = ""
+    colours: str = "hot"
+
+
+# All maps that there may be beside an image: a new one is a line here, and where it is made.
+MAPS = {
+    "sd": MapKind("srsd", "expected error (standard deviation)", INTENSITY, layer="deviation"),
+    "prior_mask": MapKind("srprior", "weight of the prior", SHARE, "_mask", "prior", "warm"),
+    "low": MapKind("srq05", f"{QUANTILES[0]:.0%} quantile of the samples", INTENSITY),
+    "high": MapKind("srq95", f"{QUANTILES[1]:.0%} quantile of the samples", INTENSITY),
+    "surprise": MapKind("sr", "residual of the prior's best fit", DEVIATIONS, "_surprise"),
+    "unprotected": MapKind(
+        "srunprotected", "image before any region was excluded from the prior", INTENSITY
+    ),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Map:
+    """An image that tells how far the restored one can be trusted, or what became of it.
+
+    Attributes:
+        volume: Its voxels, those of the restored image.
+        meaning: What a voxel tells, in a phrase.
+        unit: Unit of its voxels.
+        source: What it was made from.
+    """
+
+    volume: Volume
+    meaning: str
+    unit: str
+    source: str
+
+
+def make_map(name: str, volume: Volume, source: str, meaning: str = "") -> Map:
+    """Return a map of a name in `MAPS`.
+
+    Args:
+        name: The name.
+        volume: Its voxels.
+        source: What it was made from.
+        meaning: What a voxel tells, where the table does not say it exactly.
+    """
+    kind = MAPS[name]
+    return Map(volume, meaning or kind.meaning, kind.unit, source)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,12 +122,7 @@ class Result:
         seconds: Time spent in each phase.
         notes: What should be known of the solver and its choice, in sentences.
         facts: What else the solver found.
-        sd: Standard deviation of the samples drawn, else of the error that is to be expected, or
-            None.
-        prior_mask: Where a prior spoke, 0 to 1, or None.
-        quantiles: Quantile in (0, 1) -> image, where samples were drawn.
-        surprise: How far the prior's best fit misses the scan, in standard deviations, or None.
-        unprotected: The image before anything was protected from the prior, if asked for.
+        maps: Images beside the restored one by their names in `MAPS`, as far as there are any.
         prior_refused: Name or folder of a prior that did not fit the scan, or None.
         prior_card: Name, version and sha256 of the card of the prior that was used, or None.
     """
@@ -75,11 +137,7 @@ class Result:
     seconds: dict[str, float]
     notes: tuple[str, ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)
-    sd: Volume | None = None
-    prior_mask: Volume | None = None
-    quantiles: dict[float, Volume] = field(default_factory=dict)
-    surprise: Volume | None = None
-    unprotected: Volume | None = None
+    maps: dict[str, Map] = field(default_factory=dict)
     prior_refused: str | None = None
     prior_card: dict[str, str | None] | None = None
 
@@ -94,6 +152,35 @@ class Result:
         shape = " x ".join(str(n) for n in self.volume.grid.shape)
         names = ", ".join(source.scan.name for source in self.sources)
         return f"<{names} restored by {self.solver_used}: {shape} voxels>"
+
+    @property
+    def sd(self) -> Volume | None:
+        """Standard deviation of the samples, else of the error to be expected, or None."""
+        return self._volume_of("sd")
+
+    @property
+    def prior_mask(self) -> Volume | None:
+        """Weight of the prior, 0 to 1, or None."""
+        return self._volume_of("prior_mask")
+
+    @property
+    def surprise(self) -> Volume | None:
+        """How far the prior's best fit misses the scan, in standard deviations, or None."""
+        return self._volume_of("surprise")
+
+    @property
+    def unprotected(self) -> Volume | None:
+        """The image before any region was excluded from the prior, or None."""
+        return self._volume_of("unprotected")
+
+    @property
+    def quantiles(self) -> dict[float, Volume]:
+        """Quantile in (0, 1) -> image, where samples were drawn."""
+        names = zip(QUANTILES, ("low", "high"), strict=True)
+        return {q: self.maps[name].volume for q, name in names if name in self.maps}
+
+    def _volume_of(self, name: str) -> Volume | None:
+        return self.maps[name].volume if name in self.maps else None
 
     @property
     def solver_asked(self) -> str:

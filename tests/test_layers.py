@@ -64,7 +64,6 @@ UNMIRRORED = {
     "cli.batch",
     "errors",
     "protocols",
-    "result",
 }
 
 

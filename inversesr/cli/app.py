@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from inversesr.result import Result
     from inversesr.workflows.run import Outputs
 
-# Images beside the restored one; fields of `job.Outputs`.
-MAP_ROLES = ("sd", "low", "high", "prior_mask", "surprise", "unprotected")
-
 app = typer.Typer(
     cls=OldNames,
     no_args_is_help=True,
@@ -99,7 +96,7 @@ def run(  # noqa: PLR0913 (one argument a flag)
             result, outputs = run_job(scans, choices, output, mask, force=force, progress=progress)
         warn(result.warnings)
         if as_json:
-            paths = {name: str(path) for name, path in vars(outputs).items() if path}
+            paths = {name: str(path) for name, path in outputs.files.items()}
             record = provenance(result, [])
             print_json({"outputs": paths, **record})
         else:
@@ -172,8 +169,7 @@ def demo(
             print_json(made.as_record())
             return
         typer.echo(f"result: {made.outputs.image}")
-        if made.outputs.report is not None:
-            typer.echo(f"report: {made.outputs.report}")
+        typer.echo(f"report: {made.outputs.report}")
         for solver, scores in made.scores.items():
             typer.echo(f"{solver:9s} PSNR {scores.psnr_db:.2f} dB   SSIM {scores.ssim:.4f}")
 
@@ -201,12 +197,10 @@ def _describe(result: "Result", outputs: "Outputs") -> None:
     size = " x ".join(str(n) for n in grid.shape)
     spacing = " x ".join(f"{s:.3g}" for s in grid.spacing_mm)
     typer.echo(f"image:  {outputs.image}  ({size} voxels of {spacing} mm)")
-    for role, name in outputs.names.items():
-        if role in MAP_ROLES:
-            typer.echo(f"{role.replace('_', ' ')}: {outputs.image.with_name(name)}")
+    for role, path in outputs.maps.items():
+        typer.echo(f"{role.replace('_', ' ')}: {path}")
     typer.echo(f"record: {outputs.sidecar}")
-    if outputs.report is not None:
-        typer.echo(f"report: {outputs.report}")
+    typer.echo(f"report: {outputs.report}")
     for source in result.sources:
         share = source.agreement.largest_share
         typer.echo(

@@ -20,7 +20,7 @@ from inversesr.report.display import WHITE, Layer, pack_layers
 from inversesr.report.figures import agreement, compare, trace, write_figure
 from inversesr.report.narrative import EVERYWHERE
 from inversesr.report.planes import intensity_range, intensity_window
-from inversesr.result import Result
+from inversesr.result import MAPS, SHARE, Result
 from inversesr.volume import Volume
 
 TEMPLATE = "report.html.jinja"
@@ -31,11 +31,7 @@ LEAST_DIFFERENCE_SHARE = 1e-3
 MAP_PERCENTILE = 99.5
 # A map is transparent below this share of what is white-hot: colour is for what stands out.
 LEAST_SHOWN_SHARE = 0.15
-MAP_TITLES = {
-    "deviation": "standard deviation of the samples",
-    "prior": "weight of the prior",
-    "difference": "difference from the measured slices",
-}
+DIFFERENCE, DIFFERENCE_TITLE = "difference", "difference from the measured slices"
 DOTS_PER_INCH = 90
 
 
@@ -54,15 +50,15 @@ def write_report(path: Path, result: Result, record: dict[str, Any]) -> None:
         loader=PackageLoader("inversesr", "report"), autoescape=True, trim_blocks=True
     )
     scripts = [_viewer_file("niivue.umd.js"), _viewer_file("viewer.js")]
-    packed = pack_layers(layers_of(result), MOST_VOLUME_LETTERS)
+    packed, titles = pack_layers(layers_of(result), MOST_VOLUME_LETTERS), map_titles(result)
     page = environment.get_template(TEMPLATE).render(
         record=record,
         planes=_png(compare(result)),
         by_slice=[_png(agreement(source)) for source in result.sources],
         trace=_png(trace(result)) if result.history else None,
         volumes=[asdict(p) for p in packed],
-        maps=[p for p in packed if p.name in MAP_TITLES],
-        map_titles=map_titles(result),
+        maps=[p for p in packed if p.name in titles],
+        map_titles=titles,
         coarser=[p for p in packed if p.is_coarser],
         window=intensity_window(result.sources[0].scan.volume),
         brightest=packed[0].high,
@@ -74,10 +70,9 @@ def write_report(path: Path, result: Result, record: dict[str, Any]) -> None:
 
 
 def map_titles(result: Result) -> dict[str, str]:
-    """Return the titles of the maps; a deviation without samples is a network's estimate."""
-    if result.quantiles:
-        return MAP_TITLES
-    return {**MAP_TITLES, "deviation": "expected error (standard deviation)"}
+    """Return the titles of the maps by their layers in the viewer."""
+    own = {MAPS[name].layer: found.meaning for name, found in result.maps.items()}
+    return {layer: title for layer, title in own.items() if layer} | {DIFFERENCE: DIFFERENCE_TITLE}
 
 
 def layers_of(result: Result) -> list[Layer]:
@@ -89,14 +84,16 @@ def layers_of(result: Result) -> list[Layer]:
         Layer(name, volume, low, high, white=round(WHITE * min(share, 1.0)))
         for name, volume in (("measured", scan), ("restored", result.volume))
     ]
-    if result.sd is not None:
-        layers.append(_map_layer("deviation", result.sd))
-    # a prior that was used everywhere makes no map
-    if result.prior_mask is not None and result.prior_mask.data.min() < EVERYWHERE:
-        layers.append(Layer("prior", result.prior_mask, 0.0, 1.0, "warm"))
+    for name, found in result.maps.items():
+        kind, volume = MAPS[name], found.volume
+        is_share = kind.unit == SHARE
+        # a prior that was used everywhere makes no map
+        is_everywhere = is_share and volume.data.min() >= EVERYWHERE
+        if kind.layer and not is_everywhere:
+            layers.append(_map_layer(kind.layer, volume, kind.colours, is_share=is_share))
     difference = difference_map(result)
     if difference is not None:
-        layers.append(_map_layer("difference", difference))
+        layers.append(_map_layer(DIFFERENCE, difference))
     return layers
 
 
@@ -111,10 +108,14 @@ def difference_map(result: Result) -> Volume | None:
     return scan.with_data(np.abs(y_of_x - scan.data))
 
 
-def _map_layer(name: str, volume: Volume) -> Layer:
+def _map_layer(
+    name: str, volume: Volume, colours: str = "hot", *, is_share: bool = False
+) -> Layer:
+    if is_share:
+        return Layer(name, volume, 0.0, 1.0, colours)
     high = float(np.percentile(volume.data, MAP_PERCENTILE))
     high = high or float(volume.data.max())
-    return Layer(name, volume, LEAST_SHOWN_SHARE * high, high, "hot")
+    return Layer(name, volume, LEAST_SHOWN_SHARE * high, high, colours)
 
 
 def _viewer_file(name: str) -> str:

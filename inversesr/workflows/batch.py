@@ -125,7 +125,7 @@ def _results_of(image: Path) -> list[Path]:
     made = record.get("files") if "IntendedUse" in record else None
     names = made.values() if isinstance(made, dict) else ()
     beside = [image.with_name(name) for name in names if isinstance(name, str) and name]
-    return beside + [file for file in vars(output_names(image, None)).values() if file]
+    return beside + list(output_names(image, None).files.values())
 
 
 def _is_second_half(path: Path) -> bool:

@@ -29,6 +29,7 @@ from inversesr.io.paths import from_home
 from inversesr.priors.networks.error_net import ROLE as ERROR
 from inversesr.report.html import write_report
 from inversesr.resources import available_memory_bytes, resident_memory_bytes, set_threads
+from inversesr.result import make_map
 from inversesr.solvers.options import options_of
 from inversesr.solvers.registry import BASELINE_NAME, DEFAULT_NAME, find
 from inversesr.volume import Affine, Grid, Image
@@ -187,9 +188,7 @@ def files_of(outputs: Outputs, config: Config, prepared: Prepared | None) -> tup
         prepared: What was decided for one scan; None where several are fused.
     """
     maps = set() if prepared is None else maps_of_run(prepared, config)
-    always = {"image", "sidecar", "report"}
-    found = outputs.without([name for name in vars(outputs) if name not in maps | always])
-    return tuple(path for path in vars(found).values() if path is not None)
+    return tuple(outputs.with_maps(maps).files.values())
 
 
 def maps_of_run(prepared: Prepared, config: Config) -> set[str]:
@@ -349,7 +348,7 @@ def _time_writing(scan: Scan, path: Path, config: Config) -> float:
     """Time what follows the solver: image, record, report."""
     result = pipeline.restore([scan], replace(config, solver=BASELINE_NAME, settings=()))
     if find(config.solver).name == DEFAULT_NAME:
-        result = replace(result, sd=result.volume)
+        result = replace(result, maps={"sd": make_map("sd", result.volume, "")})
     with tempfile.TemporaryDirectory() as name:
         start = perf_counter()
         record = provenance(result, [file_facts(path)])

@@ -14,9 +14,9 @@ from inversesr.measurements.consistency import agreement, make_consistent
 from inversesr.measurements.slices import Task
 from inversesr.priors.installed import OpenPrior
 from inversesr.protocols import Solution
-from inversesr.result import Result, Source
+from inversesr.result import MAPS, Map, Result, Source, make_map
 from inversesr.solvers.protocol import Progress
-from inversesr.uncertainty.intervals import summarise
+from inversesr.uncertainty.intervals import QUANTILES, summarise
 from inversesr.volume import Image, Volume
 from inversesr.workflows.fusion import Fusion, Stack, fuse
 from inversesr.workflows.prepare import Regions, prepare, solver_of_fusion
@@ -147,29 +147,43 @@ def _with_maps(result: Result, task: Task, solution: Solution, x: torch.Tensor) 
         solution: What the solver found.
         x: The image, made consistent as was asked for: quantiles lie about it.
     """
-    notes = result.notes
-    sd = None if solution.sd is None else _on_grid(solution.sd, task)
-    quantiles: dict[float, Volume] = {}
-    if solution.samples is not None:
-        found = summarise(x, solution.samples)
-        if found is None:
-            notes = (*notes, "one sample says nothing of its spread: give --samples 2 or more")
-        else:
-            sd = _on_grid(found.sd, task)
-            quantiles = {q: _on_grid(image, task) for q, image in found.quantiles.items()}
     unprotected = solution.unprotected if result.config.keep_unprotected else None
     if unprotected is not None:
         unprotected = _consistent(task, unprotected, result.consistency)
-    mask, surprise = solution.prior_mask, solution.surprise
-    return replace(
-        result,
-        notes=notes,
-        sd=sd,
-        quantiles=quantiles,
-        prior_mask=None if mask is None else _on_grid(mask, task),
-        surprise=None if surprise is None else _on_grid(surprise, task),
-        unprotected=None if unprotected is None else _on_grid(unprotected, task),
-    )
+    prior = "weights by which the solver joined the prior and the scan"
+    found = {
+        "sd": (solution.sd, "network of the prior that estimates errors"),
+        "prior_mask": (solution.prior_mask, prior),
+        "surprise": (solution.surprise, "scan and best fit of the prior"),
+        "unprotected": (unprotected, "image of the solver, made consistent with the scan"),
+    }
+    maps = {
+        name: make_map(name, _on_grid(image, task), source)
+        for name, (image, source) in found.items()
+        if image is not None
+    }
+    if solution.samples is None:
+        return replace(result, maps=maps)
+    drawn = _maps_of_samples(task, x, solution.samples)
+    warning = "one sample says nothing of its spread: give --samples 2 or more"
+    notes = result.notes if drawn else (*result.notes, warning)
+    found_maps = maps | drawn
+    return replace(result, maps={n: found_maps[n] for n in MAPS if n in found_maps}, notes=notes)
+
+
+def _maps_of_samples(task: Task, x: torch.Tensor, samples: torch.Tensor) -> dict[str, Map]:
+    """Return deviation and quantiles of samples about an image; nothing of a single one."""
+    found = summarise(x, samples)
+    if found is None:
+        return {}
+    low, high = (found.quantiles[q] for q in QUANTILES)
+    source = f"{len(samples)} samples drawn by the solver"
+    meaning = "standard deviation of the samples"
+    return {
+        "sd": make_map("sd", _on_grid(found.sd, task), source, meaning),
+        "low": make_map("low", _on_grid(low, task), source),
+        "high": make_map("high", _on_grid(high, task), source),
+    }
 
 
 def _fused_result(fusion: Fusion, config: Config, used: str, seconds: float) -> Result:

@@ -6,8 +6,8 @@ image last: who finds the image finds a whole one, with all that belongs to it.
 
 import hashlib
 import platform
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
@@ -30,10 +30,9 @@ from inversesr.io.source import files_of
 from inversesr.report.html import write_report
 from inversesr.report.narrative import prior_sentences
 from inversesr.resources import peak_memory_bytes, set_threads
-from inversesr.result import Result, Source
+from inversesr.result import MAPS, Map, Result, Source
 from inversesr.solvers.protocol import Progress
-from inversesr.uncertainty.intervals import QUANTILES
-from inversesr.volume import Image, Volume
+from inversesr.volume import Image
 from inversesr.workflows.derived_series import check_dicom, remove_dicom, write_dicom
 from inversesr.workflows.restore import restore
 
@@ -50,33 +49,28 @@ class Outputs:
         image: The restored image.
         sidecar: Everything needed to repeat and to judge the run.
         report: The same for people.
-        sd: Standard deviation of posterior samples, or of the error to be expected.
-        prior_mask: Where a prior spoke, for solvers that have one.
-        low: 5 % quantile of the samples.
-        high: 95 % quantile of the samples.
-        surprise: How far the prior's best fit missed the scan.
-        unprotected: The image before anything was protected from the prior, if asked for.
+        maps: Images beside the restored one by their names in `result.MAPS`.
     """
 
     image: Path
     sidecar: Path
-    report: Path | None = None
-    sd: Path | None = None
-    prior_mask: Path | None = None
-    low: Path | None = None
-    high: Path | None = None
-    surprise: Path | None = None
-    unprotected: Path | None = None
+    report: Path
+    maps: dict[str, Path] = field(default_factory=dict)
 
-    def without(self, names: Sequence[str]) -> "Outputs":
-        """Return the outputs without some that are not always there."""
-        absent: dict[str, Any] = dict.fromkeys(names)
-        return replace(self, **absent)
+    def with_maps(self, names: Iterable[str]) -> "Outputs":
+        """Return the outputs with some of their maps only."""
+        return replace(self, maps={name: self.maps[name] for name in self.maps if name in names})
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """What there is -> its file."""
+        always = {"image": self.image, "sidecar": self.sidecar, "report": self.report}
+        return always | self.maps
 
     @property
     def names(self) -> dict[str, str]:
         """What there is -> name of its file."""
-        return {role: path.name for role, path in vars(self).items() if path is not None}
+        return {role: path.name for role, path in self.files.items()}
 
 
 def output_names(scan: Path, place: Path | None) -> Outputs:
@@ -110,17 +104,12 @@ def output_names(scan: Path, place: Path | None) -> Outputs:
     def file(description: str, ending: str = end) -> Path:
         return folder / f"{start}desc-{former}{description}{ending}.nii.gz"
 
-    return Outputs(
-        file("sr"),
-        folder / f"{start}desc-{former}sr{end}.json",
-        folder / f"{name}_report.html",
-        file("srsd"),
-        file(f"srprior{contrast}", "_mask"),
-        file("srq05"),
-        file("srq95"),
-        file(f"sr{contrast}", "_surprise"),
-        file("srunprotected"),
-    )
+    maps = {
+        role: file(f"{kind.label}{contrast if kind.suffix else ''}", kind.suffix or end)
+        for role, kind in MAPS.items()
+    }
+    sidecar = folder / f"{start}desc-{former}sr{end}.json"
+    return Outputs(file("sr"), sidecar, folder / f"{name}_report.html", maps)
 
 
 def run_job(
@@ -168,7 +157,7 @@ def _run_taken(
     mask = None if mask is None else from_home(mask)
     protect = None if config.protect is None else from_home(Path(config.protect))
     _check_inputs(scans, [file for file in (mask, protect) if file is not None], outputs)
-    check_output([file for file in vars(outputs).values() if file is not None], force=force)
+    check_output(list(outputs.files.values()), force=force)
     if config.dicom:
         check_dicom(taken, outputs.image, force=force)
     set_threads(config.threads)
@@ -188,7 +177,7 @@ def _run_taken(
     record["dicom"] = [one.acquisition for one in taken]
     record["masks"] = mask_facts
     record["seconds"] = {"read": reading, **record["seconds"]}
-    written = outputs_of(outputs, result)
+    written = outputs.with_maps(result.maps)
     record["files"] = written.names
     with atomic_folder(outputs.image.parent, outputs.image.name) as partial:
         _write_volumes(partial, written, result)
@@ -196,40 +185,21 @@ def _run_taken(
             write_dicom(partial, outputs.image, result, taken, record)
         record["seconds"]["total"] = perf_counter() - start
         (partial / outputs.sidecar.name).write_text(json_text(record, indent=2) + "\n")
-        if written.report is not None:
-            write_report(partial / written.report.name, result, record)
-    for stale in set(vars(outputs).values()) - set(vars(written).values()):
+        write_report(partial / written.report.name, result, record)
+    for stale in set(outputs.maps.values()) - set(written.maps.values()):
         stale.unlink(missing_ok=True)  # of an earlier run by another solver
     remove_dicom(outputs.image, record)
     return result, written
-
-
-def maps_of(result: Result) -> dict[str, Volume | None]:
-    """Return the images beside the restored one by their field in `Outputs`."""
-    low, high = (result.quantiles.get(q) for q in QUANTILES)
-    return {
-        "sd": result.sd,
-        "prior_mask": result.prior_mask,
-        "low": low,
-        "high": high,
-        "surprise": result.surprise,
-        "unprotected": result.unprotected,
-    }
-
-
-def outputs_of(outputs: Outputs, result: Result) -> Outputs:
-    """Return the names of what a result holds."""
-    return outputs.without([n for n, volume in maps_of(result).items() if volume is None])
 
 
 def _write_volumes(partial: Path, outputs: Outputs, result: Result) -> None:
     """Write the image and what came with it."""
     scan = result.sources[0].scan
     write_volume(partial / outputs.image.name, result.volume, scan, result.config.output_type)
-    for name, volume in maps_of(result).items():
-        if volume is not None:
-            kept = volume.with_data(shortened(volume.data)) if name == "sd" else volume
-            write_volume(partial / outputs.names[name], kept, scan, "float32")
+    for name, found in result.maps.items():
+        volume = found.volume
+        kept = volume.with_data(shortened(volume.data)) if name == "sd" else volume
+        write_volume(partial / outputs.maps[name].name, kept, scan, "float32")
 
 
 def shortened(data: Image) -> Image:
@@ -251,8 +221,8 @@ def _check_inputs(scans: Sequence[Path], masks: Sequence[Path], outputs: Outputs
         raise InputError(message)
     inputs += [mask.resolve() for mask in masks]
     inputs += [sidecar.resolve() for scan in scans for sidecar in sidecars_of(scan)]
-    for file in vars(outputs).values():
-        if file is not None and file.resolve() in inputs:
+    for file in outputs.files.values():
+        if file.resolve() in inputs:
             message = f"{file} is an input and would be replaced: give another place with -o"
             raise InputError(message)
 
@@ -306,6 +276,7 @@ def provenance(result: Result, inputs: Sequence[dict[str, Any]]) -> dict[str, An
         "prior": list(prior_sentences(result)),
         "prior_card": result.prior_card,
         "consistency": result.consistency,
+        "maps": {name: _map_record(found) for name, found in result.maps.items()},
         "scans": [_source_record(source) for source in result.sources],
         "output": {
             "shape": list(grid.shape),
@@ -333,3 +304,7 @@ def _source_record(source: Source) -> dict[str, Any]:
         "agreement": asdict(source.agreement),
         "motion_mm": source.motion_mm,
     }
+
+
+def _map_record(found: Map) -> dict[str, str]:
+    return {"meaning": found.meaning, "unit": found.unit, "source": found.source}

@@ -16,6 +16,7 @@ from inversesr.report.html import (
     layers_of,
     write_report,
 )
+from inversesr.result import make_map
 from inversesr.volume import Grid, Volume
 from inversesr.workflows.restore import restore
 from inversesr.workflows.run import provenance
@@ -158,7 +159,7 @@ def test_where_the_result_reproduces_the_scan_there_is_no_difference_to_show(res
 
 def test_a_standard_deviation_becomes_a_map_of_what_stands_out(result):
     deviation = result.volume.with_data(result.volume.data / 10.0)
-    layers = layers_of(replace(result, sd=deviation))
+    layers = layers_of(replace(result, maps={"sd": make_map("sd", deviation, "")}))
     (found,) = [layer for layer in layers if layer.name == "deviation"]
     assert 0.1 * found.high < found.low < 0.2 * found.high
     assert found.high == pytest.approx(np.percentile(deviation.data, 99.5))
@@ -189,8 +190,8 @@ def test_the_weight_of_the_prior_is_a_map_unless_it_is_1_everywhere(result):
     everywhere = result.volume.with_data(np.ones_like(result.volume.data))
     half = everywhere.with_data(everywhere.data * 0.5)
     names = [
-        [layer.name for layer in layers_of(replace(result, prior_mask=mask))]
-        for mask in (everywhere, half)
+        [layer.name for layer in layers_of(replace(result, maps={"prior_mask": found}))]
+        for found in (make_map("prior_mask", mask, "") for mask in (everywhere, half))
     ]
     assert ["prior" in found for found in names] == [False, True]
 

@@ -6,6 +6,7 @@ import pytest
 from inversesr.config import Config
 from inversesr.io.nifti import Scan
 from inversesr.report.narrative import prior_sentences
+from inversesr.result import make_map
 from inversesr.volume import Grid, Volume
 from inversesr.workflows.restore import restore
 
@@ -24,9 +25,14 @@ def result():
 def said(result, solver, mask=None, **facts):
     """What is said of a result if some solver had made it."""
     config = Config(solver=solver, prior="/some/where/mine")
-    volume = None if mask is None else result.volume.with_data(mask.astype(np.float32))
-    changed = replace(result, config=config, solver_used=solver, prior_mask=volume, facts=facts)
+    maps = {} if mask is None else weight_of_prior(result, mask)
+    changed = replace(result, config=config, solver_used=solver, maps=maps, facts=facts)
     return " ".join(prior_sentences(changed))
+
+
+def weight_of_prior(result, mask):
+    volume = result.volume.with_data(mask.astype(np.float32))
+    return {"prior_mask": make_map("prior_mask", volume, "the solver")}
 
 
 def mask_of(result, value):
@@ -84,9 +90,9 @@ def test_a_refused_prior_is_named_with_the_reason(result):
 
 
 def test_an_image_without_a_head_still_has_a_share(result):
-    mask = result.volume.with_data(mask_of(result, 0.5).astype(np.float32))
+    maps = weight_of_prior(result, mask_of(result, 0.5))
     data = np.full(result.volume.data.shape, 7.0, np.float32)
-    empty = replace(result, volume=result.volume.with_data(data), prior_mask=mask)
+    empty = replace(result, volume=result.volume.with_data(data), maps=maps)
     config = Config(solver="latent-pnp", prior="mine")
     changed = replace(empty, config=config, solver_used="latent-pnp")
     assert "50.0 %" in " ".join(prior_sentences(changed))

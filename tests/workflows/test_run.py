@@ -175,7 +175,7 @@ def test_maps_of_an_earlier_run_go_when_the_image_is_replaced(scan, prior, tmp_p
 
 def test_one_sample_has_no_deviation_and_a_warning_says_so(scan, prior, tmp_path):
     result, outputs = run_job([scan], sampling(prior, samples=1), tmp_path)
-    assert outputs.sd is None
+    assert "sd" not in outputs.maps
     assert any("one sample" in warning for warning in result.warnings)
 
 
@@ -226,7 +226,7 @@ def test_the_record_is_plain_json_and_says_how_to_repeat_the_run(scan, tmp_path)
 @pytest.mark.parametrize("position", [0, 1, 2])
 def test_an_existing_output_is_refused_before_the_scan_is_even_read(scan, tmp_path, position):
     outputs = output_names(scan, tmp_path)
-    existing = list(vars(outputs).values())[position]
+    existing = list(outputs.files.values())[position]
     existing.write_text("precious")
     scan.write_bytes(b"unreadable")
     with pytest.raises(InputError, match="exists already: give --force"):
@@ -236,7 +236,7 @@ def test_an_existing_output_is_refused_before_the_scan_is_even_read(scan, tmp_pa
 
 def test_force_replaces_existing_outputs(scan, tmp_path):
     outputs = output_names(scan, tmp_path)
-    for path in vars(outputs).values():
+    for path in outputs.files.values():
         path.write_text("old")
     run_job([scan], SPLINE, tmp_path, force=True)
     assert is_whole(outputs.image)
@@ -405,7 +405,7 @@ def test_a_name_has_one_description():
     found = output_names(Path("sub-01_desc-preproc_T1w.nii.gz"), None)
     assert found.image.name == "sub-01_desc-preprocsr_T1w.nii.gz"
     assert all(
-        path.name.count("desc-") == 1 for path in vars(found).values() if path != found.report
+        path.name.count("desc-") == 1 for path in found.files.values() if path != found.report
     )
 
 

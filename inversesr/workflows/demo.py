@@ -36,7 +36,7 @@ class Demo:
 
     def as_record(self) -> dict[str, Any]:
         """Return plain data for JSON."""
-        files = {name: str(path) for name, path in vars(self.outputs).items() if path}
+        files = {name: str(path) for name, path in self.outputs.files.items()}
         return {"outputs": files, "scores": {k: asdict(v) for k, v in self.scores.items()}}
 
 

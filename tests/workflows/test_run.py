@@ -397,7 +397,7 @@ def test_shortened_numbers_keep_three_digits_and_are_fewer():
 
 
 def test_two_contrasts_of_one_subject_share_no_file():
-    t1, t2 = (vars(output_names(Path(f"sub-01_{c}.nii.gz"), None)) for c in ("T1w", "T2w"))
+    t1, t2 = (output_names(Path(f"sub-01_{c}.nii.gz"), None).files for c in ("T1w", "T2w"))
     assert not set(t1.values()) & set(t2.values())
 
 

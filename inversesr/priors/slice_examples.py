@@ -57,6 +57,7 @@ class SliceExamples:
         slices: Rows of slice geometry, shape (B, 3).
         null: I - A^+ A, shape (B, Z, Z).
         measured: A^+ y.
+        noise: Standard deviation of the noise of the slices, shape (B,).
     """
 
     truth: torch.Tensor
@@ -64,10 +65,15 @@ class SliceExamples:
     slices: torch.Tensor
     null: torch.Tensor
     measured: torch.Tensor
+    noise: torch.Tensor
 
     def make_consistent(self, x: torch.Tensor) -> torch.Tensor:
         """Return the nearest images that reproduce the slices."""
-        return torch.einsum("bcxyk,bzk->bcxyz", x, self.null) + self.measured
+        return self.unseen(x) + self.measured
+
+    def unseen(self, v: torch.Tensor) -> torch.Tensor:
+        """Return what of some images no slice shows."""
+        return torch.einsum("bcxyk,bzk->bcxyz", v, self.null)
 
     def to(self, device: torch.device) -> "SliceExamples":
         """Return the batch on a device."""
@@ -102,6 +108,7 @@ def make_example(
         slices=geometry.as_tensor()[None],
         null=maps.null[None],
         measured=(y @ maps.pinv.T)[None, None],
+        noise=torch.tensor([sigma]),
     )
 
 

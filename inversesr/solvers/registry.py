@@ -23,11 +23,14 @@ SOLVERS = {
     "latent-map": ("inversesr.solvers.latent.map", "LatentMAP"),
     "few-step-noise": ("inversesr.solvers.latent.few_step_noise", "FewStepNoise"),
     "split-gibbs": ("inversesr.solvers.latent.split_gibbs", "SplitGibbs"),
+    "diffusion": ("inversesr.solvers.diffusion.solver", "Diffusion"),
     "inversesr-dec": ("inversesr.solvers.latent.inversesr_dec", "InverseSRDecoder"),
     "inversesr-ldm": ("inversesr.solvers.latent.inversesr_ldm", "InverseSRLDM"),
 }
 # What "auto" takes for one scan with slices that its network knows, and for others.
 DEFAULT_NAME, FALLBACK_NAME = "unet", "tv"
+# What "auto" takes where samples are asked for.
+SAMPLER_NAME = "split-gibbs"
 # Plain interpolation; the published method that others are compared with; the one that
 # benchmarks of a latent diffusion prior run.
 BASELINE_NAME, REFERENCE_NAME, LATENT_NAME = "spline", "inversesr-dec", "latent-pnp"
@@ -80,8 +83,8 @@ def entries() -> tuple[SolverEntry, ...]:
 
 
 def sampler() -> SolverEntry:
-    """Return the solver that draws samples."""
-    return next(entry for entry in entries() if entry.draws_samples)
+    """Return the solver that draws samples where none is named."""
+    return find(SAMPLER_NAME)
 
 
 def fuser() -> SolverEntry:

@@ -76,6 +76,7 @@ def _autoencoder(tensors: Tensors) -> dict[str, Any]:
 
 READERS: dict[str, Callable[[Tensors], dict[str, Any]]] = {
     "SuperResolutionUNet": _unet,
+    "ConditionalDenoiser": _unet,
     "ErrorNet": _error,
     "LocalAutoencoder": _autoencoder,
     "LocalDenoiser": _denoiser,

@@ -17,10 +17,12 @@ from inversesr.training.architectures import arguments_of, averaged_weights
 from inversesr.training.autoencoder import AutoencoderConfig, train_autoencoder
 from inversesr.training.brain_mask import BrainMaskConfig, train_brain_mask
 from inversesr.training.checkpoint import CHECKPOINT_NAME, save_start, stage_folder
+from inversesr.training.conditional import ConditionalConfig, train_conditional
 from inversesr.training.curves import write_curves
 from inversesr.training.denoiser import train_denoiser
 from inversesr.training.denoiser_config import DenoiserConfig
 from inversesr.training.error_net import ErrorConfig, train_error
+from inversesr.training.export import role_of
 from inversesr.training.settings import configure
 from inversesr.training.unet import SuperResolutionConfig, train_unet
 
@@ -70,6 +72,7 @@ def after(needed: str, train: Callable[..., object]) -> Train:
 # one line a stage: what `inversesr prior train STAGE` knows
 STAGES = {
     "unet": Stage(SuperResolutionConfig, train_unet, "SuperResolutionUNet"),
+    "conditional": Stage(ConditionalConfig, train_conditional, "ConditionalDenoiser"),
     "error": Stage(ErrorConfig, after("unet", train_error), "ErrorNet"),
     "autoencoder": Stage(AutoencoderConfig, train_autoencoder, "LocalAutoencoder"),
     "denoiser": Stage(DenoiserConfig, after("autoencoder", train_denoiser), "LocalDenoiser"),
@@ -124,7 +127,7 @@ def train_stage(request: TrainingRequest, watch: loop.Watch | None = None) -> Pa
     # all have looked before one writes
     distributed.barrier()
     if request.start is not None and not checkpoint.exists() and distributed.rank() == 0:
-        save_start(prior_weights(request.start, request.stage), checkpoint)
+        save_start(prior_weights(request.start, role_of(request.stage)), checkpoint)
     distributed.barrier()
     STAGES[request.stage].train(request.data_dirs, config, stage_dir, resume=resume, watch=watch)
     if distributed.rank() == 0:

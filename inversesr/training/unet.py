@@ -117,7 +117,7 @@ def unet_loss(
     with torch.autocast(
         batch.start.device.type, config.dtype, enabled=config.dtype != torch.float32
     ):
-        x = net(batch.start, batch.slices)
+        x = net(batch.start, batch.slices, batch.noise)
     loss = consistent_error(x, batch, config.charbonnier, config.gradient_weight)
     return loss + config.raw_weight * charbonnier(x - batch.truth, config.charbonnier)
 

@@ -75,6 +75,13 @@ def check_unet(case, _monkeypatch):
         unet.restore(case.measurement, Setup(unet, None, None, "exact"))
 
 
+@law("diffusion")
+def check_diffusion(case, _monkeypatch):
+    diffusion = registry.find("diffusion")
+    with pytest.raises(InputError, match="found another kind of measurement: choose a solver"):
+        diffusion.restore(case.measurement, Setup(diffusion, None, None, "exact"))
+
+
 @law("latent-pnp")
 def check_pnp(case, _monkeypatch):
     options = LatentPnP(

@@ -53,6 +53,15 @@ def test_the_seed_of_the_default_run_is_heeded(scan):
     assert not np.array_equal(first, other)
 
 
+def test_the_seed_of_samples_by_conditional_diffusion_is_heeded(small_scan, tmp_path):
+    prior = write_whole_prior(tmp_path / "conditional", "ConditionalDenoiser")
+    chosen = {"solver": "diffusion", "prior": prior, "settings": UNTUNED, "samples": 2}
+    results = [inversesr.restore(small_scan, seed=seed, **chosen) for seed in (1, 1, 2)]
+    first, again, other = (result.sd.data for result in results)
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
 @pytest.mark.parametrize("solver", ["auto", "unet", "few-step-noise"])
 def test_the_seed_of_fine_tuning_is_heeded(scan, prior, solver):
     first, again, other = images(scan, solver=solver, prior=prior, settings=QUICK)
@@ -103,4 +112,4 @@ def test_where_nothing_is_random_no_seed_changes_anything(small_scan, prior, sol
 
 def test_every_solver_is_known_to_be_random_or_not():
     named = {getattr(solver, "values", (solver,))[0] for solver in (*DRAWING, *NOT_RANDOM)}
-    assert named | {"unet"} == set(registry.names())
+    assert named | {"unet", "diffusion"} == set(registry.names())

@@ -10,8 +10,10 @@ from inversesr.errors import InputError
 from inversesr.priors.card import ScheduleCard, read_card
 from inversesr.priors.catalogue import verify_prior
 from inversesr.priors.loading import load_prior
+from inversesr.priors.networks.conditional_denoiser import ConditionalDenoiser
 from inversesr.priors.networks.error_net import load_error_net
 from inversesr.priors.networks.local_autoencoder import LocalAutoencoder
+from inversesr.priors.networks.unet import SuperResolutionShape, load_unet
 from inversesr.priors.tensors import load_tensors
 from inversesr.training.checkpoint import CHECKPOINT_NAME, save_start
 from inversesr.training.export import ExportConfig, export_prior, held_out_scans
@@ -96,6 +98,17 @@ def test_the_stored_weights_are_the_averaged_ones_in_half_precision(tmp_path):
             torch.testing.assert_close(tensor.float(), tensors[role][name], rtol=1e-3, atol=1e-6)
 
 
+def test_a_conditional_denoiser_takes_the_place_of_the_super_resolution_network(tmp_path):
+    run_dir, net = tmp_path / "run", ConditionalDenoiser(SuperResolutionShape((4, 6, 8)))
+    made_up_run(run_dir, "unet")
+    save_start(net.state_dict(), run_dir / "conditional" / CHECKPOINT_NAME)
+    card = export_prior(run_dir, [], CONFIG, tmp_path / "prior")
+    assert card.networks["unet"].network == "ConditionalDenoiser"
+    loaded = load_unet(tmp_path / "prior", torch.device("cpu"))
+    assert isinstance(loaded, ConditionalDenoiser)
+    torch.testing.assert_close(loaded.stem.weight, net.stem.weight, rtol=1e-3, atol=1e-6)
+
+
 def test_the_same_run_exports_the_same_bytes(run_dir, data_dir, tmp_path):
     for name in ("a", "b"):
         export_prior(run_dir, [data_dir], CONFIG, tmp_path / name)
@@ -177,7 +190,9 @@ def test_an_older_prior_is_replaced(run_dir, tmp_path):
 
 def test_a_run_without_a_trained_stage_is_refused_and_nothing_is_written(tmp_path):
     (tmp_path / "run" / "unet").mkdir(parents=True)
-    with pytest.raises(InputError, match="holds no trained stage; expected one of unet"):
+    with pytest.raises(
+        InputError, match="holds no trained stage; expected one of conditional, unet"
+    ):
         export_prior(tmp_path / "run", [], CONFIG, tmp_path / "prior")
     assert not (tmp_path / "prior").exists()
 

@@ -24,6 +24,11 @@ SETTINGS = {
         "patches": PATCHES,
         "easy_patches": PATCHES,
     },
+    "conditional": {
+        **SMALL,
+        "shape": {"widths": [4, 6, 8], "n_blocks": [1, 2, 1], "n_embedding": 8},
+        "patches": PATCHES,
+    },
     "error": {
         **SMALL,
         "shape": {"widths": [4, 6], "n_blocks": [1, 2], "n_embedding": 8},

@@ -47,7 +47,7 @@ def test_the_loss_vanishes_when_the_start_is_the_truth():
     batch = degrade(torch.zeros(8, 8, 32), CONFIG.patches.degradation, generator)
     blank = type(batch)(
         batch.truth, torch.zeros_like(batch.start), batch.slices, batch.null,
-        torch.zeros_like(batch.measured),
+        torch.zeros_like(batch.measured), batch.noise,
     )  # fmt: skip
     loss = unet_loss(SuperResolutionUNet(CONFIG.shape), blank, CONFIG)
     assert float(loss.detach()) == 0.0

@@ -25,6 +25,10 @@ MAKERS = {
     "LocalAutoencoder": ("inversesr.priors.networks.local_autoencoder", "LocalAutoencoder"),
     "LocalDenoiser": ("inversesr.priors.networks.local_denoiser", "LocalDenoiser"),
     "SuperResolutionUNet": ("inversesr.priors.networks.unet", "build_unet"),
+    "ConditionalDenoiser": (
+        "inversesr.priors.networks.conditional_denoiser",
+        "build_conditional_denoiser",
+    ),
     "ErrorNet": ("inversesr.priors.networks.error_net", "build_error_net"),
 }
 Shapes = dict[str, tuple[int, ...]]
@@ -86,7 +90,7 @@ def load_part(
     Args:
         name_or_folder: Name of an installed prior, or its folder.
         role: Name of the network in prior.json.
-        kind: Class that it must have.
+        kind: Class that it must be of.
         device: Where to compute.
 
     Returns:
@@ -100,7 +104,7 @@ def load_part(
     part = card.networks.get(role)
     if part is None:
         return None
-    if part.network != kind.__name__:
+    if not isinstance(build_network(part), kind):
         message = f"{role} of prior {card.name!r} is {part.network}; expected {kind.__name__}"
         raise InputError(message)
     check_listed(folder, card, [part.file])

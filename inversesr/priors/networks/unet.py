@@ -21,6 +21,7 @@ from inversesr.errors import InputError
 from inversesr.priors.networks import haar
 from inversesr.priors.networks.blocks import (
     apply_blocks,
+    channels_last,
     modulated_blocks,
     scale_bands,
     zero_weights,
@@ -74,29 +75,37 @@ class SuperResolutionUNet(nn.Module):
         self.head = nn.Conv3d(widths[0], haar.N_BANDS, 3, padding=1)
         zero_weights(self.head)
 
-    def forward(self, x: torch.Tensor, slices: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self,
+        x: torch.Tensor,
+        slices: torch.Tensor,
+        noise: torch.Tensor | None = None,  # noqa: ARG002
+    ) -> torch.Tensor:
         """Thin the slices of a batch.
 
         Args:
             x: Spline-interpolated images, shape (B, 1, X, Y, Z), slices along Z, every length a
                 multiple of 8, intensities near [0, 1].
             slices: Thickness, spacing and a centre of the slices in fine voxels, shape (B, 3).
+            noise: Standard deviation of the scan's noise, shape (B,); of no use to this network.
 
         Returns:
             Images of the same shape, float32.
         """
-        phases = slice_phases(slices, x.shape[-1]).to(x)[:, :, None, None, :]
-        bands = haar.analyse(x)
-        places = phases.expand(-1, -1, *bands.shape[2:4], -1)
-        features = torch.cat([scale_bands(bands), places], dim=1)
-        features = features.contiguous(memory_format=torch.channels_last_3d)
-        change = self._unet(features, self.embed(describe(slices).to(x)))
+        change = self._body(self._shown(x, slices), self.embed(describe(slices).to(x)))
         # the last step in full precision: bfloat16 would round the image itself
         with torch.autocast(x.device.type, enabled=False):
             return x + haar.synthesise(change.float())
 
-    def _unet(self, features: torch.Tensor, embedding: torch.Tensor) -> torch.Tensor:
-        features = slabwise(self.stem, features, 1)
+    def _shown(self, x: torch.Tensor, slices: torch.Tensor) -> torch.Tensor:
+        """Return features of the bands of an image and of where its slices lie."""
+        phases = slice_phases(slices, x.shape[-1]).to(x)[:, :, None, None, :]
+        bands = haar.analyse(x)
+        places = phases.expand(-1, -1, *bands.shape[2:4], -1)
+        return slabwise(self.stem, channels_last(torch.cat([scale_bands(bands), places], 1)), 1)
+
+    def _body(self, features: torch.Tensor, embedding: torch.Tensor) -> torch.Tensor:
+        """Return the bands that are to be added, from the features of those that are there."""
         skipped: list[torch.Tensor] = []
         for level, level_blocks in enumerate(self.down_blocks):
             features = apply_blocks(level_blocks, features, embedding)

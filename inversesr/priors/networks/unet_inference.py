@@ -19,6 +19,7 @@ def refine(
     slices: SliceGeometry,
     dtype: torch.dtype = torch.float32,
     tiling: Tiling | None = None,
+    sigma: float = 0.0,
 ) -> torch.Tensor:
     """Thin the slices of one volume.
 
@@ -30,6 +31,7 @@ def refine(
         dtype: Arithmetic inside the network; float32, or bfloat16 where the hardware has it.
         tiling: How to cut a large volume; the default keeps the memory below 3 GiB for 200
             slices.
+        sigma: Standard deviation of the scan's noise, in the intensities of x.
 
     Returns:
         Volume of shape (X, Y, Z), float32, in the intensities of x. It need not reproduce the
@@ -37,7 +39,8 @@ def refine(
     """
     white = white_level(x)
     geometry = slices.as_tensor()[None].to(x.device)
-    return white * in_tiles(lambda tile: net(tile / white, geometry), [x], dtype, tiling)
+    noise = (sigma / white).reshape(1)
+    return white * in_tiles(lambda tile: net(tile / white, geometry, noise), [x], dtype, tiling)
 
 
 def refine_with_flips(
@@ -46,6 +49,7 @@ def refine_with_flips(
     slices: SliceGeometry,
     dtype: torch.dtype,
     n_flips: int,
+    sigma: float = 0.0,
 ) -> torch.Tensor:
     """Thin the slices of a volume and of flipped copies of it, and average.
 
@@ -55,6 +59,7 @@ def refine_with_flips(
         slices: Where the slices lie along Z.
         dtype: Arithmetic inside the network.
         n_flips: Number of copies, 1 to 8; the first is the volume itself.
+        sigma: Standard deviation of the scan's noise, in the intensities of x.
 
     Returns:
         Volume of shape (X, Y, Z), float32.
@@ -62,7 +67,7 @@ def refine_with_flips(
     total = torch.zeros_like(x)
     for axes in FLIPS[:n_flips]:
         seen = slices.flipped(x.shape[-1]) if x.ndim - 1 in axes else slices
-        total += refine(net, x.flip(axes).contiguous(), seen, dtype).flip(axes)
+        total += refine(net, x.flip(axes).contiguous(), seen, dtype, sigma=sigma).flip(axes)
     return total / len(FLIPS[:n_flips])
 
 

@@ -121,7 +121,7 @@ def find_gradients(
             with torch.autocast(
                 device.type, dtype, enabled=dtype != torch.float32, cache_enabled=False
             ):
-                x = net(batch.start, batch.slices)
+                x = net(batch.start, batch.slices, batch.noise)
             loss = consistent_error(x, batch, CHARBONNIER, GRADIENT_WEIGHT)
             return torch.autograd.grad(loss, weights)
 

@@ -129,15 +129,15 @@ def unet(
     slices = describe_slices(task.scan_grid, task.fine, task.acquisition)
     # the network saw slices along the last axis only
     consistent = project(task.A, task.x0, task.y).x.movedim(slices.axis, -1).contiguous()
-    seen = _average(consistent, slices.group)
-    net, n_steps = _adapted(net, seen, task.sigma, slices, effort, progress)
+    seen = average(consistent, slices.group)
+    # averaging voxels within the slice averages their noise
+    sigma = task.sigma / (slices.group[0] * slices.group[1]) ** 0.5
+    net, n_steps = _adapted(net, seen, sigma, slices, effort, progress)
     dtype = fast_dtype(seen.device)
-    thin = refine_with_flips(net, seen, slices.geometry, dtype, effort.n_mirrors)
-    x = (
-        thin
-        if slices.group == (1, 1)
-        else consistent + _spread(thin - seen, slices, consistent.shape)
-    )
+    thin = refine_with_flips(net, seen, slices.geometry, dtype, effort.n_mirrors, sigma)
+    x = thin
+    if slices.group != (1, 1):
+        x = consistent + spread(thin - seen, slices, consistent.shape)
     status = "adapted to the scan, one pass" if n_steps else "one pass"
     x = x.movedim(-1, slices.axis).contiguous()
     sd = None if error_net is None else deviation_to_expect(error_net, task, x)
@@ -157,13 +157,13 @@ def deviation_to_expect(error_net: ErrorNet, task: Task, x: torch.Tensor) -> tor
 
     def seen(image: torch.Tensor) -> torch.Tensor:
         consistent = project(task.A, image, task.y).x.movedim(slices.axis, -1).contiguous()
-        return _average(consistent, slices.group)
+        return average(consistent, slices.group)
 
     dtype = fast_dtype(x.device)
     sd = expected_error(error_net, seen(x), seen(task.x0), slices.geometry, dtype)
     if slices.group != (1, 1):
         shape = task.x0.movedim(slices.axis, -1).shape
-        sd = _spread(sd, slices, shape)
+        sd = spread(sd, slices, shape)
     return sd.movedim(-1, slices.axis).contiguous()
 
 
@@ -177,20 +177,18 @@ def _adapted(
 ) -> tuple[SuperResolutionUNet, int]:
     """Return the network adapted to the scan if the scan allows it, and the steps taken."""
     white = float(white_level(seen))
-    # averaging voxels within the slice averages their noise
-    noise = sigma / white / (slices.group[0] * slices.group[1]) ** 0.5
     axes = tuple(axis for axis in range(2) if slices.sharp[axis])
-    slicing = Slicing(slices.geometry, slices.profile, noise, axes)
+    slicing = Slicing(slices.geometry, slices.profile, sigma / white, axes)
     if not effort.adapt_steps or not can_adapt(seen.shape, slicing):
         return net, 0
     dtype = fast_dtype(seen.device)
-    image = refine(net, seen, slices.geometry, dtype) / white
+    image = refine(net, seen, slices.geometry, dtype, sigma=sigma) / white
     generator = torch.Generator().manual_seed(effort.seed)
     n_steps = effort.adapt_steps
     return adapt(net, image, slicing, n_steps, generator, progress), n_steps
 
 
-def _average(x: torch.Tensor, group: tuple[int, int]) -> torch.Tensor:
+def average(x: torch.Tensor, group: tuple[int, int]) -> torch.Tensor:
     """Average groups of voxels along the first two axes; the last voxels repeat to fill one."""
     if group == (1, 1):
         return x
@@ -199,7 +197,7 @@ def _average(x: torch.Tensor, group: tuple[int, int]) -> torch.Tensor:
     return avg_pool3d(filled, (*group, 1))[0, 0]
 
 
-def _spread(change: torch.Tensor, slices: Slices, shape: torch.Size) -> torch.Tensor:
+def spread(change: torch.Tensor, slices: Slices, shape: torch.Size) -> torch.Tensor:
     """Interpolate averages of groups linearly back to single voxels."""
     size = [n * m for n, m in zip(change.shape, (*slices.group, 1), strict=True)]
     fine = interpolate(change[None, None], size=size, mode="trilinear", align_corners=False)
@@ -212,12 +210,7 @@ def restore(task: Measurement, setup: Setup) -> Solution:
     Raises:
         InputError: the data are no slices, which is all that the network was trained for.
     """
-    if not isinstance(task, Task):
-        message = (
-            "the U-Net restores thin slices from thick ones; found another kind of measurement: "
-            "choose a solver that takes any, such as tv"
-        )
-        raise InputError(message)
+    task = needed_slices(task)
     prior, device = setup.needed_prior, task.y.device
     judge = prior.error_net(device) if setup.options.expected_error else None
     solution = thin(task, setup, judge)
@@ -245,6 +238,21 @@ def thin(task: Task, setup: Setup, judge: ErrorNet | None = None) -> Solution:
     solution = keep_interpolation(task, solution)
     progress("unet", n_steps, n_steps)
     return solution
+
+
+def needed_slices(task: Measurement) -> Task:
+    """Return a measurement that is one of slices.
+
+    Raises:
+        InputError: it is another one.
+    """
+    if isinstance(task, Task):
+        return task
+    message = (
+        "the network restores thin slices from thick ones; found another kind of measurement: "
+        "choose a solver that takes any, such as tv"
+    )
+    raise InputError(message)
 
 
 def has_known_slices(task: Task) -> bool:

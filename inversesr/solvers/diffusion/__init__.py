@@ -1,0 +1,1 @@
+"""Conditional diffusion: the posterior mean in one step, posterior samples in a few."""

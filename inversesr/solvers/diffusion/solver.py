@@ -1,0 +1,185 @@
+"""Conditional diffusion: a denoiser that is told what the slices show.
+
+    x = s + E[r | s],      s + r_k, a sample of p(x | s)        see `priors.residual_diffusion`
+
+s is the spline interpolation, consistent with the scan. One step from the highest noise, where the
+noisy residual tells nothing, gives the posterior mean: the image of least expected error, smoother
+than any brain. Several steps give a sample: an image as sharp as a scan, one of many that agree
+with what was measured.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+
+from inversesr.config import option
+from inversesr.errors import InputError
+from inversesr.measurements.consistency import make_consistent
+from inversesr.measurements.protocol import Measurement
+from inversesr.measurements.slices import Task
+from inversesr.operators.proximal import project
+from inversesr.operators.separable import Array, SeparableOperator
+from inversesr.priors.networks.build import fast_dtype
+from inversesr.priors.networks.conditional_denoiser import ConditionalDenoiser
+from inversesr.priors.networks.tiling import in_tiles
+from inversesr.priors.networks.unet import ROLE
+from inversesr.priors.networks.unet_inference import white_level
+from inversesr.priors.residual_diffusion import Denoise, Projection, draw_residual, noise_levels
+from inversesr.protocols import Solution
+from inversesr.solvers import options
+from inversesr.solvers.entry import SolverEntry
+from inversesr.solvers.setup import Setup
+from inversesr.solvers.unet.solver import (
+    Slices,
+    average,
+    describe_slices,
+    keep_interpolation,
+    needed_slices,
+    spread,
+    thin,
+)
+
+
+@dataclass(frozen=True)
+class Diffusion:
+    """Options of `diffusion`.
+
+    Raises:
+        InputError: a value is outside its range.
+    """
+
+    n_samples: int = option(0, "Samples drawn from the posterior; 0 for none.", least=0)
+    n_denoiser_steps: int = option(12, "Denoiser calls of a sample.", least=1)
+    adapt_steps: int = options.adapt_steps()
+    n_mirrors: int = options.n_mirrors()
+
+    def __post_init__(self) -> None:
+        options.check(self)
+
+
+def restore(task: Measurement, setup: Setup) -> Solution:
+    """Restore a scan: the posterior mean, and samples where they are asked for.
+
+    Raises:
+        InputError: the data are no slices, or the prior has no conditional denoiser.
+    """
+    task = needed_slices(task)
+    net = setup.needed_prior.unet(task.y.device)
+    if not isinstance(net, ConditionalDenoiser):
+        message = (
+            f"prior {setup.needed_prior.name} has no conditional denoiser; expected one: give "
+            "another --solver, or --prior builtin"
+        )
+        raise InputError(message)
+    # what is to be kept from the prior comes at the end, and once
+    mean = thin(replace(task, protect=None), setup)
+    samples = draw_samples(task, net, setup) if setup.options.n_samples else None
+    status = f"posterior mean, {mean.status}"
+    return keep_interpolation(task, replace(mean, status=status, samples=samples))
+
+
+def draw_samples(task: Task, net: ConditionalDenoiser, setup: Setup) -> torch.Tensor:
+    """Draw images from the posterior.
+
+    Args:
+        task: The scan.
+        net: The prior.
+        setup: What was decided before.
+
+    Returns:
+        Images in the intensities of the scan, shape (n_samples, *task.fine.shape), each as
+        consistent with the scan as the result is.
+    """
+    chosen = setup.options
+    slices = describe_slices(task.scan_grid, task.fine, task.acquisition)
+    consistent = project(task.A, task.x0, task.y).x.movedim(slices.axis, -1).contiguous()
+    seen = average(consistent, slices.group)
+    white = float(white_level(seen))
+    denoise = on_volume(net, seen / white, slices, task.sigma / white)
+    unseen = what_slices_do_not_show(task.A, slices, seen.shape)
+    levels = noise_levels(chosen.n_denoiser_steps)
+    generator = torch.Generator().manual_seed(setup.seed)
+    count = Counter(setup, chosen.n_samples * chosen.n_denoiser_steps)
+    sigma = 0.0 if setup.consistency == "exact" else task.sigma
+    samples = []
+    for _ in range(chosen.n_samples):
+        noise = torch.randn(seen.shape, generator=generator).to(seen)
+        r = white * draw_residual(denoise, unseen, noise, levels, count)
+        whole = r if slices.group == (1, 1) else spread(r, slices, consistent.shape)
+        x = (consistent + whole).movedim(-1, slices.axis).contiguous()
+        samples.append(make_consistent(task.A, x, task.y, sigma))
+    return torch.stack(samples)
+
+
+def on_volume(
+    net: ConditionalDenoiser, start: torch.Tensor, slices: Slices, sigma: float
+) -> Denoise:
+    """Return the denoiser of a volume, tile by tile.
+
+    Args:
+        net: The prior.
+        start: s in intensities near [0, 1], shape (X, Y, Z), slices along Z.
+        slices: How they lie.
+        sigma: Standard deviation of the noise of the scan's voxels, in those intensities.
+    """
+    geometry = slices.geometry.as_tensor()[None].to(start.device)
+    # averaging voxels within the slice averages their noise
+    noise = torch.tensor([sigma / (slices.group[0] * slices.group[1]) ** 0.5]).to(start)
+    dtype = fast_dtype(start.device)
+
+    def denoise(r: torch.Tensor, level: float) -> torch.Tensor:
+        at = torch.tensor([level]).to(start)
+
+        def run(tile: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
+            return net.denoise(tile, geometry, residual, at, noise)
+
+        return in_tiles(run, [start, r], dtype)
+
+    return denoise
+
+
+def what_slices_do_not_show(A: SeparableOperator, slices: Slices, shape: torch.Size) -> Projection:
+    """Return the projection on images that no slice shows, slices along the last axis.
+
+    Args:
+        A: Forward operator of the scan.
+        slices: How its slices lie.
+        shape: Shape of the images, averaged within the slices as `slices.group` says.
+    """
+    across = A.matrices[slices.axis]
+    within: list[Array | None] = [m for n, m in enumerate(A.matrices) if n != slices.axis]
+    for n, size in enumerate(slices.group):
+        # voxels that are averaged are as fine as the scan's
+        within[n] = None if size > 1 else within[n]
+    B = SeparableOperator(tuple(shape), (within[0], within[1], across))
+    nothing = torch.zeros(B.out_shape)
+
+    def unseen(v: torch.Tensor) -> torch.Tensor:
+        return project(B, v, nothing.to(v)).x
+
+    return unseen
+
+
+class Counter:
+    """Reports the steps of all samples as one phase."""
+
+    def __init__(self, setup: Setup, n_steps: int) -> None:
+        self._report: Callable[[str, int, int], None] = setup.progress
+        self._n_done, self._n_steps = 0, n_steps
+
+    def __call__(self) -> None:
+        """Report one step more."""
+        self._n_done += 1
+        self._report("samples", self._n_done, self._n_steps)
+
+
+SOLVER = SolverEntry(
+    "Conditional diffusion: the posterior mean in one step, samples in a few.",
+    Diffusion,
+    restore,
+    networks=(ROLE,),
+    draws_samples=True,
+    bytes_per_voxel=90.0,
+    least_bytes=0.6 * 2**30,
+)

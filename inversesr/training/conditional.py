@@ -1,0 +1,157 @@
+"""The stage `conditional`: trains a denoiser of what thick slices do not show.
+
+    r = x - s,      r_sigma = P (r + sigma n),      e = D(r_sigma, sigma | s) - r
+    loss = mean of (P e)^2 (sigma^2 + sd^2) / (sigma sd)^2 + ((1 - P) e)^2 / sd^2
+
+x is a sharp patch, s its thick slices interpolated and made consistent, P what no slice shows. The
+weight makes the estimate that knows nothing but variances cost one at every noise level. A share
+of the patches has the highest noise, where the answer is the image of least expected error.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from inversesr.priors.networks.conditional_denoiser import (
+    HIGHEST_SIGMA,
+    LOWEST_SIGMA,
+    RESIDUAL_SD,
+    ConditionalDenoiser,
+)
+from inversesr.priors.networks.unet import SuperResolutionShape
+from inversesr.priors.slice_examples import SliceExamples
+from inversesr.training import loop
+from inversesr.training.initialisation import initialise
+from inversesr.training.patches import PatchConfig, draw_batch
+from inversesr.training.random import uniform
+from inversesr.training.scans import read_scan, read_scans, split_held_out
+from inversesr.training.unet import validate, validation_example
+
+# A patch that is far off, such as one that was painted with next to no contrast, counts as this.
+LARGEST_LOSS = 60.0
+
+
+@dataclass(frozen=True)
+class ConditionalConfig:
+    """Everything about the stage that can be chosen.
+
+    Attributes:
+        shape: Size of the network.
+        patches: What it is trained on.
+        schedule: How long and how.
+        held_out: Words in the names of scans kept for validation.
+        dtype: Arithmetic inside the network; bfloat16 is faster where the hardware has it.
+        highest: Share of the patches that have the highest noise.
+    """
+
+    shape: SuperResolutionShape = field(default_factory=SuperResolutionShape)
+    patches: PatchConfig = field(default_factory=PatchConfig)
+    schedule: loop.LoopConfig = field(default_factory=loop.LoopConfig)
+    held_out: tuple[str, ...] = ()
+    dtype: torch.dtype = torch.float32
+    highest: float = 0.2
+
+
+@dataclass(frozen=True, eq=False)
+class NoisyExamples:
+    """Patches whose unseen part carries noise.
+
+    Attributes:
+        examples: Patches and their slices.
+        sigma: Noise level of each, shape (B,).
+        residual: r_sigma, shape (B, 1, X, Y, Z).
+    """
+
+    examples: SliceExamples
+    sigma: torch.Tensor
+    residual: torch.Tensor
+
+    def to(self, device: torch.device) -> "NoisyExamples":
+        """Return the batch on a device."""
+        return NoisyExamples(
+            self.examples.to(device), self.sigma.to(device), self.residual.to(device)
+        )
+
+
+def train_conditional(
+    data_dirs: Iterable[Path],
+    config: ConditionalConfig,
+    output_dir: Path,
+    *,
+    resume: bool,
+    watch: loop.Watch | None = None,
+) -> ConditionalDenoiser:
+    """Train the denoiser.
+
+    Args:
+        data_dirs: Folders of scans, and of label maps if there are any.
+        config: Everything that can be chosen.
+        output_dir: Receives the checkpoint and the tables of losses.
+        resume: Continue from the checkpoint in output_dir, if there is one; it may be that of a
+            super-resolution U-Net.
+        watch: Called after every step.
+
+    Returns:
+        The network with averaged weights.
+    """
+    paths, kept = split_held_out(data_dirs, config.held_out)
+    scans = read_scans(paths)
+    examples = [validation_example(read_scan(path), n) for n, path in enumerate(kept)]
+    net = initialise(ConditionalDenoiser(config.shape), config.schedule.seed)
+    task = loop.TrainingTask(
+        net,
+        lambda generator, _step: add_noise(
+            draw_batch(scans, config.patches, generator), config.highest, generator
+        ),
+        lambda model, batch: denoising_loss(model, batch, config.dtype),
+        lambda model: validate(model, examples, config.dtype),
+    )
+    return loop.train(task, config.schedule, output_dir, resume=resume, watch=watch)
+
+
+def add_noise(
+    examples: SliceExamples, highest: float, generator: torch.Generator
+) -> NoisyExamples:
+    """Add noise to what the slices do not show.
+
+    Args:
+        examples: Patches and their slices.
+        highest: Share of them that have the highest noise; levels of the others are drawn
+            uniformly in log sigma.
+        generator: Source of levels and noise.
+    """
+    levels = [draw_level(highest, generator) for _ in examples.noise]
+    sigma = torch.tensor(levels)
+    r = examples.truth - examples.start
+    noise = torch.randn(r.shape, generator=generator)
+    residual = examples.unseen(r + sigma[:, None, None, None, None] * noise)
+    return NoisyExamples(examples, sigma, residual)
+
+
+def draw_level(highest: float, generator: torch.Generator) -> float:
+    """Draw a noise level."""
+    if uniform(0.0, 1.0, generator) < highest:
+        return HIGHEST_SIGMA
+    return math.exp(uniform(math.log(LOWEST_SIGMA), math.log(HIGHEST_SIGMA), generator))
+
+
+def denoising_loss(
+    net: ConditionalDenoiser, batch: NoisyExamples, dtype: torch.dtype
+) -> torch.Tensor:
+    """Return the error of the denoised residual, weighted by its noise."""
+    examples, sigma = batch.examples, batch.sigma
+    with torch.autocast(sigma.device.type, dtype, enabled=dtype != torch.float32):
+        found = net.denoise(examples.start, examples.slices, batch.residual, sigma, examples.noise)
+    error = found - (examples.truth - examples.start)
+    unseen = examples.unseen(error)
+    weight = (sigma**2 + RESIDUAL_SD**2) / (sigma * RESIDUAL_SD) ** 2
+    loss = weight * mean_square(unseen) + mean_square(error - unseen) / RESIDUAL_SD**2
+    return loss.clamp(max=LARGEST_LOSS).mean()
+
+
+def mean_square(x: torch.Tensor) -> torch.Tensor:
+    """Return the mean square of each image of a batch, shape (B,)."""
+    return x.square().mean(dim=(1, 2, 3, 4))

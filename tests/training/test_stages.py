@@ -146,7 +146,7 @@ def test_folders_may_follow_one_another(run_dir, data_dir, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("nothing",), "expected one of unet, error, autoencoder, denoiser"),
+        (("nothing",), "expected one of unet, conditional, error"),
         (("unet",), "no NIfTI file"),
         (("denoiser", "--data", "DATA"), "prior train autoencoder"),
         (("error", "--data", "DATA"), "prior train unet"),

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inversesr.config import DEFAULT_SPACING_MM, SMALLEST_SPACING_MM, Config
+from inversesr.acquisition.interpolated import Interpolated, find_interpolated
+from inversesr.acquisition.thickness import (
+    CONTENT,
+    LEAST_OVERLAP,
+    VOXELS,
+    Thickness,
+    find_thickness,
+    is_stated_thick,
+)
+from inversesr.config import DEFAULT_SPACING_MM, Config
 from inversesr.errors import InputError
 from inversesr.io.nifti import Scan
 from inversesr.operators.separable import SeparableOperator
@@ -18,12 +27,6 @@ from inversesr.volume import Grid, voxel_centres
 
 # Spacings that differ by less than this are the same: headers are rounded.
 SAME_SPACING = 0.05
-# Header against sidecar, thickness + gap against spacing.
-AGREEMENT_MM = 0.02
-# Thinnest and thickest slices, and their distances; JSON may hold integers that no float can.
-LENGTHS_MM = (SMALLEST_SPACING_MM, 50.0)
-# Beyond this overlap the slices hold next to nothing of their own.
-LARGEST_OVERLAP = 5.0
 # Slices thinner than this share of their distance are rare; a decimal point lost is not.
 LEAST_LIKELY_SHARE = 0.5
 # Peak of the whole process on the fine grid, measured with `tv` (docs/explanation/benchmarks.md).
@@ -36,13 +39,15 @@ class Acquisition:
 
     Attributes:
         slice_axis: Axis across the slices.
-        slice_spacing_mm: Distance between slice centres.
+        slice_spacing_mm: Distance between the centres of slices that were measured.
         thickness_mm: Full width at half maximum of the slice profile.
         profile: Name of the slice profile.
         fine_spacing_mm: Voxel size of the fine grid along each axis, across the slices the
             distance between planes.
         assumptions: Where each figure came from, in sentences.
         warnings: Assumptions that may well be wrong, in sentences.
+        interpolated: How stored slices follow from those that were measured; None where they are
+            the same.
     """
 
     slice_axis: int
@@ -52,6 +57,12 @@ class Acquisition:
     fine_spacing_mm: tuple[float, float, float]
     assumptions: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    interpolated: Interpolated | None = None
+
+    @property
+    def is_overlapping(self) -> bool:
+        """Whether slices are so much thicker than they lie apart that they overlap on purpose."""
+        return self.thickness_mm > LEAST_OVERLAP * self.slice_spacing_mm
 
     @property
     def gap_mm(self) -> float:
@@ -66,34 +77,67 @@ def describe_acquisition(scan: Scan, config: Config) -> Acquisition:
         InputError: the figures contradict each other, or there is nothing to refine.
     """
     grid = scan.volume.grid
-    slice_axis = find_slice_axis(grid, scan.slice_axis)
     _refuse_unplaced(scan, config)
-    fine_spacing = _fine_spacing(scan, slice_axis, config.spacing_mm)
+    found = find_interpolated(scan.volume)
+    slice_axis = find_slice_axis(grid, scan.slice_axis) if found is None else found.axis
     spacing = grid.plane_distance_mm[slice_axis]
-    if fine_spacing[slice_axis] == spacing and scan.slice_axis is not None:
+    is_thick = is_stated_thick(config, spacing)
+    if found is not None and config.thickness_mm is not None and not is_thick:
+        # slices that are stated to be as thick as they are stored apart were measured so
+        found, slice_axis = None, find_slice_axis(grid, scan.slice_axis)
+    is_thick = is_thick or found is not None
+    fine_spacing = _fine_spacing(scan, slice_axis, config.spacing_mm, is_thick=is_thick)
+    if fine_spacing[slice_axis] == spacing and scan.slice_axis is not None and not is_thick:
         slice_axis = int(np.argmax(np.array(grid.spacing_mm) / np.array(fine_spacing)))
-        spacing = grid.plane_distance_mm[slice_axis]
-    thickness, source = _thickness(scan, config, spacing)
-    assumptions = (
-        f"slices lie towards {grid.axcodes[slice_axis]} (axis {slice_axis}, counted from 0), "
-        f"{spacing:.4g} mm apart",
-        f"thickness {thickness:.4g} mm from {source}",
+    spacing = grid.plane_distance_mm[slice_axis]
+    thickness = find_thickness(scan, config, spacing, found)
+    measured = thickness.interpolated
+    distance = spacing if measured is None else measured.slice_mm
+    lie = f"slices lie towards {grid.axcodes[slice_axis]} (axis {slice_axis}, counted from 0), "
+    assumptions = [
+        f"{lie}{spacing:.4g} mm apart",
+        f"thickness {thickness.mm:.4g} mm from {thickness.source}",
         f"slice profile {config.profile}, by --profile or its default",
-    )
-    warnings = []
-    if source == "the voxel size":
-        warnings.append(
-            f"slice thickness is not stated: {thickness:.4g} mm without gap is assumed "
+    ]
+    if measured is not None:
+        assumptions.insert(1, measured.words(grid.axcodes, spacing))
+    warnings = _doubts_of_thickness(thickness, distance, spacing, grid.axcodes)
+    is_guessed = found is None and scan.slice_axis is None and is_thick
+    if is_guessed and max(grid.spacing_mm) <= min(grid.spacing_mm) * (1.0 + SAME_SPACING):
+        warnings.append(f"{lie}is assumed: no axis of the voxels is longer than another")
+    return Acquisition(
+        slice_axis, distance, thickness.mm, config.profile, fine_spacing, tuple(assumptions),
+        tuple(warnings), measured,
+    )  # fmt: skip
+
+
+def _doubts_of_thickness(
+    thickness: Thickness, distance: float, spacing: float, axcodes: str
+) -> list[str]:
+    """Return what may well be wrong with a thickness, in sentences."""
+    found, measured = [], thickness.interpolated
+    if thickness.source == VOXELS:
+        found.append(
+            f"slice thickness is not stated: {thickness.mm:.4g} mm without gap is assumed "
             "(state it with --thickness or --gap)"
         )
-    if thickness < LEAST_LIKELY_SHARE * spacing:
-        warnings.append(
-            f"slices of {thickness:.4g} mm every {spacing:.4g} mm leave most of the head "
+    if thickness.source == CONTENT and measured is not None:
+        found.append(
+            f"{measured.words(axcodes, spacing)}; a thickness of {thickness.mm:.3g} mm without "
+            f"gap is assumed (state it with --thickness; --thickness {spacing:.3g} takes all "
+            "slices as measured)"
+        )
+    if thickness.mm < LEAST_LIKELY_SHARE * distance:
+        found.append(
+            f"slices of {thickness.mm:.4g} mm every {distance:.4g} mm leave most of the head "
             "unmeasured: check the thickness"
         )
-    return Acquisition(
-        slice_axis, spacing, thickness, config.profile, fine_spacing, assumptions, tuple(warnings)
-    )
+    if measured is None and thickness.mm > LEAST_OVERLAP * spacing:
+        found.append(
+            f"slices of {thickness.mm:.4g} mm are stored every {spacing:.4g} mm: they are taken "
+            "as measured so, overlapping, for nothing in them shows an interpolation"
+        )
+    return found
 
 
 def _refuse_unplaced(scan: Scan, config: Config) -> None:
@@ -146,6 +190,14 @@ def forward_operator(scan_grid: Grid, fine: Grid, acquisition: Acquisition) -> S
     return SeparableOperator(fine.shape, (matrices[0], matrices[1], matrices[2]))
 
 
+def first_slice_mm(scan_grid: Grid, acquisition: Acquisition) -> float:
+    """Return where the first measured slice lies, from the centre of the scan."""
+    axis, measured = acquisition.slice_axis, acquisition.interpolated
+    stored = voxel_distances(scan_grid, axis)[axis]
+    first = float(voxel_centres(scan_grid.shape[axis], stored)[0])
+    return first if measured is None else first + measured.first_mm
+
+
 def _axis_matrix(scan_grid: Grid, fine: Grid, acquisition: Acquisition, axis: int) -> Array | None:
     coarse, thin = (voxel_distances(g, acquisition.slice_axis)[axis] for g in (scan_grid, fine))
     is_slice_axis = axis == acquisition.slice_axis
@@ -154,7 +206,16 @@ def _axis_matrix(scan_grid: Grid, fine: Grid, acquisition: Acquisition, axis: in
     edges = (np.arange(fine.shape[axis] + 1, dtype=np.float64) - fine.shape[axis] / 2.0) * thin
     centres = voxel_centres(scan_grid.shape[axis], coarse)
     if is_slice_axis:
-        return slice_matrix(edges, centres, acquisition.thickness_mm, acquisition.profile)
+        thickness, profile = acquisition.thickness_mm, acquisition.profile
+        measured = acquisition.interpolated
+        if measured is None:
+            return slice_matrix(edges, centres, thickness, profile)
+        stored = measured.matrix(scan_grid.shape[axis], coarse)
+        first = first_slice_mm(scan_grid, acquisition)
+        slices = first + np.arange(measured.n_slices) * measured.slice_mm
+        # the outermost ones may lie beyond what was stored
+        inside = np.clip(slices, edges[0], edges[-1])
+        return stored @ slice_matrix(edges, inside, thickness, profile)
     # within the slice a voxel averages over itself
     return slice_matrix(edges, centres, coarse, "rect")
 
@@ -170,14 +231,17 @@ def voxel_distances(grid: Grid, slice_axis: int) -> Array:
     return distances
 
 
-def _fine_spacing(scan: Scan, slice_axis: int, wanted: float | None) -> tuple[float, float, float]:
+def _fine_spacing(
+    scan: Scan, slice_axis: int, wanted: float | None, *, is_thick: bool
+) -> tuple[float, float, float]:
     spacing, name = voxel_distances(scan.volume.grid, slice_axis), scan.name
     found = " x ".join(f"{s:.4g}" for s in spacing)
     is_isotropic = spacing.max() <= spacing.min() * (1.0 + SAME_SPACING)
-    if wanted is None and is_isotropic:
+    if wanted is None and is_isotropic and not is_thick:
         message = (
             f"{name} is already isotropic ({found} mm): there are no thick slices to refine; "
-            "give a finer --spacing to refine it all the same"
+            "give a finer --spacing to refine it all the same, or the true --thickness of slices "
+            "that were stored closer together"
         )
         if np.array_equal(np.abs(scan.volume.grid.affine), np.eye(4)):
             # what programs write that know no place
@@ -185,85 +249,10 @@ def _fine_spacing(scan: Scan, slice_axis: int, wanted: float | None) -> tuple[fl
         raise InputError(message)
     target = DEFAULT_SPACING_MM if wanted is None else wanted
     fine = np.where(spacing > target * (1.0 + SAME_SPACING), target, spacing)
-    if (fine == spacing).all():
+    if (fine == spacing).all() and not is_thick:
         message = (
             f"{name} has voxels of {found} mm, not coarser than the wanted {target:.4g} mm: "
             "there is nothing to refine; give a finer --spacing"
         )
         raise InputError(message)
     return (float(fine[0]), float(fine[1]), float(fine[2]))
-
-
-def _thickness(scan: Scan, config: Config, spacing: float) -> tuple[float, str]:
-    """Return the slice thickness and where it comes from."""
-    if config.thickness_mm is not None or config.gap_mm is not None:
-        return _thickness_from_options(config, spacing), "the options"
-    thickness = _sidecar_length(scan, "SliceThickness")
-    between = _sidecar_length(scan, "SpacingBetweenSlices")
-    if between is not None and abs(between - spacing) > max(AGREEMENT_MM, 0.01 * spacing):
-        message = (
-            f"{scan.name}: the sidecar says slices lie {between:.4g} mm apart, the image says "
-            f"{spacing:.4g} mm: state --thickness and --gap, or correct the sidecar"
-        )
-        raise InputError(message)
-    if thickness is None:
-        return spacing, "the voxel size"
-    if thickness > spacing + AGREEMENT_MM and between is None:
-        raise _contradiction(thickness, spacing, " of the sidecar")
-    _check_overlap(thickness, spacing)
-    return thickness, "the sidecar"
-
-
-def _thickness_from_options(config: Config, spacing: float) -> float:
-    gap = config.gap_mm
-    if config.thickness_mm is None:
-        thickness = spacing - (gap or 0.0)
-        if thickness <= AGREEMENT_MM:
-            message = (
-                f"a gap of {gap:.4g} mm leaves no slice: slices lie {spacing:.4g} mm apart; "
-                "give a gap below that"
-            )
-            raise InputError(message)
-    else:
-        thickness = config.thickness_mm
-        if gap is None and thickness > spacing + AGREEMENT_MM:
-            raise _contradiction(thickness, spacing)
-        if gap is not None and abs(thickness + gap - spacing) > max(AGREEMENT_MM, 0.01 * spacing):
-            message = (
-                f"thickness {thickness:.4g} mm and gap {gap:.4g} mm contradict the image, whose "
-                f"slices lie {spacing:.4g} mm apart: they must add up to that"
-            )
-            raise InputError(message)
-    _check_overlap(thickness, spacing)
-    return thickness
-
-
-def _contradiction(thickness: float, spacing: float, source: str = "") -> InputError:
-    return InputError(
-        f"thickness {thickness:.4g} mm{source} contradicts slices that lie {spacing:.4g} mm "
-        f"apart: if they do overlap, say so with --gap {spacing - thickness:.4g}"
-    )
-
-
-def _check_overlap(thickness: float, spacing: float) -> None:
-    if thickness > LARGEST_OVERLAP * spacing:
-        message = (
-            f"slices of {thickness:.4g} mm every {spacing:.4g} mm overlap more than "
-            f"{LARGEST_OVERLAP:g} times: check --thickness and --gap"
-        )
-        raise InputError(message)
-
-
-def _sidecar_length(scan: Scan, key: str) -> float | None:
-    value = scan.sidecar.get(key)
-    if value is None:
-        return None
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    low, high = LENGTHS_MM
-    if not is_number or not low <= value <= high:
-        message = (
-            f"{scan.name}: the sidecar's {key} is {ascii(value)[:20]}; expected a number from "
-            f"{low} to {high} mm: give --thickness, which goes before the sidecar, or correct it"
-        )
-        raise InputError(message)
-    return float(value)

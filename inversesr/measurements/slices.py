@@ -3,12 +3,15 @@
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import numpy as np
 import torch
+from scipy.linalg import pinv
 
 from inversesr.acquisition.geometry import Acquisition, fine_grid, forward_operator
 from inversesr.operators.interpolation import spline, spline_operator
 from inversesr.operators.separable import SeparableOperator
-from inversesr.volume import Grid
+from inversesr.operators.slice_interpolation import interpolation_matrix
+from inversesr.volume import Grid, voxel_centres
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +56,19 @@ class Task:
 
     @cached_property
     def interpolation(self) -> SeparableOperator:
-        """Spline interpolation, scan grid -> fine grid."""
-        return spline_operator(self.scan_grid, self.fine)
+        """Spline interpolation of the slices that were measured, scan grid -> fine grid."""
+        stored = spline_operator(self.scan_grid, self.fine)
+        measured, axis = self.acquisition.interpolated, self.slice_axis
+        if measured is None or not measured.is_exact:
+            return stored
+        distance, thin = (grid.plane_distance_mm[axis] for grid in (self.scan_grid, self.fine))
+        n_stored = self.scan_grid.shape[axis]
+        first = voxel_centres(n_stored, distance)[0]
+        places = measured.counted(voxel_centres(self.fine.shape[axis], thin) - first)
+        back = np.asarray(pinv(measured.matrix(n_stored, distance)), dtype=np.float64)
+        matrices = list(stored.matrices)
+        matrices[axis] = interpolation_matrix("cubic", places, measured.n_slices) @ back
+        return SeparableOperator(stored.in_shape, (matrices[0], matrices[1], matrices[2]))
 
     @property
     def seen(self) -> torch.Tensor:

@@ -230,6 +230,10 @@ def estimate_seconds(scan: Scan, path: Path, config: Config, n_voxels: int) -> f
         config: Choices of the run.
         n_voxels: Voxels of the fine grid.
     """
+    acquisition = describe_acquisition(scan, config)
+    if acquisition.interpolated is not None:
+        # a part may not show what the whole does
+        config = replace(config, thickness_mm=acquisition.thickness_mm, gap_mm=None)
     is_uneven = not find(config.solver).is_even
     block = middle_block(scan, config, UNEVEN_BLOCK_VOXELS if is_uneven else BLOCK_VOXELS)
     n_block = prod(_fine(block, config).shape)

@@ -148,7 +148,8 @@ def _moved_stack(
     mask_grid, mask = region
     if mask is not None:
         inside = torch.from_numpy(_nearest(mask, mask_grid, fine, np.eye(4))).to(x)
-        volume = _cut(volume, _nearest(mask, mask_grid, volume.grid, pose), scan.name)
+        if acquisition.interpolated is None:  # else it is known where slices lie in the whole
+            volume = _cut(volume, _nearest(mask, mask_grid, volume.grid, pose), scan.name)
     own_fine = fine_grid(volume.grid, acquisition)
     A = forward_operator(volume.grid, own_fine, acquisition)
     operator = Composed(A, RigidResample(fine, own_fine, pose))

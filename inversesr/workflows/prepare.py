@@ -136,9 +136,13 @@ def choose_solver(task: Task, config: Config) -> tuple[SolverEntry, tuple[str, .
         return entry, ()
     if config.samples is not None:
         return registry.sampler(), ()
+    found, overlapping = geometry_of(task), task.acquisition.is_overlapping
+    if overlapping:
+        return registry.find(registry.FALLBACK_NAME), (
+            f"slices overlap, which the network has not seen: {registry.FALLBACK_NAME} is used",
+        )
     if has_known_slices(task):
         return registry.find(registry.DEFAULT_NAME), ()
-    found = geometry_of(task)
     return registry.find(registry.FALLBACK_NAME), (
         f"slices are {found.thickness:.3g} times as thick as the thin ones and lie "
         f"{found.spacing:.3g} of them apart, outside the network's training range: "
@@ -153,6 +157,11 @@ def choose_consistency(
     # plain interpolation is the baseline: what people get today
     if not solver.is_consistent:
         return "off", ()
+    if config.consistency == AUTOMATIC and task.acquisition.is_overlapping:
+        return "noise", (
+            "slices overlap: the result agrees with them to within their noise, which exact "
+            "agreement would amplify",
+        )
     return automatic_consistency(task.y, task.sigma, config.consistency)
 
 

@@ -15,8 +15,10 @@ from inversesr.acquisition.geometry import (
 from inversesr.config import Config
 from inversesr.errors import InputError
 from inversesr.io.nifti import Scan
+from inversesr.operators.slice_interpolation import interpolation_matrix
 from inversesr.operators.slice_profile import PROFILES
 from inversesr.volume import Grid, Volume
+from tests.support.heads import head_volume
 
 
 def scan_of(spacing_mm, shape=(8, 9, 7), sidecar=None, slice_axis=None):
@@ -65,7 +67,9 @@ def test_a_gap_alone_gives_the_thickness():
     assert described(gap_mm=1.5).thickness_mm == pytest.approx(3.5)
 
 
-def test_an_overlap_has_to_be_stated():
+def test_a_stated_thickness_above_the_distance_is_an_overlap():
+    assert described(thickness_mm=6.0).gap_mm == pytest.approx(-1.0)
+    assert described(sidecar={"SliceThickness": 6.0}).gap_mm == pytest.approx(-1.0)
     assert described(gap_mm=-1.0).thickness_mm == pytest.approx(6.0)
     assert described(gap_mm=-1.0, thickness_mm=6.0).gap_mm == pytest.approx(-1.0)
     both = {"SliceThickness": 6.0, "SpacingBetweenSlices": 5.0}
@@ -80,7 +84,6 @@ def test_the_profile_is_the_one_asked_for(profile):
 @pytest.mark.parametrize(
     ("choices", "words"),
     [
-        ({"thickness_mm": 6.0}, "contradicts slices"),
         ({"gap_mm": 5.0}, "leaves no slice"),
         ({"gap_mm": 7.0}, "leaves no slice"),
         ({"thickness_mm": 4.0, "gap_mm": 0.5}, "must add up"),
@@ -96,7 +99,6 @@ def test_options_that_contradict_the_image_are_refused(choices, words):
     ("sidecar", "words"),
     [
         ({"SpacingBetweenSlices": 4.0}, "the sidecar says"),
-        ({"SliceThickness": 6.0}, "contradicts slices"),
         ({"SliceThickness": 30.0, "SpacingBetweenSlices": 5.0}, "overlap more than"),
         ({"SliceThickness": 0.0}, "expected a number from .* give --thickness"),
         ({"SliceThickness": 5000}, "is 5000; expected a number from .* give --thickness"),
@@ -295,3 +297,101 @@ def test_a_header_that_says_nothing_is_told_as_such():
         describe_acquisition(unknown, Config())
     with pytest.raises(InputError, match=r"already isotropic.* --voxel-size .* the identity"):
         describe_acquisition(scan, Config())
+
+
+def test_thick_slices_on_an_isotropic_grid_are_restored_once_they_are_stated():
+    scan = scan_of((1.0, 1.0, 1.0), (8, 9, 30))
+    with pytest.raises(InputError, match="the true --thickness of slices"):
+        describe_acquisition(scan, Config())
+    found = describe_acquisition(scan, Config(thickness_mm=3.0))
+    assert (found.slice_axis, found.thickness_mm, found.is_overlapping) == (2, 3.0, True)
+    assert found.fine_spacing_mm == pytest.approx((1.0, 1.0, 1.0))
+    assert any("overlapping" in sentence for sentence in found.warnings)
+    assert any("is assumed: no axis" in sentence for sentence in found.warnings)
+    A = forward_operator(scan.volume.grid, fine_grid(scan.volume.grid, found), found)
+    np.testing.assert_allclose(A.matrices[2][10, 8:13], [0, 1 / 3, 1 / 3, 1 / 3, 0], atol=1e-12)
+
+
+def test_a_thickness_of_the_voxels_does_not_make_an_isotropic_image_thick():
+    with pytest.raises(InputError, match="already isotropic"):
+        described((1.0, 1.0, 1.0), thickness_mm=1.0)
+
+
+def interpolated_scan(kind="linear", factor=5, sidecar=None, spacing=1.0):
+    """Slices of a head interpolated to `factor` times as many."""
+    head = head_volume((40, 44, 24), folds=25.0)
+    weights = interpolation_matrix(
+        kind, (np.arange(24 * factor) - (factor - 1) / 2.0) / factor, 24
+    )
+    y = np.round(head.data @ weights.T).astype(np.float32)
+    grid = Grid(y.shape, np.diag([1.0, 1.0, spacing, 1.0]))
+    return replace(Scan.made_here(Volume(y, grid)), name="head", sidecar=sidecar or {})
+
+
+@pytest.mark.parametrize("kind", ["nearest", "linear", "cubic"])
+def test_interpolated_slices_are_told_and_the_measured_ones_restored(kind):
+    scan = interpolated_scan(kind)
+    found = describe_acquisition(scan, Config())
+    assert (found.slice_axis, found.slice_spacing_mm) == (2, pytest.approx(5.0))
+    assert (found.thickness_mm, found.is_overlapping) == (pytest.approx(5.0), False)
+    (warning,) = found.warnings
+    assert "content along S ends at 0.1 cycles/mm" in warning
+    assert "a thickness of 5 mm without gap is assumed" in warning
+    fine = fine_grid(scan.volume.grid, found)
+    assert fine.same_as(scan.volume.grid)
+    A = forward_operator(scan.volume.grid, fine, found)
+    # what is stored is the interpolation of averages over 5 voxels
+    x = np.random.default_rng(0).normal(size=120)
+    averages = x.reshape(24, 5).mean(axis=1)
+    expected = interpolation_matrix(kind, (np.arange(120) - 2.0) / 5.0, 24) @ averages
+    np.testing.assert_allclose(A.matrices[2] @ x, expected, atol=1e-9)
+
+
+def test_a_stated_thickness_of_interpolated_slices_goes_before_their_distance():
+    found = describe_acquisition(interpolated_scan(), Config(thickness_mm=4.0))
+    assert (found.thickness_mm, found.gap_mm) == (4.0, pytest.approx(1.0))
+    assert found.warnings == ()
+    assert any("5 mm apart were interpolated linearly" in s for s in found.assumptions)
+    assert describe_acquisition(interpolated_scan(), Config(gap_mm=2.0)).thickness_mm == 3.0
+    both = Config(thickness_mm=4.0, gap_mm=1.0)
+    assert describe_acquisition(interpolated_scan(), both).gap_mm == pytest.approx(1.0)
+
+
+def test_slices_that_are_said_to_be_measured_as_stored_are_taken_so():
+    scan = interpolated_scan(factor=2, spacing=2.5)
+    found = describe_acquisition(scan, Config(thickness_mm=2.5))
+    assert found.interpolated is None
+    assert found.slice_spacing_mm == pytest.approx(2.5)
+    overlap = describe_acquisition(scan, Config(thickness_mm=5.0, gap_mm=-2.5))
+    assert overlap.interpolated is None
+    assert overlap.is_overlapping
+
+
+@pytest.mark.parametrize(
+    ("sidecar", "thickness_mm"),
+    [
+        ({"SliceThickness": 4.0}, 4.0),
+        ({"SliceThickness": 4.0, "SpacingBetweenSlices": 5.0}, 4.0),
+        ({"SliceThickness": 1.0, "SpacingBetweenSlices": 1.0}, 5.0),
+    ],
+)
+def test_the_sidecar_of_interpolated_slices_is_believed_where_it_tells_of_thick_ones(
+    sidecar, thickness_mm
+):
+    found = describe_acquisition(interpolated_scan(sidecar=sidecar), Config())
+    assert found.thickness_mm == pytest.approx(thickness_mm)
+    assert found.slice_spacing_mm == pytest.approx(5.0)
+
+
+def test_a_sidecar_that_fits_neither_stored_nor_measured_slices_is_refused():
+    scan = interpolated_scan(sidecar={"SpacingBetweenSlices": 3.0})
+    with pytest.raises(InputError, match=r"3 mm apart, the image says 1 mm.*--thickness"):
+        describe_acquisition(scan, Config())
+
+
+def test_measured_slices_beyond_the_first_stored_one_are_taken_at_its_edge():
+    whole = interpolated_scan()
+    scan = replace(whole, volume=whole.volume.cropped((slice(0, 40), slice(0, 44), slice(4, 120))))
+    found = describe_acquisition(scan, Config())
+    A = forward_operator(scan.volume.grid, fine_grid(scan.volume.grid, found), found)
+    np.testing.assert_allclose(A.matrices[2].sum(axis=1), 1.0, atol=1e-9)

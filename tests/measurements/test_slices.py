@@ -8,7 +8,11 @@ from inversesr.acquisition.geometry import describe_acquisition, forward_operato
 from inversesr.config import Config
 from inversesr.io.nifti import Scan
 from inversesr.measurements.slices import Task
+from inversesr.operators.interpolation import spline
+from inversesr.operators.proximal import project
+from inversesr.operators.slice_interpolation import interpolation_matrix
 from inversesr.volume import Grid, Volume
+from tests.support.heads import head_volume
 from tests.support.laws import check_operator, normal
 
 SHAPE, SPACING_MM = (6, 7, 5), (1.0, 1.0, 4.0)
@@ -107,3 +111,37 @@ def test_what_is_not_protected_on_the_fine_grid_is_what_is_not_protected_in_the_
 
 def test_without_a_mask_nothing_is_protected():
     assert task_of().fine_protect is None
+
+
+def interpolated_task(kind):
+    """Slices of 5 mm stored every millimetre, and the task as they were measured."""
+    head = head_volume((40, 44, 24), (1.0, 1.0, 5.0), folds=25.0)
+    weights = interpolation_matrix(kind, (np.arange(120) - 2.0) / 5.0, 24)
+    y = (head.data.astype(np.float64) @ weights.T).astype(np.float32)
+    tasks = []
+    for volume in (Volume(y, Grid(y.shape, np.eye(4))), head):
+        # the same place, so that both fine grids are the same
+        acquisition = describe_acquisition(Scan.made_here(volume), Config())
+        data = torch.from_numpy(volume.data).double()
+        tasks.append(Task(data, volume.grid, acquisition, 1.0))
+    return tasks
+
+
+@pytest.mark.parametrize("kind", ["nearest", "linear", "cubic"])
+def test_interpolated_slices_say_what_the_measured_ones_say(kind):
+    stored, measured = interpolated_task(kind)
+    assert stored.acquisition.interpolated is not None
+    assert stored.fine.shape == measured.fine.shape
+    check_operator(stored.A)
+    torch.testing.assert_close(stored.x0, measured.x0, atol=1e-2, rtol=0)
+    start = torch.zeros(stored.A.in_shape, dtype=torch.float64)
+    found, expected = (project(t.A, start, t.y).x for t in (stored, measured))
+    torch.testing.assert_close(found, expected, atol=1e-2, rtol=0)
+    assert float((stored.A(found) - stored.y).abs().max()) < 0.01
+
+
+def test_slices_that_are_about_known_are_interpolated_as_they_are_stored():
+    task, _ = interpolated_task("cubic")
+    rough = replace(task.acquisition.interpolated, is_exact=False)
+    rough_task = replace(task, acquisition=replace(task.acquisition, interpolated=rough))
+    torch.testing.assert_close(rough_task.x0, spline(task.y, task.scan_grid, task.fine))

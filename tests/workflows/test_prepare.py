@@ -136,6 +136,18 @@ def test_other_slices_get_total_variation_and_a_sentence(thickness_mm, spacing_m
     assert "tv is used" in notes[0]
 
 
+def test_overlapping_slices_get_total_variation_to_within_their_noise():
+    task = thick_task(5.0, gap_mm=-1.5)
+    solver, notes = choose_solver(task, "auto")
+    assert solver == "tv"
+    assert "slices overlap" in notes[0]
+    assert prepare_task(task, Config()).setup.consistency == "noise"
+    assert prepare_task(task, Config(consistency="exact")).setup.consistency == "exact"
+    touching = thick_task(5.0, gap_mm=-1.0)
+    assert choose_solver(touching, "auto") == ("unet", ())
+    assert prepare_task(touching, Config(solver="tv")).setup.consistency == "exact"
+
+
 def test_a_thickness_in_single_precision_is_known_to_the_last_digit():
     spacing = float(np.float32(0.8)) - 1e-7
     assert choose_solver(thick_task(12.0 * 0.8, spacing), "auto") == ("unet", ())

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch.nn.functional import avg_pool3d, interpolate, pad
 
-from inversesr.acquisition.geometry import Acquisition
+from inversesr.acquisition.geometry import Acquisition, first_slice_mm
 from inversesr.config import option
 from inversesr.errors import InputError
 from inversesr.measurements.protocol import Measurement
@@ -95,7 +95,7 @@ def describe_slices(scan_grid: Grid, fine: Grid, acquisition: Acquisition) -> Sl
     """Return how the slices of a scan lie on its fine grid."""
     axis = acquisition.slice_axis
     unit = fine.plane_distance_mm[axis]
-    first_slice = voxel_centres(scan_grid.shape[axis], acquisition.slice_spacing_mm)[0]
+    first_slice = first_slice_mm(scan_grid, acquisition)
     first_voxel = voxel_centres(fine.shape[axis], unit)[0]
     geometry = SliceGeometry(
         acquisition.thickness_mm / unit,

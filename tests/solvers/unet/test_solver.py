@@ -7,6 +7,7 @@ from scipy.stats import spearmanr
 
 from inversesr.acquisition.foreground import foreground
 from inversesr.acquisition.geometry import describe_acquisition
+from inversesr.acquisition.interpolated import Interpolated
 from inversesr.acquisition.simulation import simulate
 from inversesr.config import Config, SimulateConfig
 from inversesr.io.nifti import Scan
@@ -142,6 +143,18 @@ def test_slices_are_described_in_fine_voxels():
     assert found.geometry.thickness == pytest.approx(4.0)
     # fine voxels 0 to 3 make the first slice
     assert found.geometry.first_centre == pytest.approx(1.5)
+
+
+def test_interpolated_slices_are_described_as_they_were_measured():
+    task = problem()
+    measured = Interpolated(2, 5.0, 1.0, 9, "linear", is_exact=True)
+    acquisition = replace(
+        task.acquisition, slice_spacing_mm=5.0, thickness_mm=4.5, interpolated=measured
+    )
+    found = slices(replace(task, acquisition=acquisition)).geometry
+    assert (found.thickness, found.spacing) == (pytest.approx(4.5), pytest.approx(5.0))
+    # one millimetre after the first stored slice, whose centre lies at 1.5
+    assert found.first_centre == pytest.approx(2.5)
 
 
 def test_an_axis_is_sharp_where_the_scan_is_as_fine_as_the_result():

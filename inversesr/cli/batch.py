@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 @with_options(Config, {"solver": solver_choices()})
 def batch(  # noqa: PLR0913 (one argument a flag)
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder or BIDS dataset.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="FOLDER", help="Folder of scans or BIDS dataset."),
+    ],
     *,
     config: Callable[..., Config],
     output: Annotated[

@@ -7,9 +7,9 @@ stopped when it is called again.
 import csv
 import json
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +22,8 @@ from inversesr.errors import InputError
 from inversesr.io.atomic import check_folder_name, check_output
 from inversesr.io.checks import SUFFIXES, stem
 from inversesr.io.csv_table import write_csv
+from inversesr.io.dicom.listing import series_below
+from inversesr.io.dicom.taking import facts_of
 from inversesr.io.json_text import json_text
 from inversesr.io.names import is_named_labels, part_of
 from inversesr.io.paths import parts_of
@@ -179,6 +181,7 @@ class Batch:
         n_jobs: Scans at a time; each takes an equal part of the processor's cores.
         executor: Name of what carries out the work; see `executors.protocol`.
         force: Whether results that are there are made anew.
+        shown: DICOM series -> by what its results are named; see `io.dicom.listing`.
 
     Raises:
         InputError: a choice is meant for one scan only, there are no jobs, there is no such
@@ -192,6 +195,7 @@ class Batch:
     n_jobs: int = 1
     force: bool = False
     executor: str = "local"
+    shown: Mapping[Path, Path] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_folder_name(self.output)
@@ -208,7 +212,9 @@ class Batch:
 
     def outputs_of(self, scan: Path) -> Outputs:
         """Return where the results of one of the scans go."""
-        return output_names(scan, self.output / scan.relative_to(self.folder).parent)
+        place = scan.parent if scan in self.shown else scan
+        named = self.shown.get(scan, scan)
+        return output_names(named, self.output / place.relative_to(self.folder).parent)
 
 
 def run_batch(
@@ -224,7 +230,8 @@ def run_batch(
         InputError: there are no scans, or the results cannot be written.
     """
     _check_choices(batch.config)
-    scans = find_scans(batch.folder, batch.patterns, batch.output)
+    series = _find_series(batch)
+    scans = [*_find_images(batch, is_needed=not series), *series]
     table = batch.output / TABLE_NAME
     check_output([table], force=True)
     entries = _entries_of(table)
@@ -232,7 +239,7 @@ def run_batch(
     _describe_dataset(batch.folder, batch.output)
     share = max(1, usable_cores() // batch.n_jobs)
     threads = batch.config.threads or min(torch.get_num_threads(), share)
-    batch = replace(batch, config=replace(batch.config, threads=threads))
+    batch = replace(batch, config=replace(batch.config, threads=threads), shown=series)
     done: dict[Path, Entry] = {}
     with closing(_restored(batch, scans)) as restored:
         for scan, entry in restored:
@@ -241,6 +248,41 @@ def run_batch(
             write_csv(table, [entries[name] for name in sorted(entries)])
             progress(entry, len(done), len(scans))
     return [done[scan] for scan in scans]
+
+
+def _find_images(batch: Batch, *, is_needed: bool) -> list[Path]:
+    """Return the image files of a batch; none are needed where there are DICOM series."""
+    try:
+        images = find_scans(batch.folder, batch.patterns, batch.output)
+    except InputError:
+        if is_needed:
+            raise
+        return []
+    return images if batch.config.series is None else []
+
+
+def _find_series(batch: Batch) -> dict[Path, Path]:
+    """Return the DICOM series of a batch, and by what their results are named.
+
+    In a BIDS dataset there are none: it holds converted scans.
+    """
+    folder = batch.folder
+    if not folder.is_dir() or (folder / DESCRIPTION_NAME).is_file():
+        return {}
+    files = sorted(
+        file
+        for file in _files_below(folder, batch.output)
+        if not any(part.startswith(".") for part in file.relative_to(folder).parts)
+    )
+    found = series_below(folder, files, batch.config.series)
+    return {one.path: one.shown for one in found if _is_like(one.path, batch)}
+
+
+def _is_like(scan: Path, batch: Batch) -> bool:
+    """Whether a series, or its place, is called as the patterns of a batch want it."""
+    name = scan.relative_to(batch.folder)
+    patterns = batch.patterns
+    return not patterns or any(name.match(p) or name.parent.match(p) for p in patterns)
 
 
 def _check_choices(config: Config) -> None:
@@ -323,16 +365,29 @@ def is_done(scan: Path, outputs: Outputs, config: Config) -> bool:
     record = _read_record(outputs.sidecar)
     # a record of the version before has the solver that was chosen there
     asked = record.get("requested_solver", record["config"]["solver"])
-    made_by = {**record["config"], "solver": asked}
+    # nor does it know choices that were added since
+    made_by = {**asdict(Config()), **record["config"], "solver": asked}
     wanted = json.loads(json_text(asdict(config)))
     return (
         _choices(made_by) == _choices(wanted)
-        and record["inputs"] == [file_facts(scan)]
-        and record["sidecars"] == sidecar_facts([scan])
+        and _is_of(record, scan)
         and record["GeneratedBy"][0]["Version"] == version("inversesr")
         and _has_same_prior(record, config)
         and all((outputs.image.parent / name).is_file() for name in record["files"].values())
+        and all(
+            (outputs.image.parent / series["folder"]).is_dir()
+            for series in record.get("dicom_series", {}).values()
+        )
     )
+
+
+def _is_of(record: dict[str, Any], scan: Path) -> bool:
+    """Whether a result was made from this very scan, as it is now."""
+    series = facts_of(scan)
+    if series is not None:
+        return bool(record["inputs"] == [series])
+    is_same = record["inputs"] == [file_facts(scan)]
+    return is_same and bool(record["sidecars"] == sidecar_facts([scan]))
 
 
 def _has_same_prior(record: dict[str, Any], config: Config) -> bool:

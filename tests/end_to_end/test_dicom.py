@@ -129,3 +129,42 @@ def test_a_series_from_an_image_file_is_refused(tmp_path):
     told = run(tmp_path / "a.nii", "--dicom")
     assert (told.exit_code, told.stderr.count("\n")) == (2, 1)
     assert "--dicom needs a DICOM series" in told.stderr
+
+
+def batch(folder, output, *arguments):
+    options = ["-o", str(output), "--solver", "spline", "--spacing", "3.6", *arguments]
+    return CliRunner().invoke(app, ["batch", str(folder), *options])
+
+
+def test_a_batch_restores_every_series_and_names_those_at_fault(tmp_path):
+    folder, made = tmp_path / "in", head(study="c")
+    write(folder / "a", head(study="a"))
+    write(folder / "b" / "bad", [*made[:4], *made[5:]])
+    write(folder / "scouts", head(study="a", series="2", number=1, description="localizer"))
+    with zipfile.ZipFile(folder / "z.zip", "w") as archive:
+        for n, one in enumerate(head(study="z")):
+            one.save_as(tmp_path / "one", enforce_file_format=True)
+            archive.write(tmp_path / "one", str(n))
+    told = batch(folder, tmp_path / "out", "--json")
+    assert told.exit_code == 1, told.output
+    rows = {row["scan"]: row for row in json.loads(told.stdout)["scans"]}
+    assert {name: row["status"] for name, row in rows.items()} == {
+        "a/::4": "done", "b/bad/::4": "refused", "z.zip/::4": "done",
+    }  # fmt: skip
+    assert "lacks 1 slice" in rows["b/bad/::4"]["reason"]
+    assert (tmp_path / "out" / "a_series-4_desc-sr.nii.gz").is_file()
+    again = batch(folder, tmp_path / "out", "--json")
+    assert sorted(row["status"] for row in json.loads(again.stdout)["scans"]) == [
+        "kept", "kept", "refused",
+    ]  # fmt: skip
+
+
+def test_a_batch_of_one_folder_with_series_and_images_takes_both(tmp_path):
+    folder = write(tmp_path / "in", head())
+    volume = head_volume((48, 52, 12))
+    nibabel.save(nibabel.Nifti1Image(volume.data, volume.grid.affine), folder / "b.nii.gz")
+    told = batch(folder, tmp_path / "out", "--json", "--dicom", "--pattern", "b.nii.gz")
+    assert [row["status"] for row in json.loads(told.stdout)["scans"]] == ["refused"]
+    told = batch(folder, tmp_path / "out", "--json")
+    assert [row["scan"] for row in json.loads(told.stdout)["scans"]] == ["b.nii.gz", "::4"]
+    assert told.exit_code == 0

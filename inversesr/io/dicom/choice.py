@@ -52,16 +52,26 @@ def scans_among(series: Sequence[Series]) -> list[Series]:
     return thick or scans or list(series[:1])
 
 
-def _named(series: Sequence[Series], wanted: str, place: str) -> Series:
-    """Return the series that a user named."""
+def matching(series: Sequence[Series], wanted: str) -> list[Series]:
+    """Return the series of a key, else of a number or UID, else with a text in the description.
+
+    Args:
+        series: All series that there are.
+        wanted: What a user gave.
+    """
     wish = wanted.strip()
-    found = (
+    return (
         [one for one in series if one.key == wish]
         or [one for one in series if wish in (one.first.series_uid, str(one.first.series_number))]
         or [one for one in series if wish and wish.lower() in one.description.lower()]
     )
+
+
+def _named(series: Sequence[Series], wanted: str, place: str) -> Series:
+    """Return the series that a user named."""
+    found = matching(series, wanted)
     if not found:
-        message = f"{place} holds no series {wish!r}: give one of these\n{table(series)}"
+        message = f"{place} holds no series {wanted.strip()!r}: give one of these\n{table(series)}"
         raise InputError(message)
     if len(found) > 1:
         raise _several(series, found, place)

@@ -91,7 +91,7 @@ def _read(path: Path, scratch: Path) -> list[Instance]:
     own = read_instance(path)
     if own is None:
         return []
-    beside = read_all(file for file in sorted(path.parent.iterdir()) if _may_be(file))
+    beside = read_all(file for file in sorted(path.parent.iterdir()) if may_be_dicom(file))
     return [instance for instance in beside if instance.series_uid == own.series_uid]
 
 
@@ -122,10 +122,11 @@ def files_below(folder: Path) -> Iterator[Path]:
             names.clear()
             continue
         seen.add(here)
-        yield from (file for name in sorted(files) if _may_be(file := Path(parent) / name))
+        yield from (file for name in sorted(files) if may_be_dicom(file := Path(parent) / name))
 
 
-def _may_be(file: Path) -> bool:
+def may_be_dicom(file: Path) -> bool:
+    """Whether a file may be DICOM by its name: hidden files and known others are not."""
     name = file.name.lower()
     is_named_otherwise = name.endswith((*SUFFIXES, *OTHER_SUFFIXES, ZIP, ".gz"))
     return not name.startswith(".") and not is_named_otherwise and file.is_file()

@@ -18,7 +18,7 @@ from inversesr.io.json_text import json_text
 from inversesr.io.nifti import Scan
 from inversesr.io.paths import from_home
 
-# FOLDER::NUMBER names one series of a folder.
+# FOLDER::NUMBER, or FOLDER/::NUMBER, names one series of a folder.
 KEY_MARK = "::"
 
 
@@ -122,9 +122,9 @@ def shown_path(place: Path, series: Series) -> Path:
 def _split(path: Path) -> tuple[Path, str | None]:
     """Return a place and which of its series is named, if any."""
     start, mark, key = path.name.rpartition(KEY_MARK)
-    if not mark or not start or not key or path.exists():
+    if not mark or not key or path.exists():
         return path, None
-    return path.with_name(start), key
+    return path.with_name(start) if start else path.parent, key
 
 
 def _take(place: Path, wanted: str | None, scratch: Path) -> Taken:

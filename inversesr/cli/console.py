@@ -1,5 +1,7 @@
 """What all commands share: options, progress, warnings, and failing in one sentence."""
 
+import errno
+import resource
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -8,8 +10,17 @@ from typing import Annotated, Any
 
 import typer
 
-from inversesr.errors import InputError, InverseSRError, OldNameWarning, machine_fault
+from inversesr.errors import (
+    InputError,
+    InverseSRError,
+    MachineError,
+    OldNameWarning,
+    machine_fault,
+)
 from inversesr.io.json_text import json_text
+
+# Address space that loading the libraries takes: with 1 GiB they say what they lack themselves.
+LEAST_ADDRESS_SPACE = 2**30
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace existing results.")]
@@ -27,6 +38,7 @@ Settings = Annotated[
 def failing_in_one_sentence() -> Iterator[None]:
     """Turn an expected failure into one sentence and an exit status."""
     try:
+        refuse_small_address_space()
         with _telling_old_names():
             yield
     except InputError as error:
@@ -44,8 +56,28 @@ def failing_in_one_sentence() -> Iterator[None]:
         fault = machine_fault(error) or (str(error) if isinstance(error, OSError) else "")
         if not fault:
             raise
-        typer.echo(f"inversesr: {fault}", err=True)
-        raise typer.Exit(1) from error
+        is_of_a_name = isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG
+        advice = "; give a shorter name" if is_of_a_name else ""
+        typer.echo(f"inversesr: {fault}{advice}", err=True)
+        raise typer.Exit(2 if is_of_a_name else 1) from error
+
+
+def refuse_small_address_space() -> None:
+    """Refuse to go on where the libraries could not even be loaded.
+
+    With less than that the linear algebra behind numpy waits for ever for its threads.
+
+    Raises:
+        MachineError: the limit on the address space of this process is too low.
+    """
+    allowed, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if allowed != resource.RLIM_INFINITY and allowed < LEAST_ADDRESS_SPACE:
+        message = (
+            f"this process may use {allowed / 2**30:.1f} GiB of address space (`ulimit -v`); "
+            f"expected at least {LEAST_ADDRESS_SPACE / 2**30:.0f} GiB: raise the limit, or use a "
+            "machine with more memory"
+        )
+        raise MachineError(message)
 
 
 @contextmanager

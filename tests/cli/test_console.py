@@ -1,5 +1,7 @@
+import errno
 import io
 import json
+import resource
 import sys
 
 import pytest
@@ -143,3 +145,29 @@ def test_an_interrupt_is_told_in_one_line(capsys):
         raise KeyboardInterrupt
     assert found.value.exit_code == 130
     assert capsys.readouterr().err == "inversesr: interrupted\n"
+
+
+def test_a_name_that_is_too_long_is_the_users_to_change(capsys):
+    with pytest.raises(typer.Exit) as caught, failing_in_one_sentence():
+        raise OSError(errno.ENAMETOOLONG, "File name too long", "x" * 300)
+    assert caught.value.exit_code == 2
+    assert "give a shorter name" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("gibibytes", [0.3, 0.7, 0.99])
+def test_too_small_an_address_space_is_told_before_anything_is_loaded(
+    monkeypatch, capsys, gibibytes
+):
+    allowed = int(gibibytes * 2**30)
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: (allowed, allowed))
+    with pytest.raises(typer.Exit) as caught, failing_in_one_sentence():
+        pytest.fail("went on")
+    assert caught.value.exit_code == 1
+    assert "address space (`ulimit -v`); expected at least 1 GiB" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("allowed", [resource.RLIM_INFINITY, 2**30, 2**40])
+def test_an_address_space_that_may_do_is_no_reason_to_stop(monkeypatch, allowed):
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: (allowed, allowed))
+    with failing_in_one_sentence():
+        pass

@@ -1,9 +1,12 @@
 """Every choice a user can make: its name, default and help text. Imports no torch."""
 
-from dataclasses import InitVar, dataclass, field
+import operator
+from collections.abc import Mapping
+from dataclasses import InitVar, dataclass, field, fields
 from math import isfinite
 from numbers import Integral, Real
-from typing import Any
+from types import NoneType
+from typing import Any, get_args
 
 from inversesr.errors import InputError, warn_of_old_name
 
@@ -22,7 +25,14 @@ SMALLEST_SPACING_MM = 0.05
 
 
 def option(default: Any, text: str, **facts: Any) -> Any:  # noqa: ANN401 (a dataclass field)
-    """Declare a field with its help text; facts are read by the command line."""
+    """Declare a field with its help text and what it takes.
+
+    Args:
+        default: Its default.
+        text: Its help text.
+        **facts: `choices`, and of a number `least`, `most`, `above` or `below`, which
+            `check_fields` reads; `flag`, `unit` and `kind`, which the command line reads.
+    """
     return field(default=default, metadata={"help": text, **facts})
 
 
@@ -65,6 +75,7 @@ class Config:
         None,
         "Samples drawn by split-gibbs, which auto then takes; their deviation and quantiles are "
         "written [default: 8].",
+        least=1,
     )
     keep_unprotected: bool = option(
         False,  # noqa: FBT003
@@ -72,13 +83,18 @@ class Config:
         "kept from the prior.",
     )
     spacing_mm: float | None = option(
-        None, "Distance between thin slices [default: 1 mm].", flag="--spacing", unit="MM"
+        None,
+        "Distance between thin slices [default: 1 mm].",
+        flag="--spacing",
+        unit="MM",
+        least=SMALLEST_SPACING_MM,
     )
     thickness_mm: float | None = option(
         None,
         "Slice thickness [default: sidecar JSON, else the distance between slices].",
         flag="--thickness",
         unit="MM",
+        least=SMALLEST_SPACING_MM,
     )
     gap_mm: float | None = option(
         None,
@@ -94,7 +110,9 @@ class Config:
         choices=CONSISTENCY_NAMES,
     )
     noise: float | None = option(
-        None, "Noise standard deviation in the scan's own intensities [default: estimated]."
+        None,
+        "Noise standard deviation in the scan's own intensities [default: estimated].",
+        least=0,
     )
     voxel_size: str | None = option(
         None,
@@ -111,15 +129,17 @@ class Config:
         False,  # noqa: FBT003
         "Also write the image, and its deviation map, as DICOM series in the study of the scan.",
     )
-    volume: int | None = option(None, "Which volume of a 4D series to use, counted from 0.")
+    volume: int | None = option(
+        None, "Which volume of a 4D series to use, counted from 0.", least=0
+    )
     output_type: str = option(
         "float32",
         "Data type written: float32, or that of an input of integers.",
         choices=OUTPUT_TYPES,
     )
     device: str = option("auto", "Where to compute.", choices=DEVICE_NAMES)
-    threads: int | None = option(None, "Processor threads [default: all].")
-    seed: int = option(0, "Seed of everything random.")
+    threads: int | None = option(None, "Processor threads [default: all].", least=1)
+    seed: int = option(0, "Seed of everything random.", least=0)
     # the earlier name of `consistency`
     lock: InitVar[str | None] = None
 
@@ -130,20 +150,8 @@ class Config:
         object.__setattr__(self, "solver", present_solver(self.solver))
         # the command line and JSON give lists
         object.__setattr__(self, "settings", tuple(self.settings))
-        _make_plain(self)
-        for name, choices in _CHOICES.items():
-            _require(
-                getattr(self, name) in choices, name, getattr(self, name), " or ".join(choices)
-            )
-        _require_number("spacing", self.spacing_mm, SMALLEST_SPACING_MM, " mm")
-        _require_number("thickness", self.thickness_mm, SMALLEST_SPACING_MM, " mm")
-        _require_number("gap", self.gap_mm, None, " mm")
-        _require_number("noise", self.noise, 0.0)
-        _require_number("volume", self.volume, 0)
+        check_fields(self)
         object.__setattr__(self, "voxel_size", _plain_sizes(self.voxel_size))
-        _require_number("threads", self.threads, 1)
-        _require_number("seed", self.seed, 0)
-        _require_number("samples", self.samples, 1)
 
     @property
     def voxel_size_mm(self) -> tuple[float, float, float] | None:
@@ -154,14 +162,6 @@ class Config:
         return (x, y, z)
 
 
-_CHOICES = {
-    "profile": PROFILE_NAMES,
-    "consistency": CONSISTENCY_NAMES,
-    "output_type": OUTPUT_TYPES,
-    "device": DEVICE_NAMES,
-}
-
-
 @dataclass(frozen=True)
 class SimulateConfig:
     """How a thick-slice scan is made from a thin-slice one.
@@ -170,30 +170,76 @@ class SimulateConfig:
         InputError: a value is outside its range.
     """
 
-    thickness_mm: float = option(4.0, "Slice thickness.", flag="--thickness", unit="MM")
+    thickness_mm: float = option(
+        4.0, "Slice thickness.", flag="--thickness", unit="MM", least=SMALLEST_SPACING_MM
+    )
     gap_mm: float = option(
         0.0, "Gap between slices; negative for overlap.", flag="--gap", unit="MM"
     )
     profile: str = option("rect", "Slice profile.", choices=PROFILE_NAMES)
     axis: str = option("S", "Anatomical direction across the slices.", choices=("R", "A", "S"))
-    noise: float = option(0.0, "Rician noise as a share of the brightest intensity (0.02 is 2 %).")
+    noise: float = option(
+        0.0,
+        "Rician noise as a share of the brightest intensity (0.02 is 2 %).",
+        least=0,
+        below=1,
+    )
     rotate: float = option(0.0, "Tilt of the slices in degrees.", unit="DEG")
-    seed: int = option(0, "Seed of the noise.")
+    seed: int = option(0, "Seed of the noise.", least=0)
 
     def __post_init__(self) -> None:
-        _make_plain(self)
-        _require(
-            self.profile in PROFILE_NAMES, "profile", self.profile, " or ".join(PROFILE_NAMES)
-        )
-        _require(self.axis in ("R", "A", "S"), "axis", self.axis, "R, A or S")
-        _require_number("thickness", self.thickness_mm, SMALLEST_SPACING_MM, " mm")
-        _require_number("gap", self.gap_mm, None, " mm")
-        _require_number("rotate", self.rotate, None)
-        _require_number("seed", self.seed, 0)
+        check_fields(self)
         spacing = self.thickness_mm + self.gap_mm
         _require(spacing > 0.0, "thickness + gap", spacing, "a distance above 0 mm")
-        inside = isfinite(self.noise) and 0.0 <= self.noise < 1.0
-        _require(inside, "noise", self.noise, "a share from 0 to 1, such as 0.02 for 2 %")
+
+
+LIMITS = {
+    "least": ("of at least", operator.ge),
+    "above": ("above", operator.gt),
+    "most": ("of at most", operator.le),
+    "below": ("below", operator.lt),
+}
+
+
+def check_fields(choices: Any, prefix: str = "") -> None:  # noqa: ANN401 (any dataclass of `option`)
+    """Refuse values that are not what their fields declare; numbers of numpy become plain.
+
+    Args:
+        choices: An object of a frozen dataclass whose fields are made by `option`.
+        prefix: What stands before the names of its fields, for the error message.
+
+    Raises:
+        InputError: a value is none of the choices, of another type, or outside its range.
+    """
+    _make_plain(choices)
+    for f in fields(choices):
+        value, facts = getattr(choices, f.name), f.metadata
+        kinds = get_args(f.type) or (f.type,)
+        if value is None and NoneType in kinds:
+            continue
+        unit = " mm" if f.name.endswith("_mm") else ""
+        expected = _expected(value, kinds[0], facts, unit)
+        name = prefix + facts.get("flag", f.name).removeprefix("--")
+        shown = repr(value) if isinstance(value, str | bool) else f"{value}{unit}"
+        _require(not expected, name, shown if "choices" not in facts else value, expected)
+
+
+def _expected(value: Any, kind: Any, facts: Mapping[str, Any], unit: str) -> str:  # noqa: ANN401
+    """Return what a field expects; nothing where its value is that."""
+    if "choices" in facts:
+        return "" if value in facts["choices"] else " or ".join(facts["choices"])
+    if kind is bool:
+        return "" if isinstance(value, bool) else "true or false"
+    if kind not in (int, float):
+        return ""
+    wanted = int if kind is int else int | float
+    is_number = isinstance(value, wanted) and not isinstance(value, bool) and isfinite(value)
+    limits = [(*LIMITS[name], facts[name]) for name in LIMITS if name in facts]
+    if is_number and all(holds(value, limit) for _, holds, limit in limits):
+        return ""
+    ranges = " and ".join(f"{words} {limit}{unit}" for words, _, limit in limits)
+    noun = "a whole number" if kind is int else "a finite number"
+    return f"{noun} {ranges}".strip()
 
 
 def _make_plain(config: object) -> None:
@@ -217,16 +263,6 @@ def _plain_sizes(given: object) -> str | None:
     is_fine = len(sizes) == 3 and all(isfinite(s) and s >= SMALLEST_SPACING_MM for s in sizes)
     _require(is_fine, "voxel_size", repr(given), expected)
     return ",".join(f"{size:g}" for size in sizes)
-
-
-def _require_number(name: str, value: object, least: float | None, unit: str = "") -> None:
-    if value is None:
-        return
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
-    expected = "a finite number" if least is None else f"a finite number of at least {least}{unit}"
-    shown = f"{value}{unit}" if is_number else repr(value)
-    is_fine = is_number and (least is None or float(str(value)) >= least)
-    _require(is_fine, name, shown, expected)
 
 
 def _require(fulfilled: bool, name: str, found: object, expected: str) -> None:  # noqa: FBT001 (a predicate)

@@ -9,10 +9,9 @@ import types
 from collections.abc import Sequence
 from dataclasses import fields
 from difflib import get_close_matches
-from math import isfinite
 from typing import Any, get_args, get_type_hints
 
-from inversesr.config import option
+from inversesr.config import check_fields, option
 from inversesr.errors import InputError
 from inversesr.solvers.entry import SolverEntry
 from inversesr.solvers.registry import entries
@@ -127,8 +126,7 @@ def check(options: Any) -> None:  # noqa: ANN401 (any options class)
     Raises:
         InputError: a value is outside its range.
     """
-    for f in fields(options):
-        _check(f.name, getattr(options, f.name), f.metadata)
+    check_fields(options, PREFIX)
 
 
 def name_of(options: object) -> str:
@@ -219,22 +217,3 @@ def _parse(name: str, text: str, kind: Any) -> Any:  # noqa: ANN401  (the type o
         expected = {bool: "true or false", int: "a whole number"}.get(plain, "a number")
         message = f"{PREFIX}{name} is {text!r}; expected {expected}"
         raise InputError(message) from error
-
-
-def _check(name: str, value: object, facts: Any) -> None:  # noqa: ANN401  (a field's metadata)
-    """Refuse a value outside its choices or its range."""
-    expected = ""
-    if "choices" in facts and value not in facts["choices"]:
-        expected = " or ".join(facts["choices"])
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        if not isfinite(value):
-            expected = "a finite number"
-        elif value < facts.get("least", value):
-            expected = f"a number of at least {facts['least']}"
-        elif value > facts.get("most", value):
-            expected = f"a number of at most {facts['most']}"
-        elif "above" in facts and value <= facts["above"]:
-            expected = f"a number above {facts['above']}"
-    if expected:
-        message = f"{PREFIX}{name} is {value}; expected {expected}"
-        raise InputError(message)

@@ -52,9 +52,7 @@ QUICK = ("errors", "config", "solvers.options", "cli", "__main__")
 MOST_LINES, MOST_TOP_MODULES = 300, 10
 # Modules still longer than that; the list may only shrink.
 LONG = {
-    "workflows.batch",
     "workflows.estimate",
-    "workflows.run",
 }
 # Modules without a test of their name; the list may only shrink.
 UNMIRRORED = {

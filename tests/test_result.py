@@ -7,8 +7,8 @@ from inversesr.config import Config
 from inversesr.io.nifti import Scan
 from inversesr.result import MAPS, SHARE, make_map
 from inversesr.volume import Grid, Volume
+from inversesr.workflows.outputs import output_names
 from inversesr.workflows.restore import restore
-from inversesr.workflows.run import output_names
 from tests.support.problems import free_card, one_thread, random_tensors, write_prior  # noqa: F401
 
 

@@ -28,7 +28,7 @@ from inversesr.solvers.registry import solver_choices
 
 if TYPE_CHECKING:
     from inversesr.result import Result
-    from inversesr.workflows.run import Outputs
+    from inversesr.workflows.outputs import Outputs
 
 app = typer.Typer(
     cls=OldNames,
@@ -90,7 +90,8 @@ def run(  # noqa: PLR0913 (one argument a flag)
                 place = beside(taken[0], output)
                 cli_plan.explain(images, choices, place, mask, as_json=as_json)
             return
-        from inversesr.workflows.run import provenance, run_job
+        from inversesr.workflows.record import provenance
+        from inversesr.workflows.run import run_job
 
         with progress_bar() as progress:
             result, outputs = run_job(scans, choices, output, mask, force=force, progress=progress)

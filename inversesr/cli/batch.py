@@ -13,7 +13,7 @@ from inversesr.config import Config
 from inversesr.solvers.registry import solver_choices
 
 if TYPE_CHECKING:
-    from inversesr.workflows.batch import Entry
+    from inversesr.workflows.batch_table import Entry
 
 
 @with_options(Config, {"solver": solver_choices()})
@@ -52,14 +52,8 @@ def batch(  # noqa: PLR0913 (one argument a flag)
         from inversesr.workflows.prepare import refuse_ignored
 
         refuse_ignored(choices)
-        from inversesr.workflows.batch import (
-            FAILED,
-            REFUSED,
-            TABLE_NAME,
-            Batch,
-            count_by_status,
-            run_batch,
-        )
+        from inversesr.workflows.batch import Batch, run_batch
+        from inversesr.workflows.batch_table import FAILED, REFUSED, TABLE_NAME, count_by_status
 
         folders = Batch(folder, output, choices, pattern or (), jobs, force, executor)
         entries = run_batch(folders, _tell)

@@ -13,7 +13,8 @@ from inversesr.io.atomic import check_folder_name, check_output
 from inversesr.io.nifti import Scan, read_scan, write_volume
 from inversesr.solvers.registry import BASELINE_NAME, DEFAULT_NAME
 from inversesr.workflows.files import simulate_file
-from inversesr.workflows.run import Outputs, run_job
+from inversesr.workflows.outputs import Outputs
+from inversesr.workflows.run import run_job
 
 THICKNESS_MM = 5.0
 # what people get today, and what this project gives them; the last one is what is shown

@@ -35,8 +35,9 @@ from inversesr.solvers.registry import BASELINE_NAME, DEFAULT_NAME, find
 from inversesr.volume import Affine, Grid, Image
 from inversesr.workflows import restore as pipeline
 from inversesr.workflows.fusion import fuse
+from inversesr.workflows.outputs import Outputs, output_names
 from inversesr.workflows.prepare import Prepared, prepare, solver_of_fusion
-from inversesr.workflows.run import Outputs, file_facts, output_names, provenance
+from inversesr.workflows.record import file_facts, provenance
 
 # A block must be too large for the processor's cache, as the scan is.
 BLOCK_VOXELS = 2.5e6

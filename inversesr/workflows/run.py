@@ -4,112 +4,34 @@ Everything is written under temporary names in a folder of its own and renamed a
 image last: who finds the image finds a whole one, with all that belongs to it.
 """
 
-import hashlib
-import platform
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from importlib.metadata import version
+from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 
 from inversesr.acquisition.content import read_scans
 from inversesr.config import Config
 from inversesr.errors import InputError
-from inversesr.io.atomic import atomic_folder, check_output, is_image_name
-from inversesr.io.checks import stem
+from inversesr.io.atomic import atomic_folder, check_output
 from inversesr.io.dicom.taking import Taken, taken_in
 from inversesr.io.json_text import json_text
 from inversesr.io.masks import read_regions
 from inversesr.io.nifti import write_volume
 from inversesr.io.paths import from_home, parts_of
-from inversesr.io.sidecar import name_of_sidecar, sidecars_of
-from inversesr.io.source import files_of
+from inversesr.io.sidecar import sidecars_of
 from inversesr.report.html import write_report
-from inversesr.report.narrative import prior_sentences
-from inversesr.resources import peak_memory_bytes, set_threads
-from inversesr.result import MAPS, Map, Result, Source
+from inversesr.resources import set_threads
+from inversesr.result import Result
 from inversesr.solvers.protocol import Progress
 from inversesr.volume import Image
 from inversesr.workflows.derived_series import check_dicom, remove_dicom, write_dicom
+from inversesr.workflows.outputs import Outputs, output_names
+from inversesr.workflows.record import file_facts, provenance, sidecar_facts
 from inversesr.workflows.restore import restore
 
-NOT_FOR_DIAGNOSIS = "Research use only: not for diagnosis."
 # of a float32, and what a map of deviations keeps of them
 MANTISSA_BITS, KEPT_BITS = 23, 9
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """Names of the files that a run writes.
-
-    Attributes:
-        image: The restored image.
-        sidecar: Everything needed to repeat and to judge the run.
-        report: The same for people.
-        maps: Images beside the restored one by their names in `result.MAPS`.
-    """
-
-    image: Path
-    sidecar: Path
-    report: Path
-    maps: dict[str, Path] = field(default_factory=dict)
-
-    def with_maps(self, names: Iterable[str]) -> "Outputs":
-        """Return the outputs with some of their maps only."""
-        return replace(self, maps={name: self.maps[name] for name in self.maps if name in names})
-
-    @property
-    def files(self) -> dict[str, Path]:
-        """What there is -> its file."""
-        always = {"image": self.image, "sidecar": self.sidecar, "report": self.report}
-        return always | self.maps
-
-    @property
-    def names(self) -> dict[str, str]:
-        """What there is -> name of its file."""
-        return {role: path.name for role, path in self.files.items()}
-
-
-def output_names(scan: Path, place: Path | None) -> Outputs:
-    """Return where the results of a scan go; a BIDS name gets its entity in the right place.
-
-    scan.nii.gz -> scan_desc-sr.nii.gz      sub-01_T1w.nii.gz -> sub-01_desc-sr_T1w.nii.gz
-
-    BIDS has one `desc` in a name and one suffix: a label that is there already comes first, and
-    the names of masks, whose suffix is another, tell the contrast in the label.
-
-    Args:
-        scan: Image file.
-        place: A folder, or the name of the image to write, which names what goes beside it; None
-            for beside the scan.
-
-    Raises:
-        InputError: place is the name of an image that is not written.
-    """
-    if place is not None and is_image_name(place):
-        named = output_names(place, None)
-        return replace(named, image=place, sidecar=place.with_name(f"{stem(place)}.json"))
-    folder = scan.parent if place is None else place
-    name = stem(scan)
-    entities, _, suffix = name.rpartition("_")
-    is_bids = name.startswith("sub-") and "-" not in suffix and bool(entities)
-    start, end = (f"{entities}_", f"_{suffix}") if is_bids else (f"{name}_", "")
-    start, _, former = start.partition("desc-") if is_bids else (start, "", "")
-    former = former.removesuffix("_")
-    contrast = suffix if is_bids else ""
-
-    def file(description: str, ending: str = end) -> Path:
-        return folder / f"{start}desc-{former}{description}{ending}.nii.gz"
-
-    maps = {
-        role: file(f"{kind.label}{contrast if kind.suffix else ''}", kind.suffix or end)
-        for role, kind in MAPS.items()
-    }
-    sidecar = folder / f"{start}desc-{former}sr{end}.json"
-    return Outputs(file("sr"), sidecar, folder / f"{name}_report.html", maps)
 
 
 def run_job(
@@ -225,86 +147,3 @@ def _check_inputs(scans: Sequence[Path], masks: Sequence[Path], outputs: Outputs
         if file.resolve() in inputs:
             message = f"{file} is an input and would be replaced: give another place with -o"
             raise InputError(message)
-
-
-def file_facts(path: Path) -> dict[str, Any]:
-    """Name, size and sha256 of a file: enough to know it again.
-
-    Those of other files that belong to an image, such as the voxels of a header, stand below
-    "with".
-    """
-    others = [_facts_of_one(part) for part in files_of(path) if part != path]
-    return _facts_of_one(path) | ({"with": others} if others else {})
-
-
-def _facts_of_one(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"name": path.name, "bytes": path.stat().st_size, "sha256": digest}
-
-
-def sidecar_facts(scans: Sequence[Path]) -> list[list[dict[str, Any]]]:
-    """Facts of the BIDS sidecars of each scan, named from its folder, the nearest one last."""
-    return [
-        [file_facts(file) | {"name": name_of_sidecar(file, scan)} for file in sidecars_of(scan)]
-        for scan in scans
-    ]
-
-
-def provenance(result: Result, inputs: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Everything needed to repeat and to judge a run, as plain data."""
-    grid, slice_axis = result.volume.grid, result.sources[0].acquisition.slice_axis
-    return {
-        "Description": "Thin slices restored from thick-slice MRI",
-        "IntendedUse": NOT_FOR_DIAGNOSIS,
-        # a sidecar above the scan holds for the result too, but for these
-        "SliceThickness": grid.spacing_mm[slice_axis],
-        "SpacingBetweenSlices": grid.spacing_mm[slice_axis],
-        "SkullStripped": bool(result.sources[0].scan.sidecar.get("SkullStripped", False)),
-        "Sources": [f"bids:raw:{facts['name']}" for facts in inputs],
-        "GeneratedBy": [{"Name": "inversesr", "Version": version("inversesr")}],
-        "warnings": list(result.warnings),
-        "inputs": list(inputs),
-        "config": asdict(result.config),
-        "solver": {
-            "asked": result.solver_asked,
-            "used": result.solver_used,
-            "status": result.status,
-            **result.history,
-            **result.facts,
-        },
-        "prior": list(prior_sentences(result)),
-        "prior_card": result.prior_card,
-        "consistency": result.consistency,
-        "maps": {name: _map_record(found) for name, found in result.maps.items()},
-        "scans": [_source_record(source) for source in result.sources],
-        "output": {
-            "shape": list(grid.shape),
-            "spacing_mm": list(grid.spacing_mm),
-            "axcodes": grid.axcodes,
-            "affine": grid.affine.tolist(),
-        },
-        "seconds": dict(result.seconds),
-        "peak_memory_bytes": peak_memory_bytes(),
-        "software": {
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("torch", "numpy", "scipy", "nibabel")},
-        },
-    }
-
-
-def _source_record(source: Source) -> dict[str, Any]:
-    return {
-        "name": source.scan.name,
-        "shape": list(source.scan.volume.grid.shape),
-        "spacing_mm": list(source.scan.volume.grid.spacing_mm),
-        "acquisition": asdict(source.acquisition),
-        "noise": source.noise,
-        "before_consistency": asdict(source.before_consistency),
-        "agreement": asdict(source.agreement),
-        "motion_mm": source.motion_mm,
-    }
-
-
-def _map_record(found: Map) -> dict[str, str]:
-    return {"meaning": found.meaning, "unit": found.unit, "source": found.source}

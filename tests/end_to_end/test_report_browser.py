@@ -7,8 +7,8 @@ from inversesr.config import Config
 from inversesr.io.nifti import Scan
 from inversesr.report.html import write_report
 from inversesr.volume import Grid, Volume
+from inversesr.workflows.record import provenance
 from inversesr.workflows.restore import restore
-from inversesr.workflows.run import provenance
 from tests.support.chromium import find_chromium, opened
 
 pytestmark = [

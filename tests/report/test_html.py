@@ -18,8 +18,8 @@ from inversesr.report.html import (
 )
 from inversesr.result import make_map
 from inversesr.volume import Grid, Volume
+from inversesr.workflows.record import provenance
 from inversesr.workflows.restore import restore
-from inversesr.workflows.run import provenance
 
 HOSTILE = "<script>alert('a')</script>&\"x\""
 VOID = {"meta", "img", "br", "input"}

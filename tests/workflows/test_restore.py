@@ -20,8 +20,8 @@ from inversesr.solvers.tv.single import SHARE_OF_NOISE
 from inversesr.solvers.unet import solver as unet
 from inversesr.volume import Grid, Volume
 from inversesr.workflows.prepare import Prepared, solver_of_fusion
+from inversesr.workflows.record import provenance
 from inversesr.workflows.restore import choose_device, restore
-from inversesr.workflows.run import provenance
 from tests.support.problems import random_tensors, tiny_card, write_prior
 
 SHAPE = (22, 23, 24)

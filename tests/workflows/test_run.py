@@ -17,8 +17,10 @@ from inversesr.errors import InputError
 from inversesr.io.atomic import PARTIAL_PREFIX, atomic_folder, check_output
 from inversesr.io.nifti import read_scan
 from inversesr.workflows.estimate import files_of
+from inversesr.workflows.outputs import output_names
 from inversesr.workflows.prepare import prepare
-from inversesr.workflows.run import file_facts, output_names, provenance, run_job, shortened
+from inversesr.workflows.record import file_facts, provenance
+from inversesr.workflows.run import run_job, shortened
 from tests.support import problems
 from tests.support.problems import free_card, one_thread, random_tensors  # noqa: F401  (a fixture)
 from tests.support.whole_priors import write_whole_prior
@@ -47,30 +49,6 @@ def is_whole(path):
     return np.isfinite(nibabel.load(path).get_fdata()).all()
 
 
-@pytest.mark.parametrize(
-    ("name", "image", "report"),
-    [
-        ("scan.nii.gz", "scan_desc-sr.nii.gz", "scan_report.html"),
-        ("scan.nii", "scan_desc-sr.nii.gz", "scan_report.html"),
-        ("a.b.mgz", "a.b_desc-sr.nii.gz", "a.b_report.html"),
-        ("sub-01_T1w.nii.gz", "sub-01_desc-sr_T1w.nii.gz", "sub-01_T1w_report.html"),
-        (
-            "sub-01_ses-2_acq-tse_T2w.nii.gz",
-            "sub-01_ses-2_acq-tse_desc-sr_T2w.nii.gz",
-            "sub-01_ses-2_acq-tse_T2w_report.html",
-        ),
-        ("sub-01.nii.gz", "sub-01_desc-sr.nii.gz", "sub-01_report.html"),
-        ("sub-01_run-2.nii.gz", "sub-01_run-2_desc-sr.nii.gz", "sub-01_run-2_report.html"),
-    ],
-)
-def test_outputs_are_named_after_the_scan_with_the_bids_entity_in_its_place(name, image, report):
-    outputs = output_names(Path("in") / name, None)
-    assert outputs.image == Path("in") / image
-    assert outputs.sidecar == Path("in") / image.replace(".nii.gz", ".json")
-    assert outputs.report == Path("in") / report
-    assert output_names(Path("in") / name, Path("out")).image == Path("out") / image
-
-
 @pytest.mark.parametrize("ending", [".nii.gz", ".nii", ".NII.GZ"])
 @pytest.mark.parametrize("name", ["thin", "new/thin", "sub-01_desc-mine_T1w"])
 def test_an_image_is_written_by_the_name_that_was_given(scan, tmp_path, name, ending):
@@ -84,14 +62,6 @@ def test_an_image_is_written_by_the_name_that_was_given(scan, tmp_path, name, en
     np.testing.assert_array_equal(back.get_fdata(dtype=np.float32), result.volume.data)
     record = json.loads((place.parent / f"{stem}.json").read_text())
     assert record["files"]["image"] == place.name
-
-
-def test_maps_are_named_like_the_image_beside_them():
-    names = output_names(Path("in/scan.nii.gz"), Path("out/thin.nii.gz")).names
-    assert names["sd"] == "thin_desc-srsd.nii.gz"
-    named = output_names(Path("scan.nii.gz"), Path("sub-1_desc-thin_T1w.nii.gz")).names
-    assert named["sd"] == "sub-1_desc-thinsrsd_T1w.nii.gz"
-    assert len(set(names.values())) == len(names)
 
 
 def test_a_folder_may_be_called_like_an_image(scan, tmp_path):
@@ -339,7 +309,7 @@ def test_the_file_that_others_belong_to_appears_last(tmp_path, monkeypatch):
 def test_the_next_run_clears_away_what_a_killed_one_left(tmp_path):
     code = (
         "import os, signal, sys; from pathlib import Path; "
-        "from inversesr.workflows.run import atomic_folder\n"
+        "from inversesr.io.atomic import atomic_folder\n"
         "with atomic_folder(Path(sys.argv[1]), 'a') as partial:\n"
         "    (partial / 'a').write_text('half'); os.kill(os.getpid(), signal.SIGKILL)"
     )
@@ -396,19 +366,6 @@ def test_shortened_numbers_keep_three_digits_and_are_fewer():
     assert len(np.unique(found)) < len(np.unique(data)) / 5
 
 
-def test_two_contrasts_of_one_subject_share_no_file():
-    t1, t2 = (output_names(Path(f"sub-01_{c}.nii.gz"), None).files for c in ("T1w", "T2w"))
-    assert not set(t1.values()) & set(t2.values())
-
-
-def test_a_name_has_one_description():
-    found = output_names(Path("sub-01_desc-preproc_T1w.nii.gz"), None)
-    assert found.image.name == "sub-01_desc-preprocsr_T1w.nii.gz"
-    assert all(
-        path.name.count("desc-") == 1 for path in found.files.values() if path != found.report
-    )
-
-
 def test_masks_are_recorded_with_their_hash(scan, tmp_path):
     data = np.ones(nibabel.load(scan).shape, np.uint8)
     nibabel.save(nibabel.Nifti1Image(data, nibabel.load(scan).affine), tmp_path / "mask.nii.gz")
@@ -443,11 +400,3 @@ def test_a_pair_named_by_both_its_files_is_named_twice(tmp_path):
     nibabel.save(nibabel.Nifti1Pair(data, np.diag([1.0, 1.0, 4.0, 1.0])), tmp_path / "a.img")
     with pytest.raises(InputError, match="named twice"):
         run_job([tmp_path / "a.hdr", tmp_path / "a.img"], Config())
-
-
-def test_the_record_of_a_pair_knows_both_files(tmp_path):
-    data = np.random.default_rng(0).uniform(50, 100, (12, 11, 6)).astype(np.float32)
-    nibabel.save(nibabel.Nifti1Pair(data, np.diag([1.0, 1.0, 4.0, 1.0])), tmp_path / "a.img")
-    facts = file_facts(tmp_path / "a.hdr")
-    assert [facts["name"], *(part["name"] for part in facts["with"])] == ["a.hdr", "a.img"]
-    assert "with" not in file_facts(Path(__file__))

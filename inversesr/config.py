@@ -220,8 +220,7 @@ def check_fields(choices: Any, prefix: str = "") -> None:  # noqa: ANN401 (any d
         unit = " mm" if f.name.endswith("_mm") else ""
         expected = _expected(value, kinds[0], facts, unit)
         name = prefix + facts.get("flag", f.name).removeprefix("--")
-        shown = repr(value) if isinstance(value, str | bool) else f"{value}{unit}"
-        _require(not expected, name, shown if "choices" not in facts else value, expected)
+        _require(not expected, name, _shown(value, facts, unit), expected)
 
 
 def _expected(value: Any, kind: Any, facts: Mapping[str, Any], unit: str) -> str:  # noqa: ANN401
@@ -240,6 +239,13 @@ def _expected(value: Any, kind: Any, facts: Mapping[str, Any], unit: str) -> str
     ranges = " and ".join(f"{words} {limit}{unit}" for words, _, limit in limits)
     noun = "a whole number" if kind is int else "a finite number"
     return f"{noun} {ranges}".strip()
+
+
+def _shown(value: Any, facts: Mapping[str, Any], unit: str) -> str:  # noqa: ANN401
+    """Return a value as an error message tells it: numbers with their unit."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
+        return f"{value}{unit}"
+    return str(value) if "choices" in facts else repr(value)
 
 
 def _make_plain(config: object) -> None:

@@ -1,5 +1,5 @@
 import json
-from dataclasses import FrozenInstanceError, asdict, fields, replace
+from dataclasses import FrozenInstanceError, asdict, dataclass, fields, replace
 
 import numpy as np
 import pytest
@@ -10,6 +10,8 @@ from inversesr.config import (
     SMALLEST_SPACING_MM,
     Config,
     SimulateConfig,
+    check_fields,
+    option,
 )
 from inversesr.errors import InputError, InverseSRError, OldNameWarning
 
@@ -120,3 +122,49 @@ def test_a_value_under_an_earlier_name_is_checked_too():
         pytest.raises(InputError, match="consistency is 3; expected"),
     ):
         Config(lock="3")
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Fields of every kind that there is."""
+
+    n: int = option(1, "A number.", least=0, most=8)
+    share: float = option(0.5, "A share.", above=0, below=1)
+    is_on: bool = option(False, "A switch.")
+    name: str = option("a", "A name.", choices=("a", "b"))
+    maybe: int | None = option(None, "A number or nothing.")
+    length_mm: float = option(1.0, "A length.", flag="--length", least=1)
+
+    def __post_init__(self):
+        check_fields(self, "some.")
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"n": -1}, "some.n is -1; expected a whole number of at least 0 and of at most 8"),
+        ({"n": 9}, "some.n is 9; expected a whole number of at least 0 and of at most 8"),
+        ({"n": 1.0}, "some.n is 1.0; expected a whole number of at least 0 and of at most 8"),
+        ({"n": True}, "some.n is True; expected a whole number of at least 0 and of at most 8"),
+        ({"n": None}, "some.n is None; expected a whole number of at least 0 and of at most 8"),
+        ({"share": 0}, "some.share is 0; expected a finite number above 0 and below 1"),
+        ({"share": 1.0}, "some.share is 1.0; expected a finite number above 0 and below 1"),
+        ({"share": NAN}, "some.share is nan; expected a finite number above 0 and below 1"),
+        ({"share": "half"}, "some.share is 'half'; expected a finite number above 0 and below 1"),
+        ({"is_on": 1}, "some.is_on is 1; expected true or false"),
+        ({"name": "c"}, "some.name is c; expected a or b"),
+        ({"maybe": 0.5}, "some.maybe is 0.5; expected a whole number"),
+        ({"length_mm": 0.5}, "some.length is 0.5 mm; expected a finite number of at least 1 mm"),
+    ],
+    ids=str,
+)
+def test_a_value_that_its_field_does_not_take_is_refused_in_a_sentence(given, sentence):
+    with pytest.raises(InputError) as refused:
+        Choices(**given)
+    assert str(refused.value) == sentence
+
+
+def test_limits_that_are_taken_and_numbers_of_numpy_pass():
+    assert Choices(n=np.int64(8), share=np.float32(0.5), maybe=-3, length_mm=1) == Choices(
+        n=8, share=0.5, maybe=-3, length_mm=1.0
+    )

@@ -11,11 +11,7 @@ from inversesr.workflows.outputs import Outputs
 from inversesr.workflows.record import present_solver_of, read_record
 
 TABLE_NAME = "batch.csv"
-
-
 DONE, KEPT, REFUSED, FAILED = "done", "kept", "refused", "failed"
-
-
 STATUSES = (DONE, KEPT, REFUSED, FAILED)
 
 

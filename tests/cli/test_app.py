@@ -165,7 +165,7 @@ def test_doctor_fails_where_something_is_missing(monkeypatch):
         (["--thickness", "0"], "thickness is 0.0 mm; expected"),
         (["--thickness", "nan"], "thickness is nan; expected"),
         (["--thickness", "-3"], "thickness is -3.0 mm; expected"),
-        (["--thickness", "5"], "contradicts slices that lie 4 mm apart"),
+        (["--thickness", "5", "--gap", "1"], "they must add up"),
         (["--thickness", "3", "--gap", "3"], "contradict the image"),
         (["--gap", "4"], "leaves no slice"),
         (["--thickness", "30", "--gap", "-26"], "overlap more than"),

@@ -1,6 +1,8 @@
 """From a scanner's files to files of a result, as somebody at a shell does it."""
 
 import json
+import os
+import re
 import shutil
 import zipfile
 
@@ -11,6 +13,8 @@ from typer.testing import CliRunner
 
 from inversesr.cli.app import app
 from inversesr.io.dicom.privacy import identity_of
+from inversesr.io.dicom.taking import taken_in
+from inversesr.io.nifti import read_scan
 from tests.support.dicom import affine_of, header, slices, write
 from tests.support.heads import head_volume
 
@@ -168,3 +172,113 @@ def test_a_batch_of_one_folder_with_series_and_images_takes_both(tmp_path):
     told = batch(folder, tmp_path / "out", "--json")
     assert [row["scan"] for row in json.loads(told.stdout)["scans"]] == ["b.nii.gz", "::4"]
     assert told.exit_code == 0
+
+
+def cut(made):
+    made[3].PixelData = made[3].PixelData[:-100]
+
+
+def each(**values):
+    """Return a change of every file of a series."""
+
+    def change(made):
+        for one in made:
+            for keyword, value in values.items():
+                setattr(one, keyword, value)
+
+    return change
+
+
+def tilted(made):
+    for k, one in enumerate(made):
+        place, shift = np.array(one.ImagePositionPatient, dtype=float), np.array([0, 3.0 * k, 0])
+        one.ImagePositionPatient = [float(f"{v:.4f}") for v in place + shift]
+
+
+def uneven(made):
+    made[5].ImagePositionPatient = [*made[5].ImagePositionPatient[:2], 3.0]
+
+
+def doubled(made):
+    made[5].ImagePositionPatient = made[4].ImagePositionPatient
+
+
+def resized(made):
+    made[5].Rows, made[5].PixelData = 51, made[5].PixelData[: 51 * 48 * 2]
+
+
+def unplaced(made):
+    for one in made:
+        del one.ImagePositionPatient
+
+
+def empty(made):
+    for one in made:
+        del one.PixelData
+
+
+ODD = {
+    "cut short": cut, "tilted": tilted, "uneven": uneven, "doubled": doubled, "resized": resized,
+    "unplaced": unplaced, "no voxels": empty, "CT": each(Modality="CT"),
+    "phase": each(ImageType=["ORIGINAL", "PRIMARY", "P"]),
+    "field map": each(ImageType=["DERIVED", "PRIMARY", "B0 MAP"]),
+    "screenshot": each(SOPClassUID="1.2.840.10008.5.1.4.1.1.7"),
+    "scout": each(SeriesDescription="localizer of Roentgen"),
+    "no size": each(PixelSpacing=[0.0, 0.0]), "nowhere": each(ImageOrientationPatient=[0.0] * 6),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_series_are_refused_in_a_sentence_that_tells_no_patient(tmp_path, name):
+    made = head(description="T2 of Roentgen")
+    ODD[name](made)
+    folder = write(tmp_path / "Roentgen" / "scan", made)
+    before = sorted(tmp_path.rglob("*"))
+    told = run(folder)
+    assert told.exit_code == 2, told.output
+    assert told.stderr.count("\n") == 1
+    assert not identity_of(header()) & set(re.findall(r"\w+", told.stderr.lower()))
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+DATA = os.environ.get("INVERSESR_TEST_DATA")
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not DATA, reason="set INVERSESR_TEST_DATA to the folder of real scans")
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("siemens_t1_fl2d_sag_4mm_HFS", ""),
+        ("siemens_t1_fl2d_sag_4mm_HFP", ""),
+        ("ge_signa_clinical_pd_5mm", ""),
+        ("d2n_philips_enh_anat", ""),
+        ("d2n_j2k", "already isotropic"),
+        ("siemens_xa30_enh_t1w_2mm", "already isotropic"),
+        ("siemens_trio_mosaic_ax", "--volume"),
+        ("uih_dti_tra_dir16_PA", "--volume"),
+        ("d2n_FAIL_slicecount", "has 2 slices"),
+        ("d2n_single_slice", "has one slice"),
+    ],
+)
+def test_every_real_series_is_restored_or_refused_in_a_sentence(tmp_path, name, told):
+    options = ["-o", str(tmp_path), "--solver", "spline", *([] if told else ["--dicom"])]
+    ended = CliRunner().invoke(app, ["run", f"{DATA}/dicom/{name}", *options])
+    if told:
+        assert (ended.exit_code, ended.stderr.count("\n")) == (2, 1)
+        assert told in ended.stderr
+        assert not list(tmp_path.iterdir())
+        return
+    assert ended.exit_code == 0, ended.output
+    (image,) = tmp_path.glob("*_desc-sr.nii.gz")
+    (series,) = tmp_path.glob("*_dicom")
+    with taken_in([series], "thin") as (one,):
+        back, result = read_scan(one.path), read_scan(image)
+    step = np.ptp([0.0, *result.volume.data.flat]) / 65534
+    place = np.linalg.inv(result.volume.grid.affine) @ back.volume.grid.affine
+    index = np.stack(np.meshgrid(*map(np.arange, back.volume.grid.shape), indexing="ij"), -1)
+    own = index.reshape(-1, 3) @ place[:3, :3].T + place[:3, 3]
+    nearest = np.round(own).astype(int)
+    assert np.abs((own - nearest) * result.volume.grid.spacing_mm).max() < 0.01
+    expected = result.volume.data[tuple(nearest.T)]
+    assert np.abs(back.volume.data.reshape(-1) - expected).max() < 0.51 * step

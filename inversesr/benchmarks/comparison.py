@@ -18,9 +18,8 @@ from inversesr.config import (
 from inversesr.errors import InputError
 from inversesr.io.checks import stem
 from inversesr.io.nifti import Scan, read_scan, write_volume
-from inversesr.priors.card import PriorCard, read_card
+from inversesr.priors.card import read_card
 from inversesr.priors.store import find_prior
-from inversesr.solvers.entry import SolverEntry
 from inversesr.solvers.registry import entries
 from inversesr.volume import Grid, Volume
 from inversesr.workflows.files import simulate_file
@@ -152,12 +151,7 @@ def runnable_solvers(prior: str = BUILTIN_PRIOR) -> list[str]:
         InputError: there is no such prior.
     """
     card = read_card(find_prior(prior))
-    return [entry.name for entry in entries() if _can_run(entry, card)]
-
-
-def _can_run(solver: SolverEntry, card: PriorCard) -> bool:
-    has_networks = set(solver.networks) <= set(card.networks)
-    return has_networks and (card.latent.has_encoder or not solver.needs_encoder)
+    return [entry.name for entry in entries() if entry.is_served_by(card)]
 
 
 def measure_scaling(

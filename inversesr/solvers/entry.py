@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from inversesr.measurements.protocol import Measurement
+    from inversesr.priors.card import PriorCard
     from inversesr.priors.installed import OpenPrior
     from inversesr.protocols import Solution
     from inversesr.solvers.setup import Setup
@@ -26,6 +27,7 @@ class SolverEntry:
         options: Its options class, a frozen dataclass.
         restore: The function that restores what was measured.
         networks: Roles of the networks that it needs of a prior; none for a solver without one.
+        network_class: Class that the first of them must have; "" for any.
         needs_encoder: Whether it encodes images too.
         is_published: Whether it stays as published: it starts from the prior alone, and nothing
             is kept from the prior without being asked for.
@@ -46,6 +48,7 @@ class SolverEntry:
     options: type
     restore: "Callable[[Measurement, Setup], Solution]"
     networks: tuple[str, ...] = ()
+    network_class: str = ""
     needs_encoder: bool = False
     is_published: bool = False
     draws_samples: bool = False
@@ -64,6 +67,14 @@ class SolverEntry:
     def has_prior(self) -> bool:
         """Whether it needs a prior."""
         return bool(self.networks)
+
+    def is_served_by(self, card: "PriorCard") -> bool:
+        """Whether a prior has all networks that it needs."""
+        if not set(self.networks) <= set(card.networks):
+            return False
+        if self.network_class and card.networks[self.networks[0]].network != self.network_class:
+            return False
+        return card.latent.has_encoder or not self.needs_encoder
 
     @property
     def is_latent(self) -> bool:

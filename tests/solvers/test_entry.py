@@ -1,9 +1,11 @@
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
+from inversesr.priors.card import read_card
+from inversesr.priors.store import find_prior
 from inversesr.solvers.entry import LATENT, SolverEntry
 from inversesr.solvers.registry import entries
 
@@ -44,3 +46,14 @@ def test_every_solver_says_what_others_ask_of_it(solver):
 def test_an_entry_is_read_without_torch():
     code = "import sys, inversesr.solvers.entry; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_prior_serves_a_solver_if_it_has_its_networks_and_of_their_class():
+    card = read_card(find_prior("builtin"))
+    assert entry().is_served_by(card)
+    assert entry(networks=("unet",)).is_served_by(card)
+    assert not entry(networks=("unet", "another")).is_served_by(card)
+    assert entry(networks=("unet",), network_class="SuperResolutionUNet").is_served_by(card)
+    assert not entry(networks=("unet",), network_class="ConditionalDenoiser").is_served_by(card)
+    blind = replace(card, latent=replace(card.latent, has_encoder=False))
+    assert not entry(networks=("unet",), needs_encoder=True).is_served_by(blind)

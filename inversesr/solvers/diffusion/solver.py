@@ -179,6 +179,7 @@ SOLVER = SolverEntry(
     Diffusion,
     restore,
     networks=(ROLE,),
+    network_class="ConditionalDenoiser",
     draws_samples=True,
     bytes_per_voxel=90.0,
     least_bytes=0.6 * 2**30,

@@ -8,7 +8,6 @@ Reference: Li et al., "The first step for neuroimaging data analysis: DICOM to N
 J Neurosci Methods 264 (2016), doi:10.1016/j.jneumeth.2016.03.001.
 """
 
-import json
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -24,6 +23,7 @@ from inversesr.errors import InputError, MachineError
 from inversesr.io.dicom.geometry import Layout
 from inversesr.io.dicom.header import Instance
 from inversesr.io.dicom.series import Series
+from inversesr.io.json_text import parse_json
 from inversesr.volume import Affine, Grid
 
 # In the same place: no place, no crop, no turn of 3D scans; no file of defaults is read.
@@ -75,13 +75,21 @@ def convert(series: Series, scratch: Path) -> Converted:
         )
         raise InputError(message)
     path = images[0]
-    sidecar = path.with_suffix(".json")
-    facts = json.loads(sidecar.read_text(errors="replace")) if sidecar.is_file() else {}
+    facts = _facts(path.with_suffix(".json"))
     if series.layout is None:
         return Converted(path, facts)
     affine, note = _placed(nibabel.load(path), series.layout, series)
     _place(path, affine)
     return Converted(path, facts, note)
+
+
+def _facts(sidecar: Path) -> dict[str, Any]:
+    """Return what dcm2niix says of a series; nothing where a damaged header made that no JSON."""
+    try:
+        facts, _ = parse_json(sidecar.read_bytes())
+    except (FileNotFoundError, ValueError, RecursionError):
+        return {}
+    return facts if isinstance(facts, dict) else {}
 
 
 def find_converter() -> str | None:

@@ -1,15 +1,18 @@
 """Values of DICOM headers as plain text and numbers, whatever is wrong with them."""
 
+import struct
+import zlib
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 
 Vector = tuple[float, ...]
 # What pydicom raises on a file that is damaged or something else.
 UNREADABLE = (
-    InvalidDicomError, EOFError, ValueError, TypeError, KeyError, AttributeError, IndexError,
+    InvalidDicomError, BytesLengthException, struct.error, zlib.error, EOFError, ValueError,
+    TypeError, KeyError, AttributeError, IndexError,
     NotImplementedError, RecursionError, OverflowError, UnicodeError, MemoryError,
 )  # fmt: skip
 

@@ -129,3 +129,11 @@ def test_a_missing_converter_is_a_fault_of_the_machine(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "find_converter", lambda: None)
     with pytest.raises(MachineError, match="pip install dcm2niix"):
         converted(tmp_path, slices(stack(SHAPE), AFFINE))
+
+
+def test_what_a_damaged_header_makes_no_json_is_left_out(tmp_path):
+    (tmp_path / "a.json").write_bytes(b'{"SeriesDescription": "T2\x00\x1f", "EchoTime": }')
+    assert module._facts(tmp_path / "a.json") == {}
+    assert module._facts(tmp_path / "none.json") == {}
+    (tmp_path / "a.json").write_bytes(b'{"EchoTime": 0.1}')
+    assert module._facts(tmp_path / "a.json") == {"EchoTime": 0.1}

@@ -87,3 +87,10 @@ def test_values_that_the_standard_does_not_allow_are_no_reason_to_stop(folder):
     pydicom.dcmwrite(folder / "odd.dcm", ds)
     one = read_instance(folder / "odd.dcm")
     assert (one.frames[0].thickness, one.time, one.number) == (None, "", 1)
+
+
+def test_a_length_that_fits_no_value_is_no_reason_to_stop(folder):
+    whole = bytearray((folder / "IM0000.dcm").read_bytes())
+    whole[138:140] = b"\x3d\x00"  # of the group length, which has four bytes
+    (folder / "long").write_bytes(whole)
+    assert read_instance(folder / "long") is None

@@ -71,10 +71,10 @@ def input_facts(series: Series, name: str) -> dict[str, Any]:
 
 
 def _content(instances: Sequence[Instance]) -> tuple[int, str]:
-    """Return the size of files together, and a digest that does not depend on their order."""
+    """Return the size of files together, and a digest of them in the order of the series."""
     digests, n_bytes = [], 0
     for instance in instances:
         with instance.path.open("rb") as file:
             digests.append(hashlib.file_digest(file, "sha256").hexdigest())
         n_bytes += Path(instance.path).stat().st_size
-    return n_bytes, hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()
+    return n_bytes, hashlib.sha256("".join(digests).encode()).hexdigest()

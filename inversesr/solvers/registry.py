@@ -87,6 +87,6 @@ def sampler() -> SolverEntry:
     return find(SAMPLER_NAME)
 
 
-def fuser() -> SolverEntry:
-    """Return the solver that takes several scans."""
-    return next(entry for entry in entries() if entry.fuses_scans)
+def fusers() -> tuple[SolverEntry, ...]:
+    """Return the solvers that take several scans."""
+    return tuple(entry for entry in entries() if entry.fuses_scans)

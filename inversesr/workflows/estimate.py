@@ -93,7 +93,7 @@ def plan_run(
     scans = tuple(read)
     acquisitions = tuple(describe_acquisition(scan, config) for scan in scans)
     prepared = prepare(scans[0], config) if len(scans) == 1 else None
-    solver = solver_of_fusion(len(scans), config) if prepared is None else prepared.solver
+    solver = solver_of_fusion(scans, config) if prepared is None else prepared.solver
     consistency = "off" if prepared is None else prepared.setup.consistency
     remarks = () if prepared is None else prepared.notes
     config = replace(config, solver=solver.name, consistency=consistency)

@@ -8,6 +8,7 @@ W_k carries the common fine grid into the fine grid of scan k, wherever that sca
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import cast
 
 import numpy as np
 import torch
@@ -26,12 +27,15 @@ from inversesr.config import Config
 from inversesr.errors import InputError
 from inversesr.io.names import SUBJECT, label_in
 from inversesr.io.nifti import Scan
+from inversesr.measurements.poses import refine_pose
+from inversesr.measurements.slices import Task
 from inversesr.operators.compose import Composed, Diagonal, Stacked
 from inversesr.operators.interpolation import spline
 from inversesr.operators.protocol import LinearOperator
 from inversesr.operators.resample import RigidResample
 from inversesr.protocols import Solution
 from inversesr.solvers.tv.stacks import tv_stacks
+from inversesr.solvers.unet.stacks import mean_image, unet_stacks
 from inversesr.volume import Affine, Grid, Image, Volume
 
 # A voxel of a stack counts when this much of it lies inside the common grid.
@@ -41,8 +45,14 @@ LEAST_COMMON_VOXELS = 1000
 LEAST_NOISE_SHARE = 1e-3
 # The first round registers to the first scan, the next ones to what was fused so far.
 N_ROUNDS = 2
+# With a prior, poses are then refined so many times against the image itself.
+N_REFINEMENTS = 1
 # A stack is cut to the mask with this margin, for slices that stick out of it.
 MARGIN_MM = 12.0
+
+
+# restores a stack on the fine grid of its own
+Thin = Callable[[Task], torch.Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +61,7 @@ class Stack:
 
     Attributes:
         scan: The scan as it was read.
+        grid: Its voxels near the mask.
         acquisition: How it was taken.
         operator: A_k W_k, from the common fine grid to its voxels near the mask.
         coverage: Share of each voxel that the common grid (within the mask) covers, shape
@@ -63,6 +74,7 @@ class Stack:
     """
 
     scan: Scan
+    grid: Grid
     acquisition: Acquisition
     operator: LinearOperator
     coverage: torch.Tensor
@@ -71,6 +83,16 @@ class Stack:
     y: torch.Tensor
     sigma: float
     likeness: float | None = None
+
+    @property
+    def forward(self) -> LinearOperator:
+        """A_k, from its own fine grid to its voxels."""
+        return self.operator.outer if isinstance(self.operator, Composed) else self.operator
+
+    @property
+    def resample(self) -> RigidResample:
+        """W_k, from the common fine grid to its own; of another stack than the first."""
+        return cast(RigidResample, cast(Composed, self.operator).inner)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +110,7 @@ def fuse(
     mask: Image | None,
     progress: Callable[[str, int, int], None],
     device: torch.device,
+    thin: Thin | None = None,
 ) -> Fusion:
     """Fuse several scans into one image on the fine grid of the first.
 
@@ -98,6 +121,7 @@ def fuse(
             None for everything.
         progress: Called with a phase, the steps done and their total.
         device: Where to compute.
+        thin: Restores one stack by the prior; None for total variation alone.
 
     Raises:
         InputError: a scan does not overlap the first, or shows another head.
@@ -125,14 +149,84 @@ def fuse(
         if mask is not None:
             region = _nearest(mask, first.grid, fine, np.eye(4))
         fixed = Volume(x.cpu().numpy(), fine)
+    if thin is not None:
+        stacks, solution = through_prior(stacks, x, thin, progress)
     return Fusion(fine, tuple(stacks), solution)
+
+
+def through_prior(
+    stacks: Sequence[Stack],
+    x: torch.Tensor,
+    thin: Thin,
+    progress: Callable[[str, int, int], None],
+) -> tuple[list[Stack], Solution]:
+    """Restore every stack by the prior, and find the image that agrees with all of them.
+
+    Args:
+        stacks: The stacks as registration placed them.
+        x: Their fusion by total variation.
+        thin: Restores one stack.
+        progress: Called with a phase, the steps done and their total.
+
+    Returns:
+        The stacks, their poses refined against the image, and the image.
+    """
+    images = []
+    for k, stack in enumerate(stacks, start=1):
+        images.append(thin(Task(stack.y, stack.grid, stack.acquisition, stack.sigma)))
+        progress("restoring stacks", k, len(stacks))
+    refined = list(stacks)
+    for n_round in range(1, N_REFINEMENTS + 2):
+        if n_round > 1:
+            refined = [refined[0], *(_at_rest(stack, x) for stack in refined[1:])]
+        mean = mean_image(*_on_common_grid(refined, images))
+        report = partial(progress, f"joining stacks, round {n_round}")
+        solution = unet_stacks(*_whitened(refined), mean, report)
+        x = solution.x
+    return refined, solution
+
+
+def _on_common_grid(
+    stacks: Sequence[Stack], images: Sequence[torch.Tensor]
+) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    """Return the images of stacks on the common grid, and where each of them reaches."""
+    there, reached = [images[0]], [torch.ones_like(images[0])]
+    for stack, image in list(zip(stacks, images, strict=True))[1:]:
+        W = stack.resample
+        inverse = np.asarray(np.linalg.inv(W.source_world_from_target_world), dtype=np.float64)
+        back = RigidResample(W.target, W.source, inverse)
+        there.append(back(image))
+        reached.append((back(torch.ones_like(image)) >= LEAST_COVERAGE).to(image))
+    return there, reached
+
+
+def _at_rest(stack: Stack, x: torch.Tensor) -> Stack:
+    """Return a stack whose pose explains it best by the image."""
+    A, W = stack.forward, stack.resample
+
+    def operator_at(pose: Affine) -> LinearOperator:
+        return Composed(A, RigidResample(W.source, W.target, pose))
+
+    middle = (np.array(W.target.shape) - 1.0) / 2.0
+    centre_mm = (W.target.affine @ np.append(middle, 1.0))[:3]
+    pose = refine_pose(
+        operator_at,
+        x,
+        stack.y,
+        W.source_world_from_target_world,
+        centre_mm,
+        stack.coverage >= LEAST_COVERAGE,
+    )
+    moved = motion_mm(pose, Volume(stack.y.cpu().numpy(), stack.grid))
+    return replace(stack, operator=operator_at(pose), motion_mm=moved)
 
 
 def _whole_stack(scan: Scan, acquisition: Acquisition, fine: Grid, x: torch.Tensor) -> Stack:
     """Take the first scan as it is."""
     operator = forward_operator(scan.volume.grid, fine, acquisition)
     y = torch.from_numpy(scan.volume.data).to(x)
-    return Stack(scan, acquisition, operator, torch.ones_like(y), 0.0, 1.0, y, 0.0)
+    grid = scan.volume.grid
+    return Stack(scan, grid, acquisition, operator, torch.ones_like(y), 0.0, 1.0, y, 0.0)
 
 
 def _moved_stack(
@@ -161,7 +255,8 @@ def _moved_stack(
     gain, offset = _gain_and_offset(y[seen], operator(x)[seen])
     # where the stacks are compared: far corners of a turned scan say nothing
     moved = motion_mm(pose, volume)
-    return Stack(scan, acquisition, operator, coverage, moved, gain, gain * y + offset, 0.0)
+    scaled = gain * y + offset
+    return Stack(scan, volume.grid, acquisition, operator, coverage, moved, gain, scaled, 0.0)
 
 
 def _compared(stack: Stack, first: Stack, first_alone: torch.Tensor) -> Stack:

@@ -3,6 +3,7 @@
 `restore`, `run --explain`, `batch`, the notebook and the benchmarks all ask here.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 import torch
@@ -165,24 +166,33 @@ def choose_consistency(
     return automatic_consistency(task.y, task.sigma, config.consistency)
 
 
-def solver_of_fusion(n_scans: int, config: Config) -> SolverEntry:
+def solver_of_fusion(scans: Sequence[Scan], config: Config) -> SolverEntry:
     """Return the solver that fuses several scans.
+
+    The network restores each of them where it knows slices like theirs, else total variation
+    fuses them alone.
+
+    Args:
+        scans: The scans.
+        config: Choices of the run.
 
     Raises:
         InputError: another one was named, or what it does not heed was asked for.
     """
-    fusing = registry.fuser()
-    if config.solver not in (AUTOMATIC, fusing.name):
+    n_scans, fusers = len(scans), registry.fusers()
+    if config.solver not in (AUTOMATIC, *(entry.name for entry in fusers)):
         entry = registry.find(config.solver)
+        names = " and ".join(entry.name for entry in fusers)
         message = (
-            f"{n_scans} scans were given; {entry.name} takes one and only {fusing.name} fuses "
-            f"several: name one scan, or give --solver {fusing.name}"
+            f"{n_scans} scans were given; {entry.name} takes one and only {names} fuse several: "
+            f"name one scan, or give --solver {fusers[-1].name}"
         )
         raise InputError(message)
+    fusing = _fuser_of(scans, config)
     useless = {
         f"{n_scans} scans are fused by {fusing.name}, which draws no samples: leave out --samples":
             config.samples is not None,
-        f"{n_scans} scans are fused by {fusing.name}, which has no prior: leave out --protect":
+        f"{n_scans} scans are fused by {fusing.name}, which protects nothing: leave out --protect":
             config.protect is not None,
         f"consistency is {config.consistency} and there are {n_scans} scans, which contradict "
         "each other: leave out --consistency, or give one scan":
@@ -192,6 +202,17 @@ def solver_of_fusion(n_scans: int, config: Config) -> SolverEntry:
         if is_given:
             raise InputError(message)
     return fusing
+
+
+def _fuser_of(scans: Sequence[Scan], config: Config) -> SolverEntry:
+    if config.solver != AUTOMATIC:
+        return registry.find(config.solver)
+    for scan in scans:
+        acquisition = describe_acquisition(scan, config)
+        task = Task(torch.from_numpy(scan.volume.data), scan.volume.grid, acquisition, 0.0)
+        if not has_known_slices(task):
+            return registry.find(registry.FALLBACK_NAME)
+    return registry.find(registry.DEFAULT_NAME)
 
 
 def refuse_ignored(config: Config) -> None:

@@ -12,17 +12,22 @@ from inversesr.errors import InputError
 from inversesr.io.nifti import Scan, stored
 from inversesr.measurements.consistency import agreement, make_consistent
 from inversesr.measurements.slices import Task
-from inversesr.priors.installed import OpenPrior
+from inversesr.priors.installed import OpenPrior, open_prior
 from inversesr.protocols import Solution
 from inversesr.result import MAPS, Map, Result, Source, make_map
+from inversesr.solvers import registry
+from inversesr.solvers.entry import SolverEntry
 from inversesr.solvers.protocol import Progress
 from inversesr.uncertainty.intervals import QUANTILES, summarise
 from inversesr.volume import Image, Volume
-from inversesr.workflows.fusion import Fusion, Stack, fuse
-from inversesr.workflows.prepare import Regions, prepare, solver_of_fusion
+from inversesr.workflows.fusion import Fusion, Stack, Thin, fuse
+from inversesr.workflows.prepare import Regions, prepare, prepare_task, solver_of_fusion
 
 # Heads move by less between the scans of one session.
 LARGEST_LIKELY_MOTION_MM = 30.0
+# One of several stacks is restored in one pass, unless options say otherwise; the error of one
+# alone says nothing of what all of them give.
+OF_A_STACK = ("solver.adapt_steps=0", "solver.expected_error=false")
 
 
 def restore(
@@ -50,10 +55,38 @@ def restore(
     device = choose_device(config.device)
     if len(scans) == 1:
         return _restore_one(scans[0], config, progress, device, Regions(mask, protect), prior)
-    used = solver_of_fusion(len(scans), config).name
+    fusing = solver_of_fusion(scans, config)
     start = perf_counter()
-    fusion = fuse(scans, config, mask, progress, device)
-    return _fused_result(fusion, config, used, perf_counter() - start)
+    prior = prior_of_fusion(fusing, config, prior)
+    fusion = fuse(scans, config, mask, progress, device, thinner(config, prior))
+    return _fused_result(fusion, config, fusing.name, perf_counter() - start, _card_record(prior))
+
+
+def prior_of_fusion(
+    fusing: SolverEntry, config: Config, prior: OpenPrior | None = None
+) -> OpenPrior | None:
+    """Return the prior by which a solver fuses several scans; None for one without a prior.
+
+    Raises:
+        InputError: there is no such prior.
+    """
+    if not fusing.has_prior:
+        return None
+    return open_prior(config.prior) if prior is None else prior
+
+
+def thinner(config: Config, prior: OpenPrior | None) -> Thin | None:
+    """Return what restores one of several stacks on its own fine grid; None without a prior."""
+    if prior is None:
+        return None
+    chosen = replace(
+        config, solver=registry.DEFAULT_NAME, settings=(*OF_A_STACK, *config.settings)
+    )
+
+    def thin(task: Task) -> torch.Tensor:
+        return prepare_task(task, chosen, prior).solve(lambda _phase, _done, _total: None).x
+
+    return thin
 
 
 def choose_device(name: str) -> torch.device:
@@ -186,7 +219,13 @@ def _maps_of_samples(task: Task, x: torch.Tensor, samples: torch.Tensor) -> dict
     }
 
 
-def _fused_result(fusion: Fusion, config: Config, used: str, seconds: float) -> Result:
+def _fused_result(
+    fusion: Fusion,
+    config: Config,
+    used: str,
+    seconds: float,
+    card: dict[str, str | None] | None,
+) -> Result:
     x = fusion.solution.x
     sources: list[Source] = []
     notes: list[str] = []
@@ -217,6 +256,7 @@ def _fused_result(fusion: Fusion, config: Config, used: str, seconds: float) -> 
         "off",
         {"fuse": seconds},
         tuple(notes),
+        prior_card=card,
     )
 
 

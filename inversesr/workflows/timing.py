@@ -118,7 +118,9 @@ def estimate_fusion(
     start = perf_counter()
     try:
         region = None if mask is None else mask[boxes[0]]
-        fuse(blocks, config, region, lambda *_: None, pipeline.choose_device(config.device))
+        thin = pipeline.thinner(config, pipeline.prior_of_fusion(find(config.solver), config))
+        device = pipeline.choose_device(config.device)
+        fuse(blocks, config, region, lambda *_: None, device, thin)
     except InputError:
         return None
     fusing = (perf_counter() - start) * n_voxels / prod(_fine(blocks[0], config).shape)

@@ -31,9 +31,9 @@ def test_a_name_that_is_none_is_refused_with_the_nearest():
         find("latent-pmp")
 
 
-def test_where_samples_are_asked_for_a_solver_draws_them_and_exactly_one_fuses():
+def test_where_samples_are_asked_for_a_solver_draws_them_and_some_fuse():
     assert registry.sampler().draws_samples
-    assert [e.name for e in entries() if e.fuses_scans] == [registry.fuser().name]
+    assert [e.name for e in registry.fusers()] == ["tv", "unet"]
 
 
 def test_no_other_module_spells_the_name_of_a_solver():

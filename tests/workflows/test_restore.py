@@ -168,10 +168,10 @@ def test_progress_is_told():
     assert {phase for phase, _, _ in seen} == {"tv"}
 
 
-@pytest.mark.parametrize("solver", ["spline", "unet", "latent-pnp", "split-gibbs"])
+@pytest.mark.parametrize("solver", ["spline", "latent-pnp", "split-gibbs"])
 def test_several_scans_need_a_solver_that_fuses(solver):
     _, scan = head()
-    with pytest.raises(InputError, match=f"{solver} takes one and only tv fuses several"):
+    with pytest.raises(InputError, match=f"{solver} takes one and only tv and unet fuse several"):
         restore([scan, scan], Config(solver=solver))
 
 
@@ -237,9 +237,9 @@ def test_data_consistency_uses_the_slice_thickness_that_the_solver_found(monkeyp
     assert float((A(x) - torch.from_numpy(scan.data)).abs().max()) > 1.0
 
 
-def test_only_tv_fuses_several_scans_and_another_solver_is_refused():
+def test_a_solver_that_does_not_fuse_several_scans_is_refused():
     scans = [thick_scan(), thick_scan()]
-    with pytest.raises(InputError, match=r"2 scans were given; latent-pnp takes one .* tv$"):
+    with pytest.raises(InputError, match=r"2 scans were given; latent-pnp takes one .* unet$"):
         restore(scans, Config(solver="latent-pnp"))
 
 
@@ -270,10 +270,11 @@ def test_what_a_mask_protects_from_the_unet_is_the_interpolated_scan(monkeypatch
         ({"protect": "mask.nii.gz"}, "leave out --protect"),
         ({"consistency": "exact"}, "leave out --consistency"),
         ({"samples": 3}, "leave out --samples"),
-        ({"solver": "unet"}, "only tv fuses several"),
+        ({"solver": "latent-pnp"}, "only tv and unet fuse several"),
     ],
 )
 def test_what_a_fusion_would_not_heed_is_refused(choices, words):
-    assert solver_of_fusion(2, Config()).name == "tv"
+    scans = [Scan.made_here(v) for v in (head()[1].volume, head()[1].volume)]
+    assert solver_of_fusion(scans, Config(solver="tv")).name == "tv"
     with pytest.raises(InputError, match=words):
-        solver_of_fusion(2, Config(**choices))
+        solver_of_fusion(scans, Config(**choices))

@@ -285,6 +285,7 @@ SOLVER = SolverEntry(
     UNet,
     restore,
     networks=(ROLE,),
+    fuses_scans=True,
     bytes_per_voxel=80.0,
     least_bytes=0.6 * 2**30,
     calibration="error_factor",

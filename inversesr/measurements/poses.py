@@ -21,7 +21,7 @@ from torch import Tensor
 from inversesr.operators.protocol import LinearOperator
 from inversesr.volume import Affine
 
-N_STEPS = 4
+N_STEPS = 3
 # Motions by which the image is differentiated, and below which it is at rest.
 DEGREES, MM = 0.2, 0.2
 STILL_DEGREES, STILL_MM = 0.005, 0.005

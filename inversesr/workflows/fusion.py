@@ -8,7 +8,6 @@ W_k carries the common fine grid into the fine grid of scan k, wherever that sca
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import cast
 
 import numpy as np
 import torch
@@ -27,72 +26,24 @@ from inversesr.config import Config
 from inversesr.errors import InputError
 from inversesr.io.names import SUBJECT, label_in
 from inversesr.io.nifti import Scan
-from inversesr.measurements.poses import refine_pose
-from inversesr.measurements.slices import Task
-from inversesr.operators.compose import Composed, Diagonal, Stacked
+from inversesr.operators.compose import Composed
 from inversesr.operators.interpolation import spline
-from inversesr.operators.protocol import LinearOperator
 from inversesr.operators.resample import RigidResample
 from inversesr.protocols import Solution
 from inversesr.solvers.tv.stacks import tv_stacks
-from inversesr.solvers.unet.stacks import mean_image, unet_stacks
 from inversesr.volume import Affine, Grid, Image, Volume
+from inversesr.workflows.prior_fusion import Thin, through_prior
+from inversesr.workflows.stack import LEAST_COVERAGE, Stack, whitened
 
-# A voxel of a stack counts when this much of it lies inside the common grid.
-LEAST_COVERAGE = 0.99
 LEAST_COMMON_VOXELS = 1000
 # Noise below this share of the range is rounding.
 LEAST_NOISE_SHARE = 1e-3
 # The first round registers to the first scan, the next ones to what was fused so far.
 N_ROUNDS = 2
-# With a prior, poses are then refined so many times against the image itself.
-N_REFINEMENTS = 1
+# With a prior, what is fused before need only be good enough to be registered to.
+ROUGH_STEPS = 2
 # A stack is cut to the mask with this margin, for slices that stick out of it.
 MARGIN_MM = 12.0
-
-
-# restores a stack on the fine grid of its own
-Thin = Callable[[Task], torch.Tensor]
-
-
-@dataclass(frozen=True, eq=False)
-class Stack:
-    """One scan, its place and its intensities with respect to the first one.
-
-    Attributes:
-        scan: The scan as it was read.
-        grid: Its voxels near the mask.
-        acquisition: How it was taken.
-        operator: A_k W_k, from the common fine grid to its voxels near the mask.
-        coverage: Share of each voxel that the common grid (within the mask) covers, shape
-            operator.out_shape.
-        motion_mm: Largest displacement that registration found, in the part that is fused.
-        gain: By which its own intensities were multiplied to reach the first scan's scale.
-        y: Its intensities on the first scan's scale, shape operator.out_shape.
-        sigma: Noise on that scale.
-        likeness: Of its details and the first scan's; see `detail_likeness`.
-    """
-
-    scan: Scan
-    grid: Grid
-    acquisition: Acquisition
-    operator: LinearOperator
-    coverage: torch.Tensor
-    motion_mm: float
-    gain: float
-    y: torch.Tensor
-    sigma: float
-    likeness: float | None = None
-
-    @property
-    def forward(self) -> LinearOperator:
-        """A_k, from its own fine grid to its voxels."""
-        return self.operator.outer if isinstance(self.operator, Composed) else self.operator
-
-    @property
-    def resample(self) -> RigidResample:
-        """W_k, from the common fine grid to its own; of another stack than the first."""
-        return cast(RigidResample, cast(Composed, self.operator).inner)
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +95,8 @@ def fuse(
             _check_one_head(stacks)
         stacks = [_with_noise(stack, config.noise) for stack in stacks]
         report = partial(progress, f"fusing, round {n_round}")
-        solution = tv_stacks(*_whitened(stacks), x, 1.0, report)
+        few = None if thin is None else ROUGH_STEPS
+        solution = tv_stacks(*whitened(stacks), x, 1.0, report, few)
         x = solution.x
         if mask is not None:
             region = _nearest(mask, first.grid, fine, np.eye(4))
@@ -152,73 +104,6 @@ def fuse(
     if thin is not None:
         stacks, solution = through_prior(stacks, x, thin, progress)
     return Fusion(fine, tuple(stacks), solution)
-
-
-def through_prior(
-    stacks: Sequence[Stack],
-    x: torch.Tensor,
-    thin: Thin,
-    progress: Callable[[str, int, int], None],
-) -> tuple[list[Stack], Solution]:
-    """Restore every stack by the prior, and find the image that agrees with all of them.
-
-    Args:
-        stacks: The stacks as registration placed them.
-        x: Their fusion by total variation.
-        thin: Restores one stack.
-        progress: Called with a phase, the steps done and their total.
-
-    Returns:
-        The stacks, their poses refined against the image, and the image.
-    """
-    images = []
-    for k, stack in enumerate(stacks, start=1):
-        images.append(thin(Task(stack.y, stack.grid, stack.acquisition, stack.sigma)))
-        progress("restoring stacks", k, len(stacks))
-    refined = list(stacks)
-    for n_round in range(1, N_REFINEMENTS + 2):
-        if n_round > 1:
-            refined = [refined[0], *(_at_rest(stack, x) for stack in refined[1:])]
-        mean = mean_image(*_on_common_grid(refined, images))
-        report = partial(progress, f"joining stacks, round {n_round}")
-        solution = unet_stacks(*_whitened(refined), mean, report)
-        x = solution.x
-    return refined, solution
-
-
-def _on_common_grid(
-    stacks: Sequence[Stack], images: Sequence[torch.Tensor]
-) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-    """Return the images of stacks on the common grid, and where each of them reaches."""
-    there, reached = [images[0]], [torch.ones_like(images[0])]
-    for stack, image in list(zip(stacks, images, strict=True))[1:]:
-        W = stack.resample
-        inverse = np.asarray(np.linalg.inv(W.source_world_from_target_world), dtype=np.float64)
-        back = RigidResample(W.target, W.source, inverse)
-        there.append(back(image))
-        reached.append((back(torch.ones_like(image)) >= LEAST_COVERAGE).to(image))
-    return there, reached
-
-
-def _at_rest(stack: Stack, x: torch.Tensor) -> Stack:
-    """Return a stack whose pose explains it best by the image."""
-    A, W = stack.forward, stack.resample
-
-    def operator_at(pose: Affine) -> LinearOperator:
-        return Composed(A, RigidResample(W.source, W.target, pose))
-
-    middle = (np.array(W.target.shape) - 1.0) / 2.0
-    centre_mm = (W.target.affine @ np.append(middle, 1.0))[:3]
-    pose = refine_pose(
-        operator_at,
-        x,
-        stack.y,
-        W.source_world_from_target_world,
-        centre_mm,
-        stack.coverage >= LEAST_COVERAGE,
-    )
-    moved = motion_mm(pose, Volume(stack.y.cpu().numpy(), stack.grid))
-    return replace(stack, operator=operator_at(pose), motion_mm=moved)
 
 
 def _whole_stack(scan: Scan, acquisition: Acquisition, fine: Grid, x: torch.Tensor) -> Stack:
@@ -336,13 +221,3 @@ def _with_noise(stack: Stack, stated: float | None) -> Stack:
         sigma = estimate_noise(volume, stack.acquisition.slice_axis)
     floor = LEAST_NOISE_SHARE * float(stack.y.max() - stack.y.min())
     return replace(stack, sigma=max(sigma, floor))
-
-
-def _whitened(stacks: list[Stack]) -> tuple[Stacked, torch.Tensor]:
-    """All stacks as one operator whose noise is 1, leaving out what the grid does not cover."""
-    operators, parts = [], []
-    for stack in stacks:
-        weights = (stack.coverage >= LEAST_COVERAGE).to(stack.y) / stack.sigma
-        operators.append(Composed(Diagonal(weights), stack.operator))
-        parts.append((weights * stack.y).reshape(-1))
-    return Stacked(tuple(operators)), torch.cat(parts)

@@ -20,8 +20,10 @@ from inversesr.solvers.entry import SolverEntry
 from inversesr.solvers.protocol import Progress
 from inversesr.uncertainty.intervals import QUANTILES, summarise
 from inversesr.volume import Image, Volume
-from inversesr.workflows.fusion import Fusion, Stack, Thin, fuse
+from inversesr.workflows.fusion import Fusion, fuse
 from inversesr.workflows.prepare import Regions, prepare, prepare_task, solver_of_fusion
+from inversesr.workflows.prior_fusion import Thin
+from inversesr.workflows.stack import Stack
 
 # Heads move by less between the scans of one session.
 LARGEST_LIKELY_MOTION_MM = 30.0

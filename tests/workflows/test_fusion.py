@@ -13,8 +13,9 @@ from inversesr.io.nifti import Scan
 from inversesr.solvers.tv import stacks as tv_stacks
 from inversesr.volume import Grid, Volume
 from inversesr.workflows import fusion as module
-from inversesr.workflows.fusion import Stack, _gain_and_offset, _with_noise, fuse
+from inversesr.workflows.fusion import _gain_and_offset, _with_noise, fuse
 from inversesr.workflows.restore import restore
+from inversesr.workflows.stack import Stack
 from tests.support.heads import head_volume
 
 SHAPE = (32, 36, 28)
@@ -80,31 +81,6 @@ def test_three_orthogonal_stacks_give_a_better_image_than_one(scans, fusion):
     one = restore(scans[:1], Config(solver="tv")).volume
     fused = Volume(fusion.solution.x.numpy(), fusion.fine)
     assert error_of(fused) < 0.97 * error_of(one)
-
-
-@pytest.mark.usefixtures("at_rest")
-def test_the_prior_fuses_stacks_better_than_total_variation(scans):
-    by_prior, by_tv = (restore(scans, Config(solver=solver)) for solver in ("auto", "tv"))
-    assert (by_prior.solver_used, by_tv.solver_used) == ("unet", "tv")
-    # measured: 0.72
-    assert error_of(by_prior.volume) < 0.85 * error_of(by_tv.volume)
-    # each stack is met to within its noise, where total variation leaves more
-    for ours, theirs in zip(by_prior.sources, by_tv.sources, strict=True):
-        assert ours.agreement.rms < theirs.agreement.rms
-    assert by_prior.prior_card["name"] == "builtin"
-    assert by_tv.prior_card is None
-
-
-@pytest.mark.usefixtures("at_rest")
-def test_poses_are_refined_against_the_image(scans):
-    moved = np.eye(4)
-    moved[:3, 3] = [0.6, -0.4, 0.3]
-    volume = scans[1].volume
-    off = Volume(volume.data, Grid(volume.grid.shape, moved @ volume.grid.affine))
-    result = restore([scans[0], Scan.made_here(off), scans[2]], Config())
-    # one round finds most of 0.78 mm, and leaves a stack that lay right where it was
-    assert 0.4 < result.sources[1].motion_mm < 0.9
-    assert result.sources[2].motion_mm < 0.2
 
 
 def test_a_stack_that_moved_is_brought_back(monkeypatch):

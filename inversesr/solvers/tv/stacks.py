@@ -36,6 +36,7 @@ def tv_stacks(
     x0: torch.Tensor,
     sigma: float,
     progress: Callable[[int, int], None],
+    n_outer_steps: int | None = None,
 ) -> Solution:
     """Fuse several stacks into the image of least total variation that fits them.
 
@@ -46,6 +47,7 @@ def tv_stacks(
         x0: First guess, shape A.in_shape.
         sigma: Standard deviation of the noise in y, above 0.
         progress: Called with the number of outer steps done and their total.
+        n_outer_steps: Outer steps at the most; None for the usual number.
 
     Reference: Vogel, Oman (1996), Iterative methods for total variation denoising, SIAM Journal on
     Scientific Computing 17(1):227-238, doi:10.1137/0917016; Huber (1964), Robust estimation of a
@@ -56,7 +58,8 @@ def tv_stacks(
     epsilon, mu = EDGE_SHARE * scale, FIRST_WEIGHT / scale
     x = x0
     misfits: list[float] = []
-    for n_done in range(1, N_OUTER_STEPS + 1):
+    n_outer = n_outer_steps or N_OUTER_STEPS
+    for n_done in range(1, n_outer + 1):
         trust = (HUBER_BEND * sigma / (A(x) - y).abs().clamp_min(1e-12)).clamp_max(1.0)
         diffusivity = mu * sigma**2 / (_gradient_norm2(x) + epsilon**2).sqrt()
 
@@ -67,12 +70,12 @@ def tv_stacks(
 
         x = conjugate_gradient(normal, A.adjoint(trust * y), x, N_INNER_STEPS, tolerance=1e-4)
         misfits.append(_typical(A(x) - y) / sigma)
-        progress(n_done, N_OUTER_STEPS)
+        progress(n_done, n_outer)
         if n_done > 2 and misfits[-1] > 1.0 - MISFIT_TOLERANCE:
             return Solution(x, "converged", n_done, {"misfit_over_noise": misfits})
         mu = mu * min(max(1.0 / misfits[-1] ** 2, 1.0), LARGEST_GROWTH)
-    status = f"stopped after {N_OUTER_STEPS} steps"
-    return Solution(x, status, N_OUTER_STEPS, {"misfit_over_noise": misfits})
+    status = f"stopped after {n_outer} steps"
+    return Solution(x, status, n_outer, {"misfit_over_noise": misfits})
 
 
 def _typical(residual: torch.Tensor) -> float:

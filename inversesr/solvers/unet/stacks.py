@@ -21,8 +21,7 @@ from inversesr.protocols import Solution
 # Error of the mean image, as a share of the intensity range. Measured on three orthogonal stacks:
 # 0.04 to 0.1 differ by 0.3 dB, the larger ones better without noise, the smaller ones with it.
 IMAGE_SD = 0.06
-N_ROUNDS = 2
-EFFORT = Effort(tolerance=1e-3, n_steps=40)
+EFFORT = Effort(tolerance=3e-3, n_steps=15)
 # Misfits beyond so many standard deviations, or typical misfits where those are larger, count by
 # their size, not by its square.
 HUBER_BEND, SIGMA_PER_MAD = 3.0, 1.4826
@@ -36,7 +35,11 @@ def mean_image(images: Sequence[Tensor], weights: Sequence[Tensor]) -> Tensor:
 
 
 def unet_stacks(
-    A: LinearOperator, y: Tensor, mean: Tensor, progress: Callable[[int, int], None]
+    A: LinearOperator,
+    y: Tensor,
+    mean: Tensor,
+    progress: Callable[[int, int], None],
+    n_rounds: int = 2,
 ) -> Solution:
     """Make the mean image of several stacks consistent with all of them.
 
@@ -46,6 +49,7 @@ def unet_stacks(
         y: All stacks, flattened and joined, shape A.out_shape, scaled likewise.
         mean: Mean of the images that the network made of each stack, shape A.in_shape.
         progress: Called with the number of rounds done and their total.
+        n_rounds: Rounds; after each, what contradicts the image is given less weight.
 
     Reference: Huber (1964), Robust estimation of a location parameter, Annals of Mathematical
     Statistics 35(1):73-101, doi:10.1214/aoms/1177703732.
@@ -53,7 +57,7 @@ def unet_stacks(
     variance = (IMAGE_SD * float(mean.max() - mean.min())) ** 2
     trust = torch.ones_like(y)
     x, n_steps, misfits = mean, 0, []
-    for n_round in range(1, N_ROUNDS + 1):
+    for n_round in range(1, n_rounds + 1):
         found = prox(Composed(Diagonal(trust), A), mean, trust * y, variance, 1.0, EFFORT)
         x, n_steps = found.x, n_steps + found.n_steps
         misfit = (A(x) - y).abs()
@@ -62,6 +66,6 @@ def unet_stacks(
         misfits.append(typical)
         bend = HUBER_BEND * max(1.0, typical)
         trust = (bend / misfit.clamp_min(1e-9)).clamp_max(1.0).sqrt()
-        progress(n_round, N_ROUNDS)
+        progress(n_round, n_rounds)
     status = "mean of the restored stacks, consistent with all of them"
     return Solution(x, status, n_steps, {"misfit_over_noise": misfits})

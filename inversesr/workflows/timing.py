@@ -27,7 +27,7 @@ from inversesr.solvers.registry import BASELINE_NAME, DEFAULT_NAME, find
 from inversesr.volume import Affine, Grid, Image
 from inversesr.workflows import restore as pipeline
 from inversesr.workflows.fusion import fuse
-from inversesr.workflows.prepare import Prepared
+from inversesr.workflows.prepare import Prepared, solver_of_fusion
 from inversesr.workflows.record import file_facts, provenance
 
 # A block must be too large for the processor's cache, as the scan is.
@@ -118,7 +118,8 @@ def estimate_fusion(
     start = perf_counter()
     try:
         region = None if mask is None else mask[boxes[0]]
-        thin = pipeline.thinner(config, pipeline.prior_of_fusion(find(config.solver), config))
+        prior = pipeline.prior_of_fusion(solver_of_fusion(scans, config), config)
+        thin = pipeline.thinner(config, prior)
         device = pipeline.choose_device(config.device)
         fuse(blocks, config, region, lambda *_: None, device, thin)
     except InputError:

@@ -12,6 +12,7 @@ from inversesr.operators.slice_interpolation import interpolation_matrix
 from inversesr.volume import Grid, Volume
 from tests.support.heads import head_volume
 
+NO_DATA = "set INVERSESR_TEST_DATA to the folder of real scans"
 FOLDER = os.environ.get("INVERSESR_TEST_DATA", "")
 SHAPE = (48, 52, 28)
 
@@ -87,7 +88,7 @@ def test_what_was_found_is_remembered_with_the_image():
 
 
 @pytest.mark.data
-@pytest.mark.skipif(not Path(FOLDER, "clinical").is_dir(), reason="INVERSESR_TEST_DATA is not set")
+@pytest.mark.skipif(not Path(FOLDER, "clinical").is_dir(), reason=NO_DATA)
 def test_no_clinical_scan_is_taken_for_interpolated_until_it_is():
     scans = sorted(Path(FOLDER, "clinical").glob("*.nii.gz"))
     assert len(scans) > 10

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -42,7 +44,8 @@ def test_a_named_network_is_used_on_the_slices(tmp_path):
 @pytest.mark.parametrize("case", ["weight 0", "no encoder"])
 def test_without_features_there_is_no_distance(case):
     prior, problem = tiny_case() if case == "weight 0" else gaussian_case()[:2]
-    weight = 0.0 if case == "weight 0" else None
-    term = perceptual_term(problem, prior, InverseSRDecoder(perceptual_weight=weight))
+    options = InverseSRDecoder()
+    options = replace(options, perceptual_weight=0.0) if case == "weight 0" else options
+    term = perceptual_term(problem, prior, options)
     assert term.name == "none"
     assert float(term(problem.y + 1.0)) == 0.0

@@ -18,8 +18,7 @@ from inversesr.operators.protocol import LinearOperator
 from inversesr.operators.proximal import prox
 from inversesr.protocols import Solution
 
-# Error of the mean image, as a share of the intensity range. Measured on three orthogonal stacks:
-# 0.04 and 0.08 to 0.1 differ by 0.3 dB, the larger ones better without noise; this lies between.
+# Error of the mean image, as a share of the intensity range; see docs/decisions, 016.
 IMAGE_SD = 0.06
 EFFORT = Effort(tolerance=3e-3, n_steps=15)
 # Misfits beyond so many standard deviations, or typical misfits where those are larger, count by
@@ -67,5 +66,5 @@ def unet_stacks(
         bend = HUBER_BEND * max(1.0, typical)
         trust = (bend / misfit.clamp_min(1e-9)).clamp_max(1.0).sqrt()
         progress(n_round, n_rounds)
-    status = "mean of the restored stacks, consistent with all of them"
+    status = "mean of the restored scans, brought to agree with all of them to within their noise"
     return Solution(x, status, n_steps, {"misfit_over_noise": misfits})

@@ -92,4 +92,7 @@ def _at_rest(stack: Stack, x: torch.Tensor) -> Stack:
         stack.coverage >= LEAST_COVERAGE,
     )
     moved = motion_mm(pose, Volume(stack.y.cpu().numpy(), stack.grid))
-    return replace(stack, operator=operator_at(pose), motion_mm=moved)
+    operator = operator_at(pose)
+    # voxels that the motion brought out of the common grid say nothing
+    coverage = torch.minimum(stack.coverage, operator(torch.ones_like(x)))
+    return replace(stack, operator=operator, coverage=coverage, motion_mm=moved)

@@ -60,6 +60,9 @@ def restore(
     fusing = solver_of_fusion(scans, config)
     start = perf_counter()
     prior = prior_of_fusion(fusing, config, prior)
+    if prior is not None:
+        # a prior without the network is refused before minutes of registration
+        prior.unet(device)
     fusion = fuse(scans, config, mask, progress, device, thinner(config, prior))
     return _fused_result(fusion, config, fusing.name, perf_counter() - start, _card_record(prior))
 

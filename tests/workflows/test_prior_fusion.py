@@ -2,9 +2,12 @@ import numpy as np
 import pytest
 
 from inversesr.config import Config
+from inversesr.errors import InputError
 from inversesr.io.nifti import Scan
 from inversesr.volume import Grid, Volume
+from inversesr.workflows import restore as pipeline
 from inversesr.workflows.restore import restore
+from tests.support.problems import free_card, random_tensors, write_prior
 from tests.workflows.test_fusion import at_rest, error_of, scans  # noqa: F401  (fixtures)
 
 
@@ -30,3 +33,15 @@ def test_poses_are_refined_against_the_image(scans):  # noqa: F811
     # one round finds most of 0.78 mm, and leaves a stack that lay right where it was
     assert 0.4 < result.sources[1].motion_mm < 0.9
     assert result.sources[2].motion_mm < 0.35
+
+
+def test_a_prior_without_the_network_is_refused_before_anything_is_computed(
+    scans,  # noqa: F811
+    tmp_path,
+    monkeypatch,
+):
+    monkeypatch.setattr(pipeline, "fuse", lambda *_: pytest.fail("registered first"))
+    card = free_card()
+    prior = write_prior(tmp_path / "prior", card, random_tensors(card))
+    with pytest.raises(InputError, match="has no super-resolution network"):
+        restore(scans, Config(prior=str(prior)))

@@ -81,3 +81,9 @@ def test_an_image_that_is_the_same_almost_everywhere_is_no_error():
     image = np.ones((6, 20, 20), np.float32)
     image[0, 0, 0] = 0.0
     assert empty_slices(image) == []
+
+
+def test_only_slices_repeated_beside_one_another_were_interpolated(slices):
+    (doubt,) = doubts_of_slices(np.concatenate([slices, slices]), 0)
+    assert "several times over" not in doubt
+    assert "equal bit by bit (" in doubt

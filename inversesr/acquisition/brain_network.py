@@ -3,7 +3,8 @@
     p = N(image on a grid of 3 mm),      the brain is where p > 1/2 on the grid of the scan
 
 N is a small U-Net of MONAI, trained on label maps painted in random contrasts
-(`training.brain_mask`). Its weights, 2 MB in float16, and its card are part of the package.
+(`training.brain_mask`). The package has no weights of it yet and finds brains by deepbet
+(`acquisition.brain_mask`); those that are trained lie in a folder that is given.
 """
 
 import json

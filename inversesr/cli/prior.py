@@ -134,7 +134,8 @@ def train(  # noqa: PLR0913  (one argument a flag)
     stage: Annotated[
         str,
         typer.Argument(
-            metavar="STAGE", help="unet, error, autoencoder, denoiser, brainmask or export."
+            metavar="STAGE",
+            help="unet, conditional, error, autoencoder, denoiser, brainmask or export.",
         ),
     ],
     more: Annotated[list[Path] | None, typer.Argument(metavar="DIR...", hidden=True)] = None,

@@ -19,8 +19,9 @@ from inversesr.io.checks import LONGEST_NAME, SUFFIXES
 WRITTEN = (".nii.gz", ".nii")
 OTHER_IMAGES = (".dcm", ".mnc", ".gipl", ".nii.bz2", ".nii.zip")
 PARTIAL_PREFIX = ".inversesr-partial-"
-# A folder younger than this may not have been locked yet by the run that made it.
-PARTIAL_GRACE_SECONDS = 60.0
+# A folder has this name until the run that made it holds its lock, which takes no time at all.
+UNLOCKED_PREFIX = ".inversesr-unlocked-"
+UNLOCKED_SECONDS = 60.0
 
 
 def check_output(files: Sequence[Path], *, force: bool) -> None:
@@ -95,11 +96,9 @@ def atomic_folder(folder: Path, last: str) -> Iterator[Path]:
         last: Name of the file that is moved when all others are in place.
     """
     made = _make(folder)
-    _clear_partial(folder)
-    partial = Path(tempfile.mkdtemp(prefix=PARTIAL_PREFIX, dir=folder))
-    lock = os.open(partial, os.O_RDONLY)
+    clear_partial(folder)
+    partial, lock = _locked_folder(folder)
     try:
-        _is_locked_now(lock)
         yield partial
         for file in sorted(partial.iterdir(), key=lambda file: file.name == last):
             _move(file, folder / file.name)
@@ -126,11 +125,9 @@ def scratch_folder() -> Iterator[Path]:
     It is removed at the end. What a killed run left behind is cleared away by a later one.
     """
     parent = Path(tempfile.gettempdir())
-    _clear_partial(parent)
-    scratch = Path(tempfile.mkdtemp(prefix=PARTIAL_PREFIX, dir=parent))
-    lock = os.open(scratch, os.O_RDONLY)
+    clear_partial(parent)
+    scratch, lock = _locked_folder(parent)
     try:
-        _is_locked_now(lock)
         yield scratch
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -144,12 +141,24 @@ def _make(folder: Path) -> list[Path]:
     return missing
 
 
-def _clear_partial(folder: Path) -> None:
+def _locked_folder(parent: Path) -> tuple[Path, int]:
+    """Make a temporary folder and take its lock; return both."""
+    unlocked = Path(tempfile.mkdtemp(prefix=UNLOCKED_PREFIX, dir=parent))
+    lock = os.open(unlocked, os.O_RDONLY)
+    _is_locked_now(lock)
+    partial = unlocked.with_name(unlocked.name.replace(UNLOCKED_PREFIX, PARTIAL_PREFIX))
+    unlocked.rename(partial)
+    return partial, lock
+
+
+def clear_partial(folder: Path) -> None:
     """Remove partial folders whose makers are dead: a lock ends with the process that holds it."""
+    for left in folder.glob(f"{UNLOCKED_PREFIX}*"):
+        with suppress(OSError):
+            if time() - left.stat().st_mtime > UNLOCKED_SECONDS:
+                left.rmdir()
     for left in folder.glob(f"{PARTIAL_PREFIX}*"):
         with suppress(OSError):
-            if time() - left.stat().st_mtime < PARTIAL_GRACE_SECONDS:
-                continue
             lock = os.open(left, os.O_RDONLY)
             if _is_locked_now(lock):
                 shutil.rmtree(left, ignore_errors=True)

@@ -27,8 +27,7 @@ from inversesr.training import loop
 from inversesr.training.initialisation import initialise
 from inversesr.training.patches import PatchConfig, draw_batch
 from inversesr.training.random import uniform
-from inversesr.training.scans import read_scan, read_scans, split_held_out
-from inversesr.training.unet import validate, validation_example
+from inversesr.training.unet import read_training_set, validate
 
 # A patch that is far off, such as one that was painted with next to no contrast, counts as this.
 LARGEST_LOSS = 60.0
@@ -97,9 +96,7 @@ def train_conditional(
     Returns:
         The network with averaged weights.
     """
-    paths, kept = split_held_out(data_dirs, config.held_out)
-    scans = read_scans(paths)
-    examples = [validation_example(read_scan(path), n) for n, path in enumerate(kept)]
+    scans, examples = read_training_set(data_dirs, config.held_out)
     net = initialise(ConditionalDenoiser(config.shape), config.schedule.seed)
     task = loop.TrainingTask(
         net,

@@ -92,9 +92,7 @@ def train_unet(
     Returns:
         The network with averaged weights.
     """
-    paths, kept = split_held_out(data_dirs, config.held_out)
-    scans = read_scans(paths)
-    examples = [validation_example(read_scan(path), n) for n, path in enumerate(kept)]
+    scans, examples = read_training_set(data_dirs, config.held_out)
     net = initialise(SuperResolutionUNet(config.shape), config.schedule.seed)
     task = loop.TrainingTask(
         net,
@@ -103,6 +101,21 @@ def train_unet(
         lambda model: validate(model, examples, config.dtype),
     )
     return loop.train(task, config.schedule, output_dir, resume=resume, watch=watch)
+
+
+def read_training_set(
+    data_dirs: Iterable[Path], held_out: tuple[str, ...]
+) -> tuple[list[TrainingScan], list[torch.Tensor]]:
+    """Read the scans that are trained on, and the examples made of those that are kept.
+
+    Args:
+        data_dirs: Folders of scans, and of label maps if there are any.
+        held_out: Words in the names of scans kept for validation.
+    """
+    paths, kept = split_held_out(data_dirs, held_out)
+    return read_scans(paths), [
+        validation_example(read_scan(path), number) for number, path in enumerate(kept)
+    ]
 
 
 def patches_at(step: int, config: SuperResolutionConfig) -> PatchConfig:

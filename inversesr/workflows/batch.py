@@ -15,7 +15,7 @@ import torch
 
 from inversesr.config import AUTOMATIC, Config
 from inversesr.errors import InputError
-from inversesr.io.atomic import check_folder_name, check_output
+from inversesr.io.atomic import check_folder_name, check_output, clear_partial
 from inversesr.io.csv_table import write_csv
 from inversesr.io.dicom.listing import series_below
 from inversesr.io.json_text import json_text
@@ -184,10 +184,14 @@ def _restored(batch: Batch, scans: Sequence[Path]) -> Generator[tuple[Path, Entr
         else:
             waiting[scan] = entry
     execute = executor_of(batch.executor)
-    # closed at once where the work is interrupted: processes must not go on
-    with closing(execute(partial(_restore, batch), list(waiting), batch.n_jobs)) as ended:
-        for scan, failure in ended:
-            yield scan, _ended(waiting[scan], batch.outputs_of(scan), failure)
+    try:
+        # closed at once where the work is interrupted: processes must not go on
+        with closing(execute(partial(_restore, batch), list(waiting), batch.n_jobs)) as ended:
+            for scan, failure in ended:
+                yield scan, _ended(waiting[scan], batch.outputs_of(scan), failure)
+    finally:
+        for folder in {batch.outputs_of(scan).image.parent for scan in waiting}:
+            clear_partial(folder)
 
 
 def _ended(entry: Entry, outputs: Outputs, failure: Failure | None) -> Entry:

@@ -9,6 +9,9 @@ from typing import Any
 
 from inversesr.errors import InverseSRError, machine_fault
 
+# A killed process that still waits for a disk may take longer; nobody waits for it.
+SECONDS_TO_END = 5.0
+
 
 def new_process() -> ProcessPoolExecutor:
     """Return a process that starts from nothing, so that its memory and its time are its own."""
@@ -29,9 +32,12 @@ def follow_parent() -> None:
 
 
 def end_children() -> None:
-    """Kill every child of this process: those that `new_process` gave, and others."""
-    for child in active_children():
+    """Kill every child of this process, whoever started it, and wait for its end."""
+    children = active_children()
+    for child in children:
         child.kill()
+    for child in children:
+        child.join(SECONDS_TO_END)
 
 
 def failure_of(future: Future[Any]) -> str:

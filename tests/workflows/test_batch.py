@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from inversesr.cli.app import app
 from inversesr.errors import AccessError, InputError, MachineError
+from inversesr.io.atomic import PARTIAL_PREFIX
 from inversesr.workflows import batch
 from inversesr.workflows.batch import Batch, run_batch
 from inversesr.workflows.batch_table import DONE, FAILED, REFUSED
@@ -179,6 +180,21 @@ def test_an_interrupt_ends_all_processes_and_the_batch_can_go_on(tmp_path):
     assert len(after) == 8
     assert {path: after[path] for path in done} == done
     assert not list(Path(tmp_path / "out").glob(".inversesr-partial-*"))
+
+
+def test_an_interrupted_batch_leaves_nothing_half_written(folder, tmp_path, monkeypatch):
+    left = tmp_path / "out" / "ward 3" / f"{PARTIAL_PREFIX}of_a_killed_process"
+
+    def execute(_work, _scans, _n_jobs):
+        left.mkdir(parents=True)
+        (left / "b_desc-sr.nii.gz").write_bytes(b"half")
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr(batch, "executor_of", lambda _name: execute)
+    with pytest.raises(KeyboardInterrupt):
+        run_batch(Batch(folder, tmp_path / "out", SPLINE))
+    assert not left.exists()
 
 
 @pytest.mark.parametrize(

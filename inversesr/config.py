@@ -109,6 +109,12 @@ class Config:
         "unless the scan is so noisy that agreeing with it exactly would spoil the image.",
         choices=CONSISTENCY_NAMES,
     )
+    missing: str | None = option(
+        None,
+        "Slices that were not measured, counted from 0, such as 4,7-9: they are generated and "
+        "marked [default: those of the sidecar, or none].",
+        unit="N,N-N",
+    )
     noise: float | None = option(
         None,
         "Noise standard deviation in the scan's own intensities [default: estimated].",

@@ -44,6 +44,14 @@ MAPS = {
     "low": MapKind("srq05", f"{QUANTILES[0]:.0%} quantile of the samples", INTENSITY),
     "high": MapKind("srq95", f"{QUANTILES[1]:.0%} quantile of the samples", INTENSITY),
     "surprise": MapKind("sr", "residual of the prior's best fit", DEVIATIONS, "_surprise"),
+    "generated": MapKind(
+        "srgenerated",
+        "share of the voxel that was not measured but generated",
+        SHARE,
+        "_mask",
+        "generated",
+        "cool",
+    ),
     "unprotected": MapKind(
         "srunprotected", "image before any region was excluded from the prior", INTENSITY
     ),
@@ -206,7 +214,7 @@ class Result:
             for w in (
                 *s.scan.warnings,
                 *s.acquisition.warnings,
-                *doubts(s.scan, s.acquisition.slice_axis),
+                *doubts(s.scan, s.acquisition.slice_axis, s.acquisition.missing),
             )
         ]
         return tuple(dict.fromkeys([*self.notes, *found]))

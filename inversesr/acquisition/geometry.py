@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from inversesr.acquisition.interpolated import Interpolated, find_interpolated
+from inversesr.acquisition.missing import check_missing, missing_slices, named_slices, warning_of
 from inversesr.acquisition.thickness import (
     CONTENT,
     LEAST_OVERLAP,
@@ -48,6 +49,7 @@ class Acquisition:
         warnings: Assumptions that may well be wrong, in sentences.
         interpolated: How stored slices follow from those that were measured; None where they are
             the same.
+        missing: Slices of the scan's grid that were not measured, counted from 0.
     """
 
     slice_axis: int
@@ -58,6 +60,7 @@ class Acquisition:
     assumptions: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     interpolated: Interpolated | None = None
+    missing: tuple[int, ...] = ()
 
     @property
     def is_overlapping(self) -> bool:
@@ -78,18 +81,21 @@ def describe_acquisition(scan: Scan, config: Config) -> Acquisition:
     """
     grid = scan.volume.grid
     _refuse_unplaced(scan, config)
-    found = find_interpolated(scan.volume)
+    missing = missing_slices(scan, config)
+    # how slices were interpolated is read from whole lines through them
+    found = None if missing else find_interpolated(scan.volume)
     slice_axis = find_slice_axis(grid, scan.slice_axis) if found is None else found.axis
     spacing = grid.plane_distance_mm[slice_axis]
     is_thick = is_stated_thick(config, spacing)
     if found is not None and config.thickness_mm is not None and not is_thick:
         # slices that are stated to be as thick as they are stored apart were measured so
         found, slice_axis = None, find_slice_axis(grid, scan.slice_axis)
-    is_thick = is_thick or found is not None
+    is_thick = is_thick or found is not None or bool(missing)
     fine_spacing = _fine_spacing(scan, slice_axis, config.spacing_mm, is_thick=is_thick)
     if fine_spacing[slice_axis] == spacing and scan.slice_axis is not None and not is_thick:
         slice_axis = int(np.argmax(np.array(grid.spacing_mm) / np.array(fine_spacing)))
     spacing = grid.plane_distance_mm[slice_axis]
+    check_missing(missing, grid.shape[slice_axis], scan.name)
     thickness = find_thickness(scan, config, spacing, found)
     measured = thickness.interpolated
     distance = spacing if measured is None else measured.slice_mm
@@ -102,12 +108,15 @@ def describe_acquisition(scan: Scan, config: Config) -> Acquisition:
     if measured is not None:
         assumptions.insert(1, measured.words(grid.axcodes, spacing))
     warnings = _doubts_of_thickness(thickness, distance, spacing, grid.axcodes)
+    if missing:
+        warnings.insert(0, warning_of(missing))
+        assumptions.append(f"{named_slices(missing)} (counted from 0) not measured")
     is_guessed = found is None and scan.slice_axis is None and is_thick
     if is_guessed and max(grid.spacing_mm) <= min(grid.spacing_mm) * (1.0 + SAME_SPACING):
         warnings.append(f"{lie}is assumed: no axis of the voxels is longer than another")
     return Acquisition(
         slice_axis, distance, thickness.mm, config.profile, fine_spacing, tuple(assumptions),
-        tuple(warnings), measured,
+        tuple(warnings), measured, missing,
     )  # fmt: skip
 
 
@@ -184,7 +193,7 @@ def fine_grid(scan_grid: Grid, acquisition: Acquisition) -> Grid:
 
 
 def forward_operator(scan_grid: Grid, fine: Grid, acquisition: Acquisition) -> SeparableOperator:
-    """Return A: fine grid -> scan grid, for grids with the same axes and centre."""
+    """Return A: fine grid -> measured slices, for grids with the same axes and centre."""
     axes = range(3)
     matrices = [_axis_matrix(scan_grid, fine, acquisition, axis) for axis in axes]
     return SeparableOperator(fine.shape, (matrices[0], matrices[1], matrices[2]))
@@ -209,7 +218,8 @@ def _axis_matrix(scan_grid: Grid, fine: Grid, acquisition: Acquisition, axis: in
         thickness, profile = acquisition.thickness_mm, acquisition.profile
         measured = acquisition.interpolated
         if measured is None:
-            return slice_matrix(edges, centres, thickness, profile)
+            there = np.delete(centres, list(acquisition.missing))
+            return slice_matrix(edges, there, thickness, profile)
         stored = measured.matrix(scan_grid.shape[axis], coarse)
         first = first_slice_mm(scan_grid, acquisition)
         slices = first + np.arange(measured.n_slices) * measured.slice_mm

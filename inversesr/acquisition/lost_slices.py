@@ -3,6 +3,7 @@
 A result reproduces every slice, and so it would these.
 """
 
+from collections.abc import Sequence
 from hashlib import sha256
 
 import numpy as np
@@ -16,19 +17,21 @@ LEAST_SIGNAL_SHARE, LEAST_SHOWN_SHARE = 0.1, 0.3
 MOST_NAMED = 5
 
 
-def doubts_of_slices(y: Image, slice_axis: int) -> list[str]:
+def doubts_of_slices(y: Image, slice_axis: int, missing: Sequence[int] = ()) -> list[str]:
     """Return what is wrong with single slices, in sentences that go on from the scan's name.
 
     Args:
-        y: Intensities of a scan.
+        y: Intensities of a scan, without slices that are known to be missing.
         slice_axis: Axis across the slices.
+        missing: Those slices.
     """
     slices = np.moveaxis(y, slice_axis, 0)
+    number = [n for n in range(len(slices) + len(missing)) if n not in set(missing)]
     found = []
     if empty := empty_slices(slices):
         found.append(
-            f"has {_numbered(empty)} inside the head with next to no signal, and the "
-            "result reproduces that: convert the scan again, or do not trust the image there"
+            f"has {_numbered([number[n] for n in empty])} inside the head with next to no signal, "
+            "and the result reproduces that: convert the scan again, or name them with --missing"
         )
     pairs = equal_slices(slices)
     beside = [(a, b) for a, b in pairs if b == a + 1 or (a, b - 1) in pairs]
@@ -42,7 +45,7 @@ def doubts_of_slices(y: Image, slice_axis: int) -> list[str]:
             "repeating; give --thickness with their true thickness, or use the scan before that"
         )
     elif pairs:
-        named = ", ".join(f"{first} and {second}" for first, second in pairs[:MOST_NAMED])
+        named = ", ".join(f"{number[a]} and {number[b]}" for a, b in pairs[:MOST_NAMED])
         more = f" and {len(pairs) - MOST_NAMED} more pairs" if len(pairs) > MOST_NAMED else ""
         found.append(
             f"has slices that are equal bit by bit ({named}{more}, counted from 0): one of them "

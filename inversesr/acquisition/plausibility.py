@@ -4,10 +4,12 @@ Nothing is refused here: who works with an unusual scan reads the warning and go
 """
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 
 from inversesr.acquisition.lost_slices import doubts_of_slices
+from inversesr.acquisition.missing import measured
 from inversesr.io.nifti import Scan
 from inversesr.volume import Image, Volume
 
@@ -34,18 +36,20 @@ OTHER_BODY_PARTS = (
 ADVICE = "check that it is the right file"
 
 
-def doubts(scan: Scan, slice_axis: int) -> tuple[str, ...]:
+def doubts(scan: Scan, slice_axis: int, missing: Sequence[int] = ()) -> tuple[str, ...]:
     """Return what speaks against a scan being thick slices of a head, in sentences.
 
     Args:
         scan: The scan as it was read.
         slice_axis: Axis across the slices.
+        missing: Slices that are known to be missing.
     """
+    y = measured(scan.volume.data, slice_axis, missing)
     found = (
         *_doubts_of_sidecar(scan),
         *_doubts_of_extent(scan.volume, slice_axis),
-        *_doubts_of_intensities(scan.volume.data, slice_axis),
-        *doubts_of_slices(scan.volume.data, slice_axis),
+        *_doubts_of_intensities(y, slice_axis),
+        *doubts_of_slices(y, slice_axis, missing),
     )
     return tuple(f"{scan.name} {doubt}" for doubt in found)
 

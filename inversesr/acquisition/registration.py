@@ -9,7 +9,7 @@ import numpy as np
 import SimpleITK as sitk  # noqa: N813 (the name that its documentation uses)
 
 from inversesr.errors import InputError
-from inversesr.volume import Affine, Image, Volume
+from inversesr.volume import Affine, Grid, Image, Volume
 
 # SimpleITK's world is LPS+.
 LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -81,10 +81,10 @@ def register_rigid(
     return np.asarray(np.linalg.inv(moving_from_fixed), dtype=np.float64)
 
 
-def motion_mm(pose: Affine, volume: Volume) -> float:
-    """Largest distance by which a pose moves a corner of the image."""
-    corners = np.array(np.meshgrid(*[(0, n - 1) for n in volume.grid.shape])).reshape(3, -1)
-    world = volume.grid.affine @ np.vstack([corners, np.ones(8)])
+def motion_mm(pose: Affine, grid: Grid) -> float:
+    """Largest distance by which a pose moves a corner of an image's grid."""
+    corners = np.array(np.meshgrid(*[(0, n - 1) for n in grid.shape])).reshape(3, -1)
+    world = grid.affine @ np.vstack([corners, np.ones(8)])
     return float(np.linalg.norm((pose @ world - world)[:3], axis=0).max())
 
 

@@ -8,8 +8,9 @@ import torch
 from scipy.linalg import pinv
 
 from inversesr.acquisition.geometry import Acquisition, fine_grid, forward_operator
+from inversesr.acquisition.missing import filling_matrix, generated_share
 from inversesr.operators.interpolation import spline, spline_operator
-from inversesr.operators.separable import SeparableOperator
+from inversesr.operators.separable import Array, SeparableOperator
 from inversesr.operators.slice_interpolation import interpolation_matrix
 from inversesr.volume import Grid, voxel_centres
 
@@ -19,7 +20,8 @@ class Task:
     """One scan to be restored.
 
     Attributes:
-        y: The scan in its own voxels and intensities, shape scan_grid.shape.
+        y: The scan in its own voxels and intensities, shape scan_grid.shape but for missing
+            slices, which are left out.
         scan_grid: Its voxels.
         acquisition: How it was taken.
         sigma: Standard deviation of its noise, in its own intensities.
@@ -41,7 +43,7 @@ class Task:
 
     @cached_property
     def A(self) -> SeparableOperator:
-        """Forward operator, fine grid -> scan grid."""
+        """Forward operator, fine grid -> measured slices."""
         return forward_operator(self.scan_grid, self.fine, self.acquisition)
 
     @cached_property
@@ -56,8 +58,9 @@ class Task:
 
     @cached_property
     def interpolation(self) -> SeparableOperator:
-        """Spline interpolation of the slices that were measured, scan grid -> fine grid."""
-        stored = spline_operator(self.scan_grid, self.fine)
+        """Spline interpolation of the slices that were measured, y -> fine grid."""
+        stored = spline_operator(self.scan_grid, self.fine) @ self.filling
+        assert isinstance(stored, SeparableOperator)
         measured, axis = self.acquisition.interpolated, self.slice_axis
         if measured is None or not measured.is_exact:
             return stored
@@ -70,10 +73,32 @@ class Task:
         matrices[axis] = interpolation_matrix("cubic", places, measured.n_slices) @ back
         return SeparableOperator(stored.in_shape, (matrices[0], matrices[1], matrices[2]))
 
+    @cached_property
+    def filling(self) -> SeparableOperator:
+        """Spline interpolation over missing slices, y -> scan grid."""
+        matrices: list[Array | None] = [None, None, None]
+        missing, axis = self.acquisition.missing, self.slice_axis
+        if missing:
+            matrices[axis] = filling_matrix(self.scan_grid.shape[axis], missing)
+        shape = tuple(self.y.shape)
+        return SeparableOperator(shape, (matrices[0], matrices[1], matrices[2]))
+
     @property
     def seen(self) -> torch.Tensor:
-        """The slices, which are an image."""
-        return self.y
+        """The slices, which are an image, missing ones interpolated."""
+        return self.filling(self.y) if self.acquisition.missing else self.y
+
+    @cached_property
+    def generated(self) -> torch.Tensor | None:
+        """Which share of each fine voxel no slice measured, 0 to 1; None where none is missing."""
+        missing, axis = self.acquisition.missing, self.slice_axis
+        if not missing:
+            return None
+        n_fine = self.fine.shape[axis]
+        share = torch.from_numpy(generated_share(self.scan_grid.shape[axis], n_fine, missing))
+        shape = [1, 1, 1]
+        shape[axis] = n_fine
+        return share.to(self.y).reshape(shape).expand(self.fine.shape)
 
     @property
     def seen_grid(self) -> Grid:

@@ -179,18 +179,23 @@ def agreement(source: Source) -> Figure:
     """
     figure = _light_figure(8.0, 2.6)
     panel = figure.subplots()
+    missing = source.acquisition.missing
+    n_slices = len(source.agreement.rms_by_slice) + len(missing)
+    places = np.delete(np.arange(n_slices), list(missing))
     is_changed = source.before_consistency.rms_by_slice != source.agreement.rms_by_slice
     curves = [(source.before_consistency, "solver alone")] if is_changed else []
     for found, label in (*curves, (source.agreement, "result")):
         rms = np.asarray(found.rms_by_slice, dtype=np.float64)
         # nothing was compared in slices that the other scans do not cover
         shown = np.where(rms > 0.0, rms, np.nan) if source.motion_mm > 0.0 else rms
-        panel.semilogy(np.maximum(shown, LEAST_SHOWN), marker=".", label=label)
-    panel.set_xlim(-0.5, len(source.agreement.rms_by_slice) - 0.5)
+        panel.semilogy(places, np.maximum(shown, LEAST_SHOWN), marker=".", label=label)
+    for k in missing:
+        panel.axvspan(k - 0.5, k + 0.5, color="orange", alpha=0.3, lw=0)
+    panel.set_xlim(-0.5, n_slices - 0.5)
     panel.xaxis.get_major_locator().set_params(integer=True)
     noise = max(source.noise, LEAST_SHOWN)
     panel.axhline(noise, color="gray", linestyle="--", label="noise estimate")
-    panel.set_xlabel("measured slice")
+    panel.set_xlabel("slice (orange: missing)" if missing else "measured slice")
     panel.set_ylabel("rms difference")
     panel.legend(fontsize=8)
     return figure

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from inversesr.acquisition.geometry import forward_operator
+from inversesr.acquisition.missing import measured, put_back
 from inversesr.report.display import WHITE, Layer, pack_layers
 from inversesr.report.figures import agreement, compare, trace, write_figure
 from inversesr.report.narrative import EVERYWHERE
@@ -105,7 +106,9 @@ def difference_map(result: Result) -> Volume | None:
     scan = source.scan.volume
     A = forward_operator(scan.grid, result.volume.grid, source.acquisition)
     y_of_x = A(torch.from_numpy(result.volume.data)).numpy()
-    return scan.with_data(np.abs(y_of_x - scan.data))
+    axis, missing = source.acquisition.slice_axis, source.acquisition.missing
+    difference = np.abs(y_of_x - measured(scan.data, axis, missing))
+    return scan.with_data(put_back(difference, axis, missing))
 
 
 def _map_layer(

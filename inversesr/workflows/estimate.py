@@ -62,7 +62,7 @@ class Plan:
             for warning in (
                 *scan.warnings,
                 *acquisition.warnings,
-                *doubts(scan, acquisition.slice_axis),
+                *doubts(scan, acquisition.slice_axis, acquisition.missing),
             )
         ]
         if self.memory_bytes is not None and self.memory_bytes > self.free_bytes:
@@ -143,6 +143,7 @@ def maps_of_run(prepared: Prepared, config: Config) -> set[str]:
         "low": has_samples,
         "high": has_samples,
         "prior_mask": is_protected,
+        "generated": prepared.task.generated is not None,
         "surprise": solver.is_latent and getattr(options, "surprise", False),
         "unprotected": is_protected and config.keep_unprotected,
     }

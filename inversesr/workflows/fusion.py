@@ -20,6 +20,7 @@ from inversesr.acquisition.geometry import (
     forward_operator,
 )
 from inversesr.acquisition.likeness import LEAST_LIKENESS, detail_likeness
+from inversesr.acquisition.missing import filled_volume, measured
 from inversesr.acquisition.noise import estimate_noise
 from inversesr.acquisition.registration import motion_mm, register_rigid
 from inversesr.config import Config
@@ -80,13 +81,18 @@ def fuse(
     acquisitions = [describe_acquisition(scan, config) for scan in scans]
     first = scans[0].volume
     fine = fine_grid(first.grid, acquisitions[0])
-    x = first_alone = spline(torch.from_numpy(first.data).to(device), first.grid, fine)
-    fixed, region = first, mask
+    # to be registered and to begin from, stacks have no holes
+    whole = [
+        filled_volume(s.volume, a.slice_axis, a.missing)
+        for s, a in zip(scans, acquisitions, strict=True)
+    ]
+    x = first_alone = spline(torch.from_numpy(whole[0].data).to(device), first.grid, fine)
+    fixed, region = whole[0], mask
     poses = [np.eye(4) for _ in scans]
     for n_round in range(1, N_ROUNDS + 1):
         for k in range(1, len(scans)):
             progress(f"registering, round {n_round}", k, len(scans) - 1)
-            poses[k] = register_rigid(fixed, scans[k].volume, region, poses[k], config.seed)
+            poses[k] = register_rigid(fixed, whole[k], region, poses[k], config.seed)
         stacks = [_whole_stack(scans[0], acquisitions[0], fine, x)]
         for scan, acquisition, pose in list(zip(scans, acquisitions, poses, strict=True))[1:]:
             stacks.append(_moved_stack(scan, acquisition, pose, (fixed.grid, region), x, fine))
@@ -109,8 +115,8 @@ def fuse(
 def _whole_stack(scan: Scan, acquisition: Acquisition, fine: Grid, x: torch.Tensor) -> Stack:
     """Take the first scan as it is."""
     operator = forward_operator(scan.volume.grid, fine, acquisition)
-    y = torch.from_numpy(scan.volume.data).to(x)
     grid = scan.volume.grid
+    y = torch.from_numpy(_measured(scan.volume, acquisition)).to(x)
     return Stack(scan, grid, acquisition, operator, torch.ones_like(y), 0.0, 1.0, y, 0.0)
 
 
@@ -127,21 +133,26 @@ def _moved_stack(
     mask_grid, mask = region
     if mask is not None:
         inside = torch.from_numpy(_nearest(mask, mask_grid, fine, np.eye(4))).to(x)
-        if acquisition.interpolated is None:  # else it is known where slices lie in the whole
+        # else it is known where slices lie in the whole
+        if acquisition.interpolated is None and not acquisition.missing:
             volume = _cut(volume, _nearest(mask, mask_grid, volume.grid, pose), scan.name)
     own_fine = fine_grid(volume.grid, acquisition)
     A = forward_operator(volume.grid, own_fine, acquisition)
     operator = Composed(A, RigidResample(fine, own_fine, pose))
     coverage = operator(inside)
-    y = torch.from_numpy(volume.data).to(x)
+    y = torch.from_numpy(_measured(volume, acquisition)).to(x)
     seen = coverage >= LEAST_COVERAGE
     if int(seen.sum()) < LEAST_COMMON_VOXELS:
         raise _no_overlap(scan.name)
     gain, offset = _gain_and_offset(y[seen], operator(x)[seen])
     # where the stacks are compared: far corners of a turned scan say nothing
-    moved = motion_mm(pose, volume)
+    moved = motion_mm(pose, volume.grid)
     scaled = gain * y + offset
     return Stack(scan, volume.grid, acquisition, operator, coverage, moved, gain, scaled, 0.0)
+
+
+def _measured(volume: Volume, acquisition: Acquisition) -> Image:
+    return measured(volume.data, acquisition.slice_axis, acquisition.missing)
 
 
 def _compared(stack: Stack, first: Stack, first_alone: torch.Tensor) -> Stack:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, replace
 import torch
 
 from inversesr.acquisition.geometry import describe_acquisition
+from inversesr.acquisition.missing import measured_volume
 from inversesr.acquisition.noise import estimate_noise
 from inversesr.config import AUTOMATIC, BUILTIN_PRIOR, Config
 from inversesr.errors import InputError
@@ -95,10 +96,11 @@ def prepare(
     """
     regions = regions or Regions()
     acquisition = describe_acquisition(scan, config)
+    there = measured_volume(scan.volume, acquisition.slice_axis, acquisition.missing)
     sigma = config.noise
     if sigma is None:
-        sigma = estimate_noise(scan.volume, acquisition.slice_axis)
-    y = torch.from_numpy(scan.volume.data).to(device or torch.device("cpu"))
+        sigma = estimate_noise(there, acquisition.slice_axis)
+    y = torch.from_numpy(there.data).to(device or torch.device("cpu"))
     excluded, brain = (
         None if region is None else torch.from_numpy(region > 0).to(y)
         for region in (regions.excluded, regions.brain)
@@ -192,6 +194,8 @@ def solver_of_fusion(scans: Sequence[Scan], config: Config) -> SolverEntry:
     useless = {
         f"{n_scans} scans are fused by {fusing.name}, which draws no samples: leave out --samples":
             config.samples is not None,
+        f"{n_scans} scans were given and --missing names slices of one: state MissingSlices in "
+        "the sidecar of each": config.missing is not None,
         f"{n_scans} scans are fused by {fusing.name}, which protects nothing: leave out --protect":
             config.protect is not None,
         f"consistency is {config.consistency} and there are {n_scans} scans, which contradict "
@@ -209,7 +213,8 @@ def _fuser_of(scans: Sequence[Scan], config: Config) -> SolverEntry:
         return registry.find(config.solver)
     for scan in scans:
         acquisition = describe_acquisition(scan, config)
-        task = Task(torch.from_numpy(scan.volume.data), scan.volume.grid, acquisition, 0.0)
+        there = measured_volume(scan.volume, acquisition.slice_axis, acquisition.missing)
+        task = Task(torch.from_numpy(there.data), scan.volume.grid, acquisition, 0.0)
         if not has_known_slices(task):
             return registry.find(registry.FALLBACK_NAME)
     return registry.find(registry.DEFAULT_NAME)

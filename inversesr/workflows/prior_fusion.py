@@ -15,7 +15,7 @@ from inversesr.operators.protocol import LinearOperator
 from inversesr.operators.resample import RigidResample
 from inversesr.protocols import Solution
 from inversesr.solvers.unet.stacks import mean_image, unet_stacks
-from inversesr.volume import Affine, Volume
+from inversesr.volume import Affine
 from inversesr.workflows.stack import LEAST_COVERAGE, Stack, whitened
 
 # Poses are refined so many times against the image itself.
@@ -91,7 +91,7 @@ def _at_rest(stack: Stack, x: torch.Tensor) -> Stack:
         centre_mm,
         stack.coverage >= LEAST_COVERAGE,
     )
-    moved = motion_mm(pose, Volume(stack.y.cpu().numpy(), stack.grid))
+    moved = motion_mm(pose, stack.grid)
     operator = operator_at(pose)
     # voxels that the motion brought out of the common grid say nothing
     coverage = torch.minimum(stack.coverage, operator(torch.ones_like(x)))

@@ -193,6 +193,7 @@ def _with_maps(result: Result, task: Task, solution: Solution, x: torch.Tensor) 
         "sd": (solution.sd, "network of the prior that estimates errors"),
         "prior_mask": (solution.prior_mask, prior),
         "surprise": (solution.surprise, "scan and best fit of the prior"),
+        "generated": (task.generated, "places of the slices that are missing"),
         "unprotected": (unprotected, "image of the solver, made consistent with the scan"),
     }
     maps = {

@@ -87,3 +87,10 @@ def test_only_slices_repeated_beside_one_another_were_interpolated(slices):
     (doubt,) = doubts_of_slices(np.concatenate([slices, slices]), 0)
     assert "several times over" not in doubt
     assert "equal bit by bit (" in doubt
+
+
+def test_slices_are_numbered_as_in_the_file_where_some_are_missing(slices):
+    spoilt = np.delete(slices, 3, axis=0)
+    spoilt[5] = 0.0
+    (doubt,) = doubts_of_slices(spoilt, 0, (3,))
+    assert "slice 6 (counted" in doubt

@@ -282,3 +282,15 @@ def test_every_real_series_is_restored_or_refused_in_a_sentence(tmp_path, name, 
     assert np.abs((own - nearest) * result.volume.grid.spacing_mm).max() < 0.01
     expected = result.volume.data[tuple(nearest.T)]
     assert np.abs(back.volume.data.reshape(-1) - expected).max() < 0.51 * step
+
+
+def test_a_series_that_lacks_a_slice_is_restored_and_says_so(tmp_path):
+    made = head()
+    del made[5]
+    told = run(write(tmp_path / "scan", made), "--json")
+    assert told.exit_code == 0, told.output
+    record = json.loads(told.stdout)
+    (missing,) = record["scans"][0]["acquisition"]["missing"]
+    assert missing in (5, len(made) - 5)  # the file may count from the other end
+    assert f"slice {missing} (counted from 0) is missing" in record["warnings"][0]
+    assert nibabel.load(record["outputs"]["generated"]).get_fdata().max() == 1.0

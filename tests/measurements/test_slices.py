@@ -145,3 +145,22 @@ def test_slices_that_are_about_known_are_interpolated_as_they_are_stored():
     rough = replace(task.acquisition.interpolated, is_exact=False)
     rough_task = replace(task, acquisition=replace(task.acquisition, interpolated=rough))
     torch.testing.assert_close(rough_task.x0, spline(task.y, task.scan_grid, task.fine))
+
+
+def test_missing_slices_are_no_data_and_the_first_guess_goes_through_the_others():
+    y = normal(SHAPE, 0)
+    scan = Scan.made_here(Volume(y.numpy().astype(np.float32), Grid(SHAPE, AFFINE)))
+    acquisition = describe_acquisition(scan, Config(missing="2"))
+    kept = [0, 1, 3, 4]
+    task = Task(y[..., kept].contiguous(), scan.volume.grid, acquisition, 0.1)
+    assert task.A.out_shape == (6, 7, 4)
+    check_operator(task.A)
+    torch.testing.assert_close(task.seen[..., kept], task.y)
+    assert task.seen.shape == SHAPE
+    torch.testing.assert_close(task.x0, spline(task.seen, task.scan_grid, task.fine))
+    exact = project(task.A, task.x0, task.y).x
+    torch.testing.assert_close(task.A(exact), task.y, rtol=1e-4, atol=1e-4)
+    expected = torch.zeros(20)
+    expected[8:12] = 1.0
+    torch.testing.assert_close(task.generated[2, 3].double(), expected.double())
+    assert task_of().generated is None

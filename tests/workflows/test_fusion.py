@@ -94,7 +94,7 @@ def test_a_stack_that_moved_is_brought_back(monkeypatch):
     elsewhere = Volume(moved.data, Grid(moved.grid.shape, pose @ moved.grid.affine))
     found = fuse([Scan.made_here(v) for v in (still, elsewhere)], Config(), None, quiet, CPU)
     assert found.stacks[0].motion_mm == 0.0
-    expected = motion_mm(np.linalg.inv(pose), elsewhere)
+    expected = motion_mm(np.linalg.inv(pose), elsewhere.grid)
     assert found.stacks[1].motion_mm == pytest.approx(expected, abs=1.0)
     # where the stack really was, its operator sees what was measured
     at_truth = found.stacks[1].operator(torch.from_numpy(truth.data))

@@ -22,6 +22,7 @@ from inversesr.volume import Grid, Volume
 from inversesr.workflows.prepare import Prepared, solver_of_fusion
 from inversesr.workflows.record import provenance
 from inversesr.workflows.restore import choose_device, restore
+from tests.support.heads import head_volume
 from tests.support.problems import random_tensors, tiny_card, write_prior
 
 SHAPE = (22, 23, 24)
@@ -278,3 +279,32 @@ def test_what_a_fusion_would_not_heed_is_refused(choices, words):
     assert solver_of_fusion(scans, Config(solver="tv")).name == "tv"
     with pytest.raises(InputError, match=words):
         solver_of_fusion(scans, Config(**choices))
+
+
+def test_missing_slices_are_generated_and_marked_and_the_others_reproduced():
+    volume = head_volume()
+    scan = Scan.made_here(volume)
+    result = restore([scan], Config(solver="tv", missing="4,7", consistency="exact"))
+    assert "slices 4 and 7 (counted from 0) are missing" in result.warnings[0]
+    marked = result.maps["generated"].volume
+    assert marked.grid.same_as(result.volume.grid)
+    n, n_fine = volume.grid.shape[2], marked.grid.shape[2]
+    share = marked.data[0, 0].reshape(n, n_fine // n).mean(axis=1)
+    np.testing.assert_allclose(share, np.isin(np.arange(n), (4, 7)))
+    seen = result.sources[0].agreement
+    assert len(seen.rms_by_slice) == n - 2
+    assert seen.largest_share < 1e-4
+    record = provenance(result, [])
+    assert record["scans"][0]["acquisition"]["missing"] == (4, 7)
+    assert record["warnings"][0] == result.warnings[0]
+
+
+def test_what_a_missing_slice_holds_changes_nothing():
+    volume = head_volume()
+    spoilt = volume.data.copy()
+    spoilt[..., 5] = 1e4
+    images = [
+        restore([Scan.made_here(volume.with_data(data))], Config(solver="spline", missing="5"))
+        for data in (volume.data, spoilt)
+    ]
+    np.testing.assert_array_equal(images[0].volume.data, images[1].volume.data)

@@ -22,6 +22,7 @@ import numpy as np
 from inversesr.errors import InputError, MachineError
 from inversesr.io.dicom.geometry import Layout
 from inversesr.io.dicom.header import Instance
+from inversesr.io.dicom.holes import INTERPOLATED, with_holes
 from inversesr.io.dicom.series import Series
 from inversesr.io.json_text import parse_json
 from inversesr.volume import Affine, Grid
@@ -67,6 +68,8 @@ def convert(series: Series, scratch: Path) -> Converted:
     _gather(series.instances, source)
     _run(source, target, series)
     images = sorted(target.glob("*.nii"))
+    if series.layout is not None and series.layout.missing:
+        images = [image for image in images if INTERPOLATED not in image.name]
     if len(images) != 1:
         n = "no image" if not images else f"{len(images)} images"
         message = (
@@ -78,6 +81,8 @@ def convert(series: Series, scratch: Path) -> Converted:
     facts = _facts(path.with_suffix(".json"))
     if series.layout is None:
         return Converted(path, facts)
+    if series.layout.missing:
+        facts = facts | {"MissingSlices": with_holes(path, series.layout)}
     affine, note = _placed(nibabel.load(path), series.layout, series)
     _place(path, affine)
     return Converted(path, facts, note)

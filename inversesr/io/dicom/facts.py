@@ -44,6 +44,8 @@ def sidecar_of(series: Series, facts: Mapping[str, Any]) -> dict[str, Any]:
         kept["SliceThickness"] = thickness
     if series.layout is not None:
         kept["SpacingBetweenSlices"] = round(series.layout.spacing_mm[2], 6)
+        if series.layout.missing:
+            kept["MissingSlices"] = list(facts["MissingSlices"])
     return kept
 
 

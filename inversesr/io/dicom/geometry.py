@@ -7,7 +7,7 @@ write the gap there, or nothing sensible.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,8 @@ SHEAR_DEGREES, SHEAR_MM = 0.2, 0.5
 RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0])
 PLANES = ("sagittal", "coronal", "axial")
 MOST_NAMED = 3
+# A stack with more slices lost than this share of those there, or with a longer hole, is no stack.
+LARGEST_LOST_SHARE, LARGEST_HOLE_MM = 0.5, 30.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +45,7 @@ class Layout:
         thickness_mm: Slice thickness as stated, or None.
         plane: "axial", "coronal" or "sagittal".
         n_volumes: How often each position occurs.
+        missing: Slices of the lattice at whose positions there is none, counted from 0.
     """
 
     shape: tuple[int, int, int]
@@ -51,6 +54,7 @@ class Layout:
     thickness_mm: float | None
     plane: str
     n_volumes: int
+    missing: tuple[int, ...] = ()
 
 
 def find_layout(instances: Sequence[Instance]) -> tuple[Layout | None, str]:
@@ -75,16 +79,22 @@ def find_layout(instances: Sequence[Instance]) -> tuple[Layout | None, str]:
     n_each = np.array([len(place) for place in places])
     n_volumes = int(n_each.max())
     at = np.array([distances[order][place].mean() for place in places])
-    fault = _uneven(at) or _doubled(n_each, at)
+    numbers = numbers_of(at)
+    fault = _uneven(at, numbers) or _doubled(n_each, at)
     if fault:
         return None, fault
-    step = float((at[-1] - at[0]) / (len(at) - 1))
+    n_slices = int(numbers[-1]) + 1
+    missing = tuple(sorted({*range(n_slices)} - {*numbers.tolist()}))
+    if missing and n_volumes > 1:
+        return None, _missing(at, np.diff(numbers))
+    step = float((at[-1] - at[0]) / (n_slices - 1))
     firsts = positions[order][[place[0] for place in places]]
     fault = _sheared(firsts, normal)
     if fault:
         return None, fault
     first = frames[int(order[0])]
-    return _layout(instances[0], first, (row, column, normal), step, (len(at), n_volumes)), ""
+    layout = _layout(instances[0], first, (row, column, normal), step, (n_slices, n_volumes))
+    return replace(layout, missing=missing), ""
 
 
 def _layout(
@@ -202,28 +212,43 @@ def _some(which: NDArray[np.intp], at: Array) -> str:
     return f"slice{'' if one else 's'} {named}{rest}"
 
 
-def _uneven(at: Array) -> str:
-    """Return which slices are missing, or that distances differ."""
+def numbers_of(at: Array) -> NDArray[np.intp]:
+    """Return the number of each position on the lattice that the nearest neighbours make.
+
+    Args:
+        at: Distances of the slices along the normal, ascending.
+    """
+    steps = np.diff(at)
+    if not steps.size:
+        return np.zeros(len(at), dtype=np.intp)
+    near = float(np.median(steps[steps <= 1.5 * steps.min()]))
+    gaps = np.round(steps / near)
+    # the step once more, by all of them: rounded positions add up over a long stack
+    near = float(steps.sum() / gaps.sum())
+    return np.concatenate([[0], np.cumsum(np.round(steps / near))]).astype(np.intp)
+
+
+def _uneven(at: Array, numbers: NDArray[np.intp]) -> str:
+    """Return that too many slices are missing, or that they lie on no lattice."""
     if len(at) < LEAST_SLICES:
         n = "one slice" if len(at) == 1 else f"{len(at)} slices"
         return f"has {n}; expected at least {LEAST_SLICES}: send the whole series"
-    steps = np.diff(at)
-    usual = float(np.median(steps))
+    steps, ratio = np.diff(at), np.diff(numbers)
+    usual = (at[-1] - at[0]) / max(int(numbers[-1]), 1)
     allowed = max(ROUNDING_MM, ROUNDING_SHARE * usual)
-    line = at[0] + np.arange(len(at)) * (at[-1] - at[0]) / (len(at) - 1)
-    if np.abs(steps - usual).max() <= 2.0 * allowed and np.abs(at - line).max() <= allowed:
-        return ""
-    times = steps / np.median(steps[steps <= 1.5 * steps.min()])
-    ratio = np.round(times)
-    if (np.abs(times - ratio) * usual <= 2.0 * allowed).all() and (ratio > 1).any():
-        return _missing(at, ratio)
+    line = at[0] + numbers * usual
+    if np.abs(steps - ratio * usual).max() <= 2.0 * allowed and np.abs(at - line).max() <= allowed:
+        n_lost, longest = int((ratio - 1).sum()), float((ratio.max() - 1) * usual)
+        is_whole = n_lost == 0
+        is_usable = n_lost <= LARGEST_LOST_SHARE * len(at) and longest <= LARGEST_HOLE_MM
+        return "" if is_whole or is_usable else _missing(at, ratio)
     return (
         f"has unevenly spaced slices, {steps.min():.4g} to {steps.max():.4g} mm apart: slices are "
         "missing, or are of several images"
     )
 
 
-def _missing(at: Array, ratio: Array) -> str:
+def _missing(at: Array, ratio: NDArray[np.intp]) -> str:
     where = np.flatnonzero(ratio > 1)
     n = int((ratio[where] - 1).sum())
     named = ", ".join(f"{k + 1} and {k + 2} (at {at[k]:.1f} mm)" for k in where[:MOST_NAMED])

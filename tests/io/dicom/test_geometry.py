@@ -43,12 +43,24 @@ def test_what_the_header_says_of_the_distance_is_not_believed(tmp_path):
     assert layout.spacing_mm[2] == pytest.approx(5.0, abs=1e-5)
 
 
+@pytest.mark.parametrize("left_out", [[3], [2, 3], [2, 5], [1], [6]], ids=str)
+def test_slices_are_missing_where_positions_leave_a_hole(tmp_path, left_out):
+    made = [one for k, one in enumerate(series()) if k not in left_out]
+    layout, fault = layout_of(tmp_path, made)
+    assert not fault
+    assert layout.missing == tuple(left_out)
+    assert layout.shape == (12, 10, 8)
+    assert layout.spacing_mm[2] == pytest.approx(5.0, abs=1e-5)
+    np.testing.assert_allclose(layout.affine @ [11, 9, 7, 1], AFFINE @ [11, 9, 7, 1], atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("left_out", "told"),
-    [([3], "lacks 1 slice,"), ([2, 3], "lacks 2 slices"), ([2, 5], "lacks 2 slices")],
+    [([1, 3, 4, 5], "lacks 4 slices"), ([2, 3, 4, 5, 6, 7, 8, 9], "lacks 8 slices")],
 )
-def test_missing_slices_are_named(tmp_path, left_out, told):
-    made = [one for k, one in enumerate(series()) if k not in left_out]
+def test_a_stack_of_which_much_is_missing_is_refused_and_the_holes_named(tmp_path, left_out, told):
+    n = 8 if len(left_out) < 8 else 40
+    made = [one for k, one in enumerate(series(n)) if k not in left_out]
     layout, fault = layout_of(tmp_path, made)
     assert layout is None
     assert told in fault

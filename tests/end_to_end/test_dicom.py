@@ -53,12 +53,12 @@ def test_a_folder_is_restored_beside_it_and_recorded_without_its_patient(tmp_pat
 
 def test_a_refusal_is_one_sentence_and_nothing_is_written(tmp_path):
     made = head()
-    folder = write(tmp_path / "scan", [*made[:4], *made[5:]])
+    folder = write(tmp_path / "scan", [*made[:4], *made[7:]])
     before = sorted(tmp_path.rglob("*"))
     told = run(folder)
     assert told.exit_code == 2
     assert told.stderr.count("\n") == 1
-    assert "lacks 1 slice, between the slices 4 and 5" in told.stderr
+    assert "lacks 3 slices, between the slices 4 and 5" in told.stderr
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -143,7 +143,7 @@ def batch(folder, output, *arguments):
 def test_a_batch_restores_every_series_and_names_those_at_fault(tmp_path):
     folder, made = tmp_path / "in", head(study="c")
     write(folder / "a", head(study="a"))
-    write(folder / "b" / "bad", [*made[:4], *made[5:]])
+    write(folder / "b" / "bad", [*made[:4], *made[7:]])
     write(folder / "scouts", head(study="a", series="2", number=1, description="localizer"))
     with zipfile.ZipFile(folder / "z.zip", "w") as archive:
         for n, one in enumerate(head(study="z")):
@@ -155,7 +155,7 @@ def test_a_batch_restores_every_series_and_names_those_at_fault(tmp_path):
     assert {name: row["status"] for name, row in rows.items()} == {
         "a/::4": "done", "b/bad/::4": "refused", "z.zip/::4": "done",
     }  # fmt: skip
-    assert "lacks 1 slice" in rows["b/bad/::4"]["reason"]
+    assert "lacks 3 slices" in rows["b/bad/::4"]["reason"]
     assert (tmp_path / "out" / "a_series-4_desc-sr.nii.gz").is_file()
     again = batch(folder, tmp_path / "out", "--json")
     assert sorted(row["status"] for row in json.loads(again.stdout)["scans"]) == [

@@ -30,6 +30,7 @@ LAYERS = (
     "training",
     "report",
     "workflows",
+    "node",
     "api",
     "benchmarks",
     "",
@@ -45,6 +46,7 @@ OWNERS = {
     "deepbet": ("acquisition.brain_mask",),
     "pydicom": ("io.dicom",),
     "dcm2niix": ("io.dicom.convert",),
+    "pynetdicom": ("node",),
 }
 # The command line starts without these; a function imports them when it needs them.
 SLOW = {"torch", "numpy", "scipy", "nibabel", "monai", "SimpleITK", "skimage", "rich"}

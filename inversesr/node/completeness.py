@@ -1,0 +1,57 @@
+"""Decides when a series is complete: nobody says so in DICOM.
+
+Time is told by a clock that does not jump; a node that starts lets every series be quiet anew.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+
+from inversesr.node.arrivals import Receiving
+
+# As many as were announced, and nothing for a moment: some headers count wrongly.
+SETTLE_S = 1.0
+# More were announced than came: such a series is waited for this many times longer.
+PATIENCE = 10.0
+
+
+def why_complete(series: Receiving, still_s: float, quiet_s: float) -> str:
+    """Return why a series is complete, or nothing where it is not.
+
+    Args:
+        series: The series.
+        still_s: Seconds since its last instance.
+        quiet_s: Seconds after which a series is complete.
+    """
+    announced = (series.expected, series.hinted)
+    if series.n in announced and still_s >= min(SETTLE_S, quiet_s):
+        return "as many as announced"
+    if series.expected > series.n:
+        wait = PATIENCE * quiet_s
+        return f"{series.n} of {series.expected} after {wait:g} s" if still_s >= wait else ""
+    return f"nothing more for {quiet_s:g} s" if still_s >= quiet_s else ""
+
+
+class Stillness:
+    """How long each series has been quiet."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._start = clock()
+        self._last: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def heard(self, key: str) -> None:
+        """Note that an instance of a series came now."""
+        with self._lock:
+            self._last[key] = self._clock()
+
+    def seconds(self, key: str) -> float:
+        """Return the seconds since the last instance of a series, or since the node began."""
+        with self._lock:
+            return self._clock() - self._last.get(key, self._start)
+
+    def forget(self, key: str) -> None:
+        """Forget a series that is complete."""
+        with self._lock:
+            self._last.pop(key, None)

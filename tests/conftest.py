@@ -1,5 +1,8 @@
 """What all tests share: the switch --strict-skips, and what the marker gpu needs."""
 
+import gc
+import warnings
+
 import pytest
 
 from tests.support.skips import pytest_addoption, pytest_configure
@@ -17,3 +20,15 @@ def pytest_collection_modifyitems(items):
     if not torch.cuda.is_available():
         for item in on_gpu:
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
+@pytest.fixture(scope="module")
+def sockets():
+    """Collect sockets that pynetdicom leaves to Python, as those that found nobody.
+
+    Modules that use this ignore the warning of Python too.
+    """
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()

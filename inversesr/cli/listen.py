@@ -93,7 +93,8 @@ def _show(found: "Status", *, as_json: bool) -> None:
         counts = ", ".join(f"{n} {name}" for name, n in found.told["series"].items() if n)
         typer.echo(f"series: {counts or 'none'}")
         typer.echo(f"instances: {found.told['instances']}; to send: {found.told['to_send']}")
-        for one in found.told["set_aside"]:
-            typer.echo(f"set aside: {one['series']}: {one['reason']}")
+        for name, title in (("set_aside", "set aside"), ("not_restored", "not restored")):
+            for one in found.told[name]:
+                typer.echo(f"{title}: {one['series']}: {one['reason']}")
     if not found.is_well:
         raise typer.Exit(1)

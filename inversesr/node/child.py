@@ -131,7 +131,14 @@ def _keys(instances: Path) -> list[str]:
     with scratch_folder() as scratch:
         series = group(read_place(instances, scratch))
         scans = [one for one in scans_among(series) if not one.fault and not one.doubt]
-        return [one.key for one in scans or [choose(series, None, "it")]]
+        scans = scans or [choose(series, None, "it")]
+    for one in scans:
+        if one.layout is not None and one.layout.missing:
+            # here they may be slices that never came: none is made up
+            n = len(one.layout.missing)
+            message = f"{one.label} lacks {n} of {n + len(one.instances)} slices: send it whole"
+            raise InputError(message)
+    return [one.key for one in scans]
 
 
 def read_outcome(results: Path) -> Outcome | None:

@@ -20,6 +20,8 @@ from inversesr.node.settings import ListenConfig
 
 FILE = "health.json"
 BEAT_S, LONGEST_S = 5.0, 60.0
+# Series that are told with the reason why they have no result, the latest first.
+MOST_NAMED = 100
 
 
 def facts(database: Database, folder: Path) -> dict[str, Any]:
@@ -32,18 +34,25 @@ def facts(database: Database, folder: Path) -> dict[str, Any]:
     counted = {row["state"]: row["n"] for row in database.rows(
         "SELECT state, COUNT(*) AS n FROM series GROUP BY state"
     )}  # fmt: skip
-    aside = database.rows(
-        "SELECT key, reason, tries FROM series WHERE state = 'aside' ORDER BY rowid"
+    named = database.rows(
+        "SELECT key, state, reason FROM series WHERE state IN ('aside', 'unusable') "
+        "ORDER BY rowid DESC LIMIT ?",
+        (MOST_NAMED,),
     )
     return {
         "series": {state: counted.get(state, 0) for state in STATES},
         "instances": _one(database, "SELECT COUNT(*) FROM instance"),
         "to_send": _one(database, "SELECT COUNT(*) FROM outgoing WHERE is_sent = 0"),
-        "set_aside": [
-            {"series": row["key"], "reason": row["reason"], "tries": row["tries"]} for row in aside
-        ],
+        "set_aside": _named(named, "aside"),
+        "not_restored": _named(named, "unusable"),
         "free_bytes": shutil.disk_usage(folder).free,
     }
+
+
+def _named(rows: list[sqlite3.Row], state: str) -> list[dict[str, str]]:
+    return [
+        {"series": row["key"], "reason": row["reason"]} for row in rows if row["state"] == state
+    ]
 
 
 def _one(database: Database, query: str) -> int:

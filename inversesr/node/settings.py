@@ -15,7 +15,7 @@ from inversesr.node.peers import (
 
 GIB = 2**30
 # Choices of a run that are meant for one scan.
-OF_ONE_SCAN = ("series", "volume", "voxel_size", "protect")
+OF_ONE_SCAN = ("series", "volume", "voxel_size", "protect", "missing")
 
 
 @dataclass(frozen=True)

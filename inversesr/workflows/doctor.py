@@ -28,6 +28,7 @@ PACKAGES = (
     "jinja2",
 )
 EXTRAS = {
+    "node": ("pynetdicom",),
     "notebooks": ("ipykernel", "nbclient", "nilearn"),
     "brainmask": ("deepbet",),
 }

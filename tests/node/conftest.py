@@ -1,8 +1,5 @@
 """A queue of tests: its folder and its database."""
 
-import gc
-import warnings
-
 import pytest
 
 from inversesr.node.database import open_database
@@ -39,15 +36,3 @@ class Clock:
 def clock():
     """A clock that a test moves."""
     return Clock()
-
-
-@pytest.fixture(scope="module")
-def sockets():
-    """Collect sockets that pynetdicom leaves to Python, as those that found nobody.
-
-    Modules that use this ignore the warning of Python too.
-    """
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()

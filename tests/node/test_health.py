@@ -9,7 +9,7 @@ from inversesr.errors import InputError
 from inversesr.node.folder import sole_user
 from inversesr.node.health import FILE, LONGEST_S, Beat, read_status
 from inversesr.node.settings import ListenConfig
-from inversesr.node.works import failed
+from inversesr.node.works import failed, unusable
 from tests.support.queues import arrive, taken
 
 
@@ -56,9 +56,10 @@ def test_the_queue_is_told_as_it_is_now(beat, queue, database, clock):
     told = read_status(queue, clock).told
     assert (told["series"]["receiving"], told["series"]["aside"]) == (1, 1)
     assert told["instances"] == 6
-    assert told["set_aside"] == [
-        {"series": "b", "reason": "its process was ended by signal 9", "tries": 1}
-    ]
+    assert told["set_aside"] == [{"series": "b", "reason": "its process was ended by signal 9"}]
+    unusable(database, taken(database, "c"), "it is a scout")
+    told = read_status(queue, clock).told
+    assert told["not_restored"] == [{"series": "c", "reason": "it is a scout"}]
 
 
 def test_the_file_is_whole_json_for_others(beat, queue):

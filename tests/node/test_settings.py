@@ -41,7 +41,14 @@ def test_a_node_that_nobody_may_use_is_refused(missing):
 
 
 @pytest.mark.parametrize(
-    "choice", [{"series": "4"}, {"volume": 0}, {"voxel_size": "1,1,5"}, {"protect": "a.nii"}]
+    "choice",
+    [
+        {"series": "4"},
+        {"volume": 0},
+        {"voxel_size": "1,1,5"},
+        {"protect": "a.nii"},
+        {"missing": "3"},
+    ],
 )
 def test_choices_for_one_scan_are_refused(choice):
     with pytest.raises(InputError, match="meant for one scan"):

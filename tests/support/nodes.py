@@ -121,16 +121,25 @@ def environment():
 
 
 @contextmanager
-def node(queue, *options, allow=("SCANNER",), forward="PACS@127.0.0.1:1", log=None):
-    """Give the port of a node that runs in a process of its own, and the process."""
-    port = free_port()
+def node(queue, *options, allow=("SCANNER",), forward="PACS@127.0.0.1:1", log=None, **more):
+    """Give the port of a node that runs in a process of its own, and the process.
+
+    Args:
+        queue: Its folder.
+        options: Further options of the command.
+        allow: Who may send.
+        forward: Where results go.
+        log: File to which its log is appended.
+        **more: "port"; anything else is a variable of its environment.
+    """
+    port = more.pop("port", None) or free_port()
     allowed = [word for one in allow for word in ("--allow", one)]
     command = node_command(
         queue, port, "--forward", forward, *allowed, "--solver", "spline", "--spacing", "7.2",
         "--quiet", "0.5", "--reserve", "0.1", *options,
     )  # fmt: skip
     with Path(log or os.devnull).open("a") as stream:
-        process = subprocess.Popen(command, env=environment(), cwd=ROOT, stderr=stream)
+        process = subprocess.Popen(command, env={**environment(), **more}, cwd=ROOT, stderr=stream)
         try:
             wait_for(lambda: is_open(port) or process.poll() is not None, 30)
             yield port, process

@@ -1,16 +1,28 @@
 """What a connection may cost, and that it is closed: hooks into sockets of pynetdicom.
 
-pynetdicom reads whatever length is announced, waits for it without a limit, and does not close a
-socket whose other end is gone.
+pynetdicom reads whatever length is announced, waits for it without a limit, does not close a
+socket whose other end is gone, and tells time by the clock of the day.
 """
 
 import socket
+import time
 from contextlib import suppress
+from types import SimpleNamespace
 from typing import Any
+
+from pynetdicom import timer
 
 SILENCE_S = 60.0
 # a request for an association may be longer than what is allowed later on; none is this long
 MOST_PDU_BYTES, MOST_INSTANCE_BYTES = 1 << 20, 1 << 30
+
+
+def use_steady_clock() -> None:
+    """Have timers of pynetdicom tell time by a clock that does not jump.
+
+    Else a clock that is set forward ends all associations, one that is set back none ever.
+    """
+    timer.time = SimpleNamespace(time=time.monotonic)  # type: ignore[attr-defined]
 
 
 def close_wholly(event: Any) -> None:  # noqa: ANN401 (of pynetdicom)

@@ -63,10 +63,11 @@ def serve(node: ListenConfig, config: Config, queue: Path, tell: Tell, stop: Eve
     """
     check_choices(node, config)
     check_installation()
-    from inversesr.node.connections import SILENCE_S
+    from inversesr.node.connections import SILENCE_S, use_steady_clock
     from inversesr.node.receiver import Reception, start_server
     from inversesr.node.tls import client_context, server_context
 
+    use_steady_clock()
     contexts = server_context(node, SILENCE_S), client_context(node)
     prepare_folder(queue)
     with sole_user(queue), _opened(queue, tell) as database:

@@ -2,11 +2,14 @@
 
 import gc
 import socket
+import time
 
 import pytest
 
 from inversesr.node import connections
-from tests.support.nodes import AE, CLOSED, HERE, VERIFICATION, Archive, wait_for
+from tests.support.nodes import AE, CLOSED, HERE, VERIFICATION, Archive, pynetdicom, wait_for
+
+timer = pynetdicom.timer
 
 
 def test_sockets_are_closed_whoever_goes_first():
@@ -21,6 +24,18 @@ def test_sockets_are_closed_whoever_goes_first():
             own = association.dul.socket.socket
             getattr(association, ends)()
             assert wait_for(lambda own=own: own.fileno() == -1, 5)
+
+
+def test_timers_run_on_when_the_clock_is_set(monkeypatch):
+    monkeypatch.setattr(timer, "time", timer.time)
+    connections.use_steady_clock()
+    one = timer.Timer(10.0)
+    one.start()
+    now = time.time()
+    for jump in (1e6, -1e6):
+        monkeypatch.setattr(time, "time", lambda jump=jump: now + jump)
+        assert not one.expired
+        assert 0.0 < one.remaining <= 10.0
 
 
 @pytest.fixture

@@ -22,7 +22,8 @@ def use_steady_clock() -> None:
 
     Else a clock that is set forward ends all associations, one that is set back none ever.
     """
-    timer.time = SimpleNamespace(time=time.monotonic)  # type: ignore[attr-defined]
+    clock: Any = SimpleNamespace(time=time.monotonic)
+    vars(timer)["time"] = clock
 
 
 def close_wholly(event: Any) -> None:  # noqa: ANN401 (of pynetdicom)

@@ -8,6 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from inversesr.cli.console import Force, Json, failing_in_one_sentence, print_json
+from inversesr.cli.executors import (
+    ExecutorName,
+    ExecutorSet,
+    Jobs,
+    MemoryLimit,
+    TimeLimit,
+    Tries,
+    conditions_from,
+)
 from inversesr.cli.options import with_options
 from inversesr.config import Config
 from inversesr.solvers.registry import solver_choices
@@ -34,15 +43,12 @@ def batch(  # noqa: PLR0913 (one argument a flag)
             help="Only scans whose path matches, such as '*_T2w.nii.gz'; may be repeated.",
         ),
     ] = None,
-    jobs: Annotated[
-        int,
-        typer.Option(
-            help="Number of scans at a time; the processor's cores are divided among them."
-        ),
-    ] = 1,
-    executor: Annotated[
-        str, typer.Option(help="What carries out the work: local, processes on this machine.")
-    ] = "local",
+    jobs: Jobs = 1,
+    executor: ExecutorName = "local",
+    executor_set: ExecutorSet = None,
+    time_limit: TimeLimit = None,
+    memory_limit: MemoryLimit = None,
+    tries: Tries = 3,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -55,7 +61,8 @@ def batch(  # noqa: PLR0913 (one argument a flag)
         from inversesr.workflows.batch import Batch, run_batch
         from inversesr.workflows.batch_table import FAILED, REFUSED, TABLE_NAME, count_by_status
 
-        folders = Batch(folder, output, choices, pattern or (), jobs, force, executor)
+        conditions = conditions_from(jobs, time_limit, memory_limit, tries, executor_set)
+        folders = Batch(folder, output, choices, pattern or (), conditions, force, executor)
         entries = run_batch(folders, _tell)
         counts = count_by_status(entries)
         table = output / TABLE_NAME

@@ -151,6 +151,33 @@ def _locked_folder(parent: Path) -> tuple[Path, int]:
     return partial, lock
 
 
+@contextmanager
+def only_one(folder: Path, doing: str) -> Iterator[None]:
+    """Refuse to go on while another process has done so for the same folder and has not ended.
+
+    On a disk without locks nothing is refused.
+
+    Args:
+        folder: The folder; it exists.
+        doing: What the other one is, in words.
+
+    Raises:
+        InputError: there is another.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            message = f"{doing} writes into {folder} now: wait for its end, or give another folder"
+            raise InputError(message) from error
+        except OSError:
+            pass
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def clear_partial(folder: Path) -> None:
     """Remove partial folders whose makers are dead: a lock ends with the process that holds it."""
     for left in folder.glob(f"{UNLOCKED_PREFIX}*"):

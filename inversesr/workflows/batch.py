@@ -4,6 +4,8 @@ A scan that fails becomes a row and the others go on. An interrupted batch goes 
 stopped when it is called again.
 """
 
+import hashlib
+import shutil
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -15,8 +17,7 @@ import torch
 
 from inversesr.config import AUTOMATIC, Config
 from inversesr.errors import InputError
-from inversesr.io.atomic import check_folder_name, check_output, clear_partial
-from inversesr.io.csv_table import write_csv
+from inversesr.io.atomic import check_folder_name, check_output, clear_partial, only_one
 from inversesr.io.dicom.listing import series_below
 from inversesr.io.json_text import json_text
 from inversesr.priors.card import read_card
@@ -31,10 +32,15 @@ from inversesr.workflows.batch_table import (
     REFUSED,
     TABLE_NAME,
     Entry,
-    entries_of,
+    growing_table,
     told_by_record,
 )
-from inversesr.workflows.executors.protocol import Failure, executor_of
+from inversesr.workflows.executors.protocol import (
+    FOLDER_NAME,
+    Conditions,
+    Failure,
+    executor_of,
+)
 from inversesr.workflows.outputs import Outputs, output_names
 from inversesr.workflows.record import read_record
 from inversesr.workflows.restore import choose_device
@@ -52,21 +58,21 @@ class Batch:
         output: Where results go, into the same folders as the scans, with a table of all.
         config: Choices of every run.
         patterns: Which scans; see `find_scans`.
-        n_jobs: Scans at a time; each takes an equal part of the processor's cores.
-        executor: Name of what carries out the work; see `executors.protocol`.
+        conditions: How many scans at a time, and limits of each.
         force: Whether results that are there are made anew.
+        executor: Name of what carries out the work; see `executors.protocol`.
         shown: DICOM series -> by what its results are named; see `io.dicom.listing`.
 
     Raises:
-        InputError: a choice is meant for one scan only, there are no jobs, there is no such
-            executor, a pattern is none, or the results would go into an image.
+        InputError: a choice is meant for one scan only, there is no such executor, a pattern is
+            none, or the results would go into an image.
     """
 
     folder: Path
     output: Path
     config: Config
     patterns: Sequence[str] = ()
-    n_jobs: int = 1
+    conditions: Conditions = field(default_factory=Conditions)
     force: bool = False
     executor: str = "local"
     shown: Mapping[Path, Path] = field(default_factory=dict)
@@ -74,9 +80,6 @@ class Batch:
     def __post_init__(self) -> None:
         check_folder_name(self.output)
         executor_of(self.executor)
-        if self.n_jobs < 1:
-            message = f"jobs is {self.n_jobs}; expected at least 1"
-            raise InputError(message)
         if any(not pattern or "**" in pattern for pattern in self.patterns):
             message = "a pattern is empty or has ** in it; expected how names end, as *_T2w.nii.gz"
             raise InputError(message)
@@ -108,19 +111,16 @@ def run_batch(
     scans = [*_find_images(batch, is_needed=not series), *series]
     table = batch.output / TABLE_NAME
     check_output([table], force=True)
-    entries = entries_of(table)
     batch.output.mkdir(parents=True, exist_ok=True)
-    _describe_dataset(batch.folder, batch.output)
-    share = max(1, usable_cores() // batch.n_jobs)
-    threads = batch.config.threads or min(torch.get_num_threads(), share)
-    batch = replace(batch, config=replace(batch.config, threads=threads), shown=series)
+    batch = replace(batch, shown=series)
     done: dict[Path, Entry] = {}
-    with closing(_restored(batch, scans)) as restored:
-        for scan, entry in restored:
-            done[scan] = entries[entry.scan] = entry
-            # after each: hours of work may be interrupted
-            write_csv(table, [entries[name] for name in sorted(entries)])
-            progress(entry, len(done), len(scans))
+    with only_one(batch.output, "another batch"), growing_table(table) as note:
+        _describe_dataset(batch.folder, batch.output)
+        with closing(restored(batch, scans)) as ended:
+            for scan, entry in ended:
+                done[scan] = entry
+                note(entry)
+                progress(entry, len(done), len(scans))
     return [done[scan] for scan in scans]
 
 
@@ -168,8 +168,9 @@ def _check_choices(config: Config) -> None:
         read_card(find_prior(config.prior))
 
 
-def _restored(batch: Batch, scans: Sequence[Path]) -> Generator[tuple[Path, Entry]]:
-    """Give each scan with its entry, in the order in which they are done."""
+def restored(batch: Batch, scans: Sequence[Path]) -> Generator[tuple[Path, Entry]]:
+    """Restore scans of a batch; give each with its entry, in the order in which they are done."""
+    batch = _with_threads(batch)
     first_of: dict[Path, Path] = {}
     waiting: dict[Path, Entry] = {}
     for scan in scans:
@@ -179,39 +180,69 @@ def _restored(batch: Batch, scans: Sequence[Path]) -> Generator[tuple[Path, Entr
         if first is not scan:
             reason = f"its results would be named like those of {first.name}: rename one"
             yield scan, replace(entry, status=REFUSED, reason=reason)
-        elif not batch.force and (kept := _kept(entry, scan, outputs, batch.config)):
+        elif not batch.force and (kept := _kept(entry, scan, batch, KEPT)):
             yield scan, kept
         else:
             waiting[scan] = entry
+    yield from _carried_out(batch, waiting)
+
+
+def _with_threads(batch: Batch) -> Batch:
+    """Divide the processor's cores among the scans of a batch that share them."""
+    threads = batch.config.threads
+    if threads is None and batch.executor == "local":
+        share = max(1, usable_cores() // batch.conditions.n_jobs)
+        threads = min(torch.get_num_threads(), share)
+    return replace(batch, config=replace(batch.config, threads=threads))
+
+
+def _carried_out(batch: Batch, waiting: Mapping[Path, Entry]) -> Generator[tuple[Path, Entry]]:
+    """Have scans restored by the executor; give each with its entry as it has ended."""
+    conditions = replace(batch.conditions, folder=_executor_folder(batch))
     execute = executor_of(batch.executor)
     try:
         # closed at once where the work is interrupted: processes must not go on
-        with closing(execute(partial(_restore, batch), list(waiting), batch.n_jobs)) as ended:
+        with closing(execute(partial(_restore, batch), list(waiting), conditions)) as ended:
             for scan, failure in ended:
-                yield scan, _ended(waiting[scan], batch.outputs_of(scan), failure)
+                yield scan, _ended(waiting[scan], scan, batch, failure)
     finally:
         for folder in {batch.outputs_of(scan).image.parent for scan in waiting}:
             clear_partial(folder)
+        shutil.rmtree(conditions.folder, ignore_errors=True)
 
 
-def _ended(entry: Entry, outputs: Outputs, failure: Failure | None) -> Entry:
+def _executor_folder(batch: Batch) -> Path:
+    """Return where the executor keeps its files: two parts of a study have two folders."""
+    part = hashlib.sha256(repr(sorted(batch.patterns)).encode()).hexdigest()[:8]
+    return batch.output / f"{FOLDER_NAME}-{part}"
+
+
+def _ended(entry: Entry, scan: Path, batch: Batch, failure: Failure | None) -> Entry:
     """Return the entry of a scan whose work has ended."""
     if failure is None:
-        return told_by_record(entry, outputs, DONE)
+        return told_by_record(entry, batch.outputs_of(scan), DONE)
+    # a worker that was believed lost may have done it all the same
+    if not batch.force and (done := _kept(entry, scan, batch, DONE)):
+        return done
     status = REFUSED if failure.is_unusable else FAILED
     return replace(entry, status=status, reason=failure.sentence)
 
 
-def _kept(entry: Entry, scan: Path, outputs: Outputs, config: Config) -> Entry | None:
+def _kept(entry: Entry, scan: Path, batch: Batch, status: str) -> Entry | None:
     """Return the entry of a scan that is done, else nothing."""
+    outputs = batch.outputs_of(scan)
     try:
-        return told_by_record(entry, outputs, KEPT) if is_done(scan, outputs, config) else None
+        is_there = is_done(scan, outputs, batch.config)
+        return told_by_record(entry, outputs, status) if is_there else None
     except (OSError, InputError, KeyError, TypeError, IndexError, AttributeError):
         # a record that is damaged or not ours: the run itself says what is in the way
         return None
 
 
 def _restore(batch: Batch, scan: Path) -> None:
+    """Restore a scan; what a worker did that was believed lost is not done again."""
+    if not batch.force and _kept(Entry(str(scan)), scan, batch, DONE):
+        return
     run_job([scan], batch.config, batch.outputs_of(scan).image.parent, force=batch.force)
 
 

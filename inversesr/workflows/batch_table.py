@@ -1,17 +1,22 @@
 """The table of a batch: one row a scan."""
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from inversesr.errors import InputError
+from inversesr.io.csv_table import write_csv
 from inversesr.workflows.outputs import Outputs
 from inversesr.workflows.record import present_solver_of, read_record
 
 TABLE_NAME = "batch.csv"
 DONE, KEPT, REFUSED, FAILED = "done", "kept", "refused", "failed"
+# A table of many scans takes its time: at most this share of the whole goes into renewing it.
+SHARE_FOR_TABLE = 0.05
 STATUSES = (DONE, KEPT, REFUSED, FAILED)
 
 
@@ -61,6 +66,38 @@ def entries_of(table: Path) -> dict[str, Entry]:
     return {
         row["scan"]: Entry(**{**row, "solver": present_solver_of(row["solver"])}) for row in found
     }
+
+
+@contextmanager
+def growing_table(table: Path) -> Iterator[Callable[[Entry], None]]:
+    """Give a function that notes an entry in a table, whose earlier entries stay.
+
+    The table is renewed as entries come, as hours of work may be interrupted; that of many scans
+    less often. At the end it has all of them.
+
+    Raises:
+        InputError: there is a file of that name that is no table of a batch.
+    """
+    entries = entries_of(table)
+    next_time = 0.0
+
+    def write() -> None:
+        write_csv(table, [entries[name] for name in sorted(entries)])
+
+    def note(entry: Entry) -> None:
+        nonlocal next_time
+        entries[entry.scan] = entry
+        start = monotonic()
+        if start >= next_time:
+            write()
+            end = monotonic()
+            next_time = end + (end - start) / SHARE_FOR_TABLE
+
+    try:
+        yield note
+    finally:
+        if next_time:
+            write()
 
 
 def told_by_record(entry: Entry, outputs: Outputs, status: str) -> Entry:

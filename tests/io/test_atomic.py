@@ -1,9 +1,12 @@
 from pathlib import Path
 
+import errno
+
 import pytest
 
 from inversesr.errors import InputError
-from inversesr.io.atomic import check_folder_name, is_image_name
+from inversesr.io import atomic
+from inversesr.io.atomic import check_folder_name, is_image_name, only_one
 
 
 @pytest.mark.parametrize("name", ["a.nii.gz", "b/a.nii", "A.NII.GZ"])
@@ -28,3 +31,23 @@ def test_a_folder_that_is_there_is_one_whatever_its_name(tmp_path):
 def test_formats_that_are_not_written_are_refused(name):
     with pytest.raises(InputError, match=r"end it in \.nii\.gz or \.nii"):
         is_image_name(Path(name))
+
+
+def test_a_second_process_is_refused_while_the_first_goes_on(tmp_path):
+    with (
+        only_one(tmp_path, "another batch"),
+        pytest.raises(InputError, match="another batch writes into"),
+        only_one(tmp_path, "another batch"),
+    ):
+        pass
+    with only_one(tmp_path, "another batch"):
+        pass
+
+
+def test_on_a_disk_without_locks_nothing_is_refused(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "no locks")
+
+    monkeypatch.setattr(atomic.fcntl, "flock", refuse)
+    with only_one(tmp_path, "another batch"), only_one(tmp_path, "another batch"):
+        pass

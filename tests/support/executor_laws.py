@@ -1,9 +1,14 @@
 """The laws that every executor obeys; work is done in processes that import this module."""
 
+import os
+import signal
 import time
 from functools import partial
 
+import numpy as np
+
 from inversesr.errors import InputError
+from inversesr.workflows.executors.protocol import Conditions
 
 
 def work(folder, scan):
@@ -14,24 +19,64 @@ def work(folder, scan):
         raise ValueError("a fault")  # noqa: EM101
     if scan.name == "slow":
         time.sleep(120)
+    if scan.name == "large":
+        kept = np.ones(2**27, dtype=np.float32)
+        time.sleep(120)
+        del kept
+    with (folder / "begun").open("a") as file:
+        file.write(f"{scan.name}\n")
+    has_failed = (folder / f"{scan.name}.failed").exists()
+    if scan.name == "poison" or (scan.name == "unlucky" and not has_failed):
+        (folder / f"{scan.name}.failed").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
     (folder / scan.name).write_text("done")
 
 
-def check_executor(execute, folder):
+def slept(folder, seconds, scan):
+    """Take a while, and write a file."""
+    time.sleep(seconds)
+    (folder / scan.name).write_text("done")
+
+
+def check_executor(execute, folder, settings=None):
     """Check that all is done, several at a time, and that failures are told apart.
 
     Args:
         execute: The executor.
         folder: A folder that all processes can reach.
+        settings: Settings of the executor.
     """
-    scans = [folder / "scans" / name for name in ("first", "unusable", "broken", "second")]
-    ended = dict(execute(partial(work, folder), scans, 2))
-    assert set(ended) == set(scans)
-    for scan in (scans[0], scans[3]):
-        assert ended[scan] is None
-        assert (folder / scan.name).read_text() == "done"
-    assert ended[scans[1]].sentence == "the scan is no scan"
-    assert ended[scans[1]].is_unusable
-    assert "a fault" in ended[scans[2]].sentence
-    assert not ended[scans[2]].is_unusable
-    assert list(execute(partial(work, folder), [], 2)) == []
+    names = ("first", "unusable", "broken", "unlucky", "poison", "second")
+    scans = [folder / "scans" / name for name in names]
+    conditions = Conditions(2, settings=settings or {}, folder=folder / "of the executor")
+    found = list(execute(partial(work, folder), scans, conditions))
+    ended = {scan.name: failure for scan, failure in found}
+    assert len(found) == len(ended) == len(scans)
+    for name in ("first", "unlucky", "second"):
+        assert ended[name] is None
+        assert (folder / name).read_text() == "done"
+    assert ended["unusable"].sentence == "the scan is no scan"
+    assert ended["unusable"].is_unusable
+    assert "a fault" in ended["broken"].sentence
+    assert not ended["broken"].is_unusable
+    assert "killed" in ended["poison"].sentence
+    assert "set aside after 3 tries" in ended["poison"].sentence
+    assert (folder / "begun").read_text().count("poison") == 3
+    assert list(execute(partial(work, folder), [], conditions)) == []
+
+
+def check_limits(execute, folder, settings=None):
+    """Check that a scan that takes too long, or needs too much memory, is ended and named."""
+    own, limit_bytes = folder / "of the executor", 400 * 2**20
+    limits = {
+        "slow": (Conditions(2, 1.5, None, 3, settings or {}, own), "0.025 min that --time-limit"),
+        "large": (Conditions(2, None, limit_bytes, 3, settings or {}, own), "than the 0.4 GiB of"),
+    }
+    for name, (conditions, words) in limits.items():
+        scans = [folder / "scans" / name, folder / "scans" / "first"]
+        found = execute(partial(work, folder), scans, conditions)
+        ended = {scan.name: failure for scan, failure in found}
+        assert ended["first"] is None
+        assert words in ended[name].sentence
+        assert not ended[name].is_killed
+        assert not (folder / name).exists()

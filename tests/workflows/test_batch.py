@@ -19,7 +19,7 @@ from inversesr.io.atomic import PARTIAL_PREFIX
 from inversesr.workflows import batch
 from inversesr.workflows.batch import Batch, run_batch
 from inversesr.workflows.batch_table import DONE, FAILED, REFUSED
-from inversesr.workflows.executors.protocol import Failure
+from inversesr.workflows.executors.protocol import Conditions, Failure
 from tests.support.batches import SPLINE, stamps, statuses, write_scan
 
 
@@ -27,7 +27,7 @@ from tests.support.batches import SPLINE, stamps, statuses, write_scan
 def test_results_lie_in_the_folders_of_their_scans(folder, tmp_path, n_jobs):
     out = tmp_path / "out"
     before = sorted(folder.rglob("*"))
-    entries = run_batch(Batch(folder, out, SPLINE, n_jobs=n_jobs))
+    entries = run_batch(Batch(folder, out, SPLINE, conditions=Conditions(n_jobs)))
     assert statuses(entries) == {"a.nii.gz": DONE, "ward 3/b.nii": DONE}
     for entry in entries:
         assert nibabel.load(out / entry.image).shape == (12, 11, 24)
@@ -47,7 +47,7 @@ def test_each_scan_gets_its_share_of_the_cores(folder, tmp_path, monkeypatch, n_
     monkeypatch.setattr(batch, "usable_cores", lambda: 4)
     monkeypatch.setattr(batch.torch, "get_num_threads", lambda: 4)
     out = tmp_path / "out"
-    (entry,) = run_batch(Batch(folder, out, SPLINE, ["a.nii.gz"], n_jobs))
+    (entry,) = run_batch(Batch(folder, out, SPLINE, ["a.nii.gz"], Conditions(n_jobs)))
     record = json.loads((out / entry.image.replace(".nii.gz", ".json")).read_text())
     assert record["config"]["threads"] == n_threads
 
@@ -66,28 +66,29 @@ def test_bad_scans_are_rows_with_a_reason_and_the_others_go_on(folder, tmp_path)
 def test_a_killed_process_or_a_bug_is_a_failure_and_the_others_go_on(
     folder, tmp_path, monkeypatch
 ):
-    errors = iter([BrokenProcessPool(), ValueError("a bug")])
-
-    def die(_batch, _scan):
-        raise next(errors)
+    def die(_batch, scan):
+        raise BrokenProcessPool if scan.name == "a.nii.gz" else ValueError("a bug")
 
     monkeypatch.setattr(batch, "_restore", die)
     entries = run_batch(Batch(folder, tmp_path / "out", SPLINE))
     assert [entry.status for entry in entries] == [FAILED, FAILED]
     assert entries[0].reason.startswith("the process was killed")
+    assert entries[0].reason.endswith("set aside after 3 tries")
     assert entries[1].reason == "ValueError: a bug"
 
 
 def test_the_work_is_carried_out_by_the_executor_that_is_named(folder, tmp_path, monkeypatch):
     asked = []
 
-    def execute(_work, scans, n_jobs):
-        asked.append((list(scans), n_jobs))
+    def execute(_work, scans, conditions):
+        asked.append((list(scans), conditions.n_jobs))
         for scan in scans:
             yield scan, Failure("no machine is free", is_unusable=False)
 
     monkeypatch.setattr(batch, "executor_of", lambda name: asked.append(name) or execute)
-    entries = run_batch(Batch(folder, tmp_path / "out", SPLINE, n_jobs=3, executor="far away"))
+    entries = run_batch(
+        Batch(folder, tmp_path / "out", SPLINE, (), Conditions(3), executor="far away")
+    )
     assert asked[-1] == ([folder / "a.nii.gz", folder / "ward 3" / "b.nii"], 3)
     assert set(asked[:-1]) == {"far away"}
     assert {(entry.status, entry.reason) for entry in entries} == {(FAILED, "no machine is free")}
@@ -185,7 +186,7 @@ def test_an_interrupt_ends_all_processes_and_the_batch_can_go_on(tmp_path):
 def test_an_interrupted_batch_leaves_nothing_half_written(folder, tmp_path, monkeypatch):
     left = tmp_path / "out" / "ward 3" / f"{PARTIAL_PREFIX}of_a_killed_process"
 
-    def execute(_work, _scans, _n_jobs):
+    def execute(_work, _scans, _conditions):
         left.mkdir(parents=True)
         (left / "b_desc-sr.nii.gz").write_bytes(b"half")
         raise KeyboardInterrupt

@@ -4,9 +4,10 @@ from multiprocessing import active_children
 
 import pytest
 
-from inversesr.workflows.executors import local
+from inversesr.errors import InputError
 from inversesr.workflows.executors.local import execute
-from tests.support.executor_laws import check_executor, work
+from inversesr.workflows.executors.protocol import Conditions
+from tests.support.executor_laws import check_executor, check_limits, work
 
 
 def test_it_obeys_the_laws_of_executors(tmp_path):
@@ -15,7 +16,7 @@ def test_it_obeys_the_laws_of_executors(tmp_path):
 
 def test_work_that_has_begun_ends_with_an_interrupt(tmp_path):
     scans = [tmp_path / "first", tmp_path / "slow"]
-    ended, start = execute(partial(work, tmp_path), scans, 2), time.monotonic()
+    ended, start = execute(partial(work, tmp_path), scans, Conditions(2)), time.monotonic()
     assert next(ended)[0].name == "first"
     with pytest.raises(KeyboardInterrupt):
         ended.throw(KeyboardInterrupt())
@@ -23,20 +24,18 @@ def test_work_that_has_begun_ends_with_an_interrupt(tmp_path):
     assert not active_children()
 
 
-def test_a_process_that_cannot_be_started_is_a_failure(tmp_path, monkeypatch):
-    def refuse():
-        raise OSError(11, "no more processes")
+def test_scans_have_limits_of_time_and_memory(tmp_path):
+    check_limits(execute, tmp_path)
 
-    monkeypatch.setattr(local, "new_process", refuse)
-    ((scan, failure),) = execute(partial(work, tmp_path), [tmp_path / "first"], 1)
-    assert scan == tmp_path / "first"
-    assert "no process could be started" in failure.sentence
-    assert not failure.is_unusable
+
+def test_it_has_no_settings(tmp_path):
+    with pytest.raises(InputError, match="takes no settings"):
+        next(execute(print, [tmp_path], Conditions(settings={"partition": "long"})))
 
 
 def test_work_that_has_begun_ends_with_the_generator(tmp_path):
     scans = [tmp_path / "first", tmp_path / "slow"]
-    ended, start = execute(partial(work, tmp_path), scans, 2), time.monotonic()
+    ended, start = execute(partial(work, tmp_path), scans, Conditions(2)), time.monotonic()
     next(ended)
     ended.close()
     assert time.monotonic() - start < 100.0

@@ -4,7 +4,12 @@ from concurrent.futures.process import BrokenProcessPool
 import pytest
 
 from inversesr.errors import AccessError, InputError
-from inversesr.workflows.executors.protocol import EXECUTORS, executor_of, failure_from
+from inversesr.workflows.executors.protocol import (
+    EXECUTORS,
+    Conditions,
+    executor_of,
+    failure_from,
+)
 
 
 @pytest.mark.parametrize("name", EXECUTORS)
@@ -38,3 +43,17 @@ def test_work_that_ended_well_is_no_failure():
     future = Future()
     future.set_result(None)
     assert failure_from(future) is None
+
+
+@pytest.mark.parametrize(
+    ("choices", "sentence"),
+    [
+        ({"n_jobs": 0}, "jobs is 0; expected at least 1"),
+        ({"tries": 0}, "tries is 0; expected at least 1"),
+        ({"time_limit_s": 0.0}, "time-limit is 0; expected a number above 0"),
+        ({"memory_limit_bytes": float("nan")}, "memory-limit is nan; expected"),
+    ],
+)
+def test_conditions_outside_their_range_are_refused(choices, sentence):
+    with pytest.raises(InputError, match=sentence):
+        Conditions(**choices)

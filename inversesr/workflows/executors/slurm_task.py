@@ -1,0 +1,42 @@
+"""What a job of the executor `slurm` does: one scan after the other, each in its own process.
+
+python -m inversesr.workflows.executors.slurm_task FOLDER N_ARRAY
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from inversesr.workflows.executors.alone import try_once
+from inversesr.workflows.executors.job_folder import JobFolder
+from inversesr.workflows.executors.protocol import Failure, set_aside
+
+LOST = Failure("the job that worked on it was killed", is_unusable=False, is_killed=True)
+
+
+def run_part(folder: JobFolder, n_array: int, n_job: int) -> None:
+    """Do the scans of one job of an array; those that have ended are left out.
+
+    A job that was killed is started again by Slurm, or by another array: what it had begun counts
+    as a try.
+    """
+    for number, scan in folder.parts(n_array)[n_job]:
+        if not folder.has_ended(number):
+            folder.note_end(number, _carry_out(folder, number, Path(scan)))
+
+
+def _carry_out(folder: JobFolder, number: int, scan: Path) -> Failure | None:
+    work, conditions = folder.work()
+    failure = LOST
+    while folder.note_begin(number) < conditions.tries:
+        ended = try_once(work, scan, conditions)
+        if ended is None or not ended.is_killed:
+            return ended
+        failure = ended
+    return set_aside(failure, conditions.tries)
+
+
+if __name__ == "__main__":
+    run_part(
+        JobFolder(Path(sys.argv[1])), int(sys.argv[2]), int(os.environ["SLURM_ARRAY_TASK_ID"])
+    )

@@ -57,15 +57,15 @@ def cut(path):
     path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes())[:600]))
 
 
-def run_killing(command, folder, environment, is_victim):
-    """Run a batch while processes below this one, or of Slurm, are killed at random."""
+def run_killing(command, folder, environment, is_victim, n_most):
+    """Run a batch while some processes below it, or of Slurm, are killed at random."""
     chance, kills = random.Random(0), 0
     with (folder / "told").open("w") as told:
         batch = subprocess.Popen(command, cwd=folder, env=environment, stdout=told, stderr=told)
     while batch.poll() is None:
         time.sleep(SECONDS_BETWEEN_KILLS)
         victims = [p for p in psutil.process_iter() if is_victim(p, batch.pid)]
-        if victims:
+        if victims and kills < n_most:
             victim = chance.choice(victims)
             try:
                 victim.send_signal(signal.SIGKILL)
@@ -108,14 +108,20 @@ VICTIMS = {"local": is_copy, "dask": is_dask_worker, "slurm": is_slurm_task}
 
 
 def check_batch(tmp_path, executor, n_good, n_bad, environment=None):
+    # one scan alone may be hit each time, on a busy machine
+    n_kills_most = max(2, (n_good + n_bad) // 4)
     folder = tmp_path / "in"
     for i in range(n_good):
         write_scan(folder / f"ward {i % 3}" / f"good-{i}.nii.gz", seed=i)
     reasons = write_bad(folder, n_bad)
     command = [sys.executable, "-m", "inversesr", "batch", "in", "-o", "out", "--jobs", "2"]
-    command += ["--executor", executor, "--solver", "spline", "--tries", "6"]
+    command += ["--executor", executor, "--solver", "spline", "--tries", f"{n_kills_most + 1}"]
     status, n_kills = run_killing(
-        command, tmp_path, {**os.environ, **(environment or {})}, VICTIMS[executor]
+        command,
+        tmp_path,
+        {**os.environ, **(environment or {})},
+        VICTIMS[executor],
+        n_kills_most,
     )
     words = (tmp_path / "told").read_text()
     assert status == 1, words

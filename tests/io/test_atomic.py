@@ -1,6 +1,5 @@
-from pathlib import Path
-
 import errno
+from pathlib import Path
 
 import pytest
 

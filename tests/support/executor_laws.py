@@ -46,19 +46,39 @@ def check_executor(execute, folder, settings=None):
         folder: A folder that all processes can reach.
         settings: Settings of the executor.
     """
-    names = ("first", "unusable", "broken", "unlucky", "poison", "second")
-    scans = [folder / "scans" / name for name in names]
+    scans = [folder / "scans" / name for name in ("first", "unusable", "broken", "second")]
     conditions = Conditions(2, settings=settings or {}, folder=folder / "of the executor")
     found = list(execute(partial(work, folder), scans, conditions))
+    check_ended(folder, found, scans)
+    assert list(execute(partial(work, folder), [], conditions)) == []
+
+
+def check_ended(folder, found, scans):
+    """Check what the scans of `check_executor` have ended with; return name -> failure."""
     ended = {scan.name: failure for scan, failure in found}
-    assert len(found) == len(ended) == len(scans)
-    for name in ("first", "unlucky", "second"):
+    assert sorted(scan for scan, _ in found) == sorted(scans)
+    for name in ("first", "second"):
         assert ended[name] is None
         assert (folder / name).read_text() == "done"
     assert ended["unusable"].sentence == "the scan is no scan"
     assert ended["unusable"].is_unusable
     assert "a fault" in ended["broken"].sentence
     assert not ended["broken"].is_unusable
+    return ended
+
+
+def check_tries(execute, folder, settings=None):
+    """Check, with the laws above, that killed work is tried again, and how often.
+
+    Only executors whose work has a process of its own obey.
+    """
+    names = ("first", "unusable", "broken", "unlucky", "poison", "second")
+    scans = [folder / "scans" / name for name in names]
+    conditions = Conditions(2, settings=settings or {}, folder=folder / "of the executor")
+    found = list(execute(partial(work, folder), scans, conditions))
+    ended = check_ended(folder, found, scans)
+    assert ended["unlucky"] is None
+    assert (folder / "unlucky").read_text() == "done"
     assert "killed" in ended["poison"].sentence
     assert "set aside after 3 tries" in ended["poison"].sentence
     assert (folder / "begun").read_text().count("poison") == 3

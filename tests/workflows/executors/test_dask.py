@@ -14,7 +14,7 @@ from inversesr.errors import InputError
 from inversesr.workflows.executors import dask
 from inversesr.workflows.executors.dask import execute
 from inversesr.workflows.executors.protocol import Conditions
-from tests.support.executor_laws import check_executor, check_limits, slept, work
+from tests.support.executor_laws import check_limits, check_tries, slept, work
 
 pytest.importorskip("distributed", reason="no Dask")
 # Dask closes what it opened a little after it was asked to
@@ -75,7 +75,7 @@ def start_worker(folder, n, address):
 
 
 def test_it_obeys_the_laws_of_executors(tmp_path):
-    check_executor(execute, tmp_path)
+    check_tries(execute, tmp_path)
 
 
 def test_an_address_without_scheduler_is_one_sentence(tmp_path, monkeypatch):
@@ -103,7 +103,7 @@ def test_scans_have_limits_of_time_and_memory(tmp_path):
 
 @pytest.mark.slow
 def test_a_cluster_that_a_user_started_obeys_the_laws(tmp_path, cluster):
-    check_executor(execute, tmp_path, {"scheduler": cluster[0]})
+    check_tries(execute, tmp_path, {"scheduler": cluster[0]})
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from inversesr.errors import InputError, MachineError
 from inversesr.workflows.executors import slurm
 from inversesr.workflows.executors.protocol import Conditions
 from inversesr.workflows.executors.slurm import execute
-from tests.support.executor_laws import check_executor, check_limits, slept, work
+from tests.support.executor_laws import check_limits, check_tries, slept, work
 from tests.support.slurm import Slurm, wait_until, why_not
 from tests.support.slurm_stand_in import install, is_running
 
@@ -51,7 +51,7 @@ def two_nodes(real, monkeypatch):
 
 @pytest.mark.usefixtures("stand_in")
 def test_it_obeys_the_laws_of_executors(tmp_path):
-    check_executor(execute, tmp_path)
+    check_tries(execute, tmp_path)
 
 
 def test_limits_and_settings_are_handed_to_sbatch(tmp_path, stand_in):
@@ -141,7 +141,7 @@ def test_settings_that_are_ours_are_refused(tmp_path, name):
 @pytest.mark.slow
 @pytest.mark.usefixtures("two_nodes")
 def test_real_slurm_obeys_the_laws_of_executors(tmp_path):
-    check_executor(execute, tmp_path)
+    check_tries(execute, tmp_path)
 
 
 @pytest.mark.slow

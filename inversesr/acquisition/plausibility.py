@@ -64,6 +64,11 @@ def _doubts_of_sidecar(scan: Scan) -> list[str]:
     other = [name for name in OTHER_BODY_PARTS if name in part]
     if other:
         found.append(f"shows no head by its sidecar (BodyPartExamined {other[0]}): {ADVICE}")
+    if scan.sidecar.get("GeneratedVoxels") is True:
+        found.append(
+            "has voxels that were generated, not measured, by its sidecar (GeneratedVoxels): use "
+            "the scan as it was before"
+        )
     return found
 
 

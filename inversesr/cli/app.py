@@ -21,6 +21,7 @@ from inversesr.cli.console import (
     progress_bar,
     warn,
 )
+from inversesr.cli.fill import fill
 from inversesr.cli.listen import listen
 from inversesr.cli.old_names import OldNames
 from inversesr.cli.options import with_options
@@ -42,6 +43,7 @@ app = typer.Typer(
 app.add_typer(cli_prior.app, name="prior")
 app.command()(batch)
 app.command()(listen)
+app.command()(fill)
 app.add_typer(bench_app, name="bench")
 
 

@@ -8,6 +8,8 @@ from inversesr.io.atomic import is_image_name
 from inversesr.io.checks import stem
 from inversesr.result import MAPS
 
+RESTORED = "sr"
+
 
 @dataclass(frozen=True)
 class Outputs:
@@ -41,7 +43,7 @@ class Outputs:
         return {role: path.name for role, path in self.files.items()}
 
 
-def output_names(scan: Path, place: Path | None) -> Outputs:
+def output_names(scan: Path, place: Path | None, description: str = RESTORED) -> Outputs:
     """Return where the results of a scan go; a BIDS name gets its entity in the right place.
 
     scan.nii.gz -> scan_desc-sr.nii.gz      sub-01_T1w.nii.gz -> sub-01_desc-sr_T1w.nii.gz
@@ -53,12 +55,13 @@ def output_names(scan: Path, place: Path | None) -> Outputs:
         scan: Image file.
         place: A folder, or the name of the image to write, which names what goes beside it; None
             for beside the scan.
+        description: What is written, as names tell it after `desc-`.
 
     Raises:
         InputError: place is the name of an image that is not written.
     """
     if place is not None and is_image_name(place):
-        named = output_names(place, None)
+        named = output_names(place, None, description)
         return replace(named, image=place, sidecar=place.with_name(f"{stem(place)}.json"))
     folder = scan.parent if place is None else place
     name = stem(scan)
@@ -73,8 +76,12 @@ def output_names(scan: Path, place: Path | None) -> Outputs:
         return folder / f"{start}desc-{former}{description}{ending}.nii.gz"
 
     maps = {
-        role: file(f"{kind.label}{contrast if kind.suffix else ''}", kind.suffix or end)
+        role: file(
+            f"{description}{kind.label.removeprefix(RESTORED)}{contrast if kind.suffix else ''}",
+            kind.suffix or end,
+        )
         for role, kind in MAPS.items()
     }
-    sidecar = folder / f"{start}desc-{former}sr{end}.json"
-    return Outputs(file("sr"), sidecar, folder / f"{name}_report.html", maps)
+    sidecar = folder / f"{start}desc-{former}{description}{end}.json"
+    report = "report" if description == RESTORED else f"{description}_report"
+    return Outputs(file(description), sidecar, folder / f"{name}_{report}.html", maps)

@@ -64,7 +64,7 @@ def restore(
         # a prior without the network is refused before minutes of registration
         prior.unet(device)
     fusion = fuse(scans, config, mask, progress, device, thinner(config, prior))
-    return _fused_result(fusion, config, fusing.name, perf_counter() - start, _card_record(prior))
+    return _fused_result(fusion, config, fusing.name, perf_counter() - start, card_record(prior))
 
 
 def prior_of_fusion(
@@ -148,12 +148,12 @@ def _restore_one(
         (*ready.notes, *solution.notes),
         solution.facts,
         prior_refused=config.prior if solution.solver else None,
-        prior_card=None if solution.solver else _card_record(ready.setup.prior),
+        prior_card=None if solution.solver else card_record(ready.setup.prior),
     )
     return _with_maps(result, task, solution, x)
 
 
-def _card_record(prior: OpenPrior | None) -> dict[str, str | None] | None:
+def card_record(prior: OpenPrior | None) -> dict[str, str | None] | None:
     """Name, version and hash of the card of a prior, which has the hashes of its weights."""
     if prior is None:
         return None

@@ -5,6 +5,7 @@ import typer
 from inversesr.cli.bench.autoencoder import autoencoder
 from inversesr.cli.bench.calibration import calibration
 from inversesr.cli.bench.default_run import default_run
+from inversesr.cli.bench.gaps import gaps
 from inversesr.cli.bench.networks import networks
 from inversesr.cli.bench.old_spelling import BenchGroup
 from inversesr.cli.bench.picture import picture
@@ -27,3 +28,4 @@ app.command()(autoencoder)
 app.command()(networks)
 app.command()(default_run)
 app.command()(picture)
+app.command()(gaps)

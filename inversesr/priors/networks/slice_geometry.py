@@ -39,6 +39,11 @@ class SliceGeometry:
         """Return the row of numbers that the network reads, shape (3,)."""
         return torch.tensor([self.thickness, self.spacing, self.first_centre])
 
+    def every(self, stride: int, first: int) -> "SliceGeometry":
+        """Return how every stride-th slice lies, slice number `first` among them."""
+        start = self.first_centre + first * self.spacing
+        return SliceGeometry(self.thickness, stride * self.spacing, start)
+
     def flipped(self, n_voxels: int) -> "SliceGeometry":
         """Return how the slices lie once an axis of n_voxels is reversed."""
         first = (n_voxels - 1 - self.first_centre) % self.spacing

@@ -31,6 +31,7 @@ from inversesr.solvers.entry import SolverEntry
 from inversesr.solvers.protection import protected_facts
 from inversesr.solvers.setup import Setup
 from inversesr.solvers.unet.fine_tuning import Slicing, adapt, can_adapt
+from inversesr.solvers.unet.missing import completed, holes_of
 from inversesr.volume import Grid, voxel_centres
 
 # In-plane voxels are averaged in groups that are at most about this long.
@@ -126,6 +127,8 @@ def unet(
         progress: Called after every step of adapting.
         error_net: Network that estimates the error of the result, or None.
     """
+    if task.acquisition.missing:
+        return _with_holes(task, net, effort, progress, error_net)
     slices = describe_slices(task.scan_grid, task.fine, task.acquisition)
     # the network saw slices along the last axis only
     consistent = project(task.A, task.x0, task.y).x.movedim(slices.axis, -1).contiguous()
@@ -144,6 +147,25 @@ def unet(
     return Solution(x, status, n_steps + 1, sd=sd)
 
 
+def _with_holes(
+    task: Task,
+    net: SuperResolutionUNet,
+    effort: Effort,
+    progress: Callable[[int, int], None],
+    error_net: ErrorNet | None,
+) -> Solution:
+    """Thin the slices of a scan of which some are missing: first these are generated."""
+    plain = replace(effort, adapt_steps=0)
+
+    def restored(sparse: Task) -> torch.Tensor:
+        return unet(sparse, net, plain, lambda _n, _of: None).x
+
+    found = unet(completed(task, restored), net, effort, progress)
+    status = f"missing slices generated, {found.status}"
+    sd = None if error_net is None else deviation_to_expect(error_net, task, found.x)
+    return replace(found, status=status, sd=sd)
+
+
 def deviation_to_expect(error_net: ErrorNet, task: Task, x: torch.Tensor) -> torch.Tensor:
     """Return the standard deviation of the error to be expected of a consistent image.
 
@@ -159,8 +181,13 @@ def deviation_to_expect(error_net: ErrorNet, task: Task, x: torch.Tensor) -> tor
         consistent = project(task.A, image, task.y).x.movedim(slices.axis, -1).contiguous()
         return average(consistent, slices.group)
 
-    dtype = fast_dtype(x.device)
-    sd = expected_error(error_net, seen(x), seen(task.x0), slices.geometry, dtype)
+    dtype, image, first_guess = fast_dtype(x.device), seen(x), seen(task.x0)
+    sd = expected_error(error_net, image, first_guess, slices.geometry, dtype)
+    for holes, share in holes_of(task):
+        # as little is known there as between slices that lie so far apart
+        sparser = slices.geometry.every(holes.stride, holes.kept[0])
+        there = expected_error(error_net, image, first_guess, sparser, dtype)
+        sd = torch.lerp(sd, there, share.to(sd))
     if slices.group != (1, 1):
         shape = task.x0.movedim(slices.axis, -1).shape
         sd = spread(sd, slices, shape)

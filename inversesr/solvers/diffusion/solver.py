@@ -30,15 +30,8 @@ from inversesr.protocols import Solution
 from inversesr.solvers import options
 from inversesr.solvers.entry import SolverEntry
 from inversesr.solvers.setup import Setup
-from inversesr.solvers.unet.solver import (
-    Slices,
-    average,
-    describe_slices,
-    keep_interpolation,
-    needed_slices,
-    spread,
-    thin,
-)
+from inversesr.solvers.unet.slices import Slices, average, describe_slices, spread
+from inversesr.solvers.unet.solver import keep_interpolation, needed_slices, thin
 
 
 @dataclass(frozen=True)
@@ -70,6 +63,12 @@ def restore(task: Measurement, setup: Setup) -> Solution:
         message = (
             f"prior {setup.needed_prior.name} has no conditional denoiser; expected one: give "
             "another --solver, or --prior builtin"
+        )
+        raise InputError(message)
+    if task.acquisition.missing:
+        message = (
+            "slices are missing and the conditional denoiser was trained on whole stacks: choose "
+            "--solver unet or tv"
         )
         raise InputError(message)
     # what is to be kept from the prior comes at the end, and once

@@ -21,7 +21,7 @@ from inversesr.solvers.diffusion.solver import (
     what_slices_do_not_show,
 )
 from inversesr.solvers.setup import Setup
-from inversesr.solvers.unet.solver import describe_slices
+from inversesr.solvers.unet.slices import describe_slices
 from inversesr.volume import Grid, Volume
 from tests.support.problems import one_thread  # noqa: F401  (a fixture)
 from tests.support.whole_priors import write_whole_prior

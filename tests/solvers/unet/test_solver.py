@@ -18,7 +18,8 @@ from inversesr.priors.networks.error_net import ErrorNet, ErrorShape
 from inversesr.priors.networks.unet import SuperResolutionShape, SuperResolutionUNet
 from inversesr.priors.networks.unet_inference import white_level
 from inversesr.priors.store import find_prior
-from inversesr.solvers.unet.solver import Effort, describe_slices, unet
+from inversesr.solvers.unet.slices import describe_slices
+from inversesr.solvers.unet.solver import Effort, unet
 from inversesr.volume import Grid, Volume
 from inversesr.workflows.restore import restore
 

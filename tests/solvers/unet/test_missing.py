@@ -126,9 +126,7 @@ def test_it_is_seen_through_the_slices_of_the_scan_itself():
     acquisition = describe_acquisition(scan, Config(missing="3", thickness_mm=2.0))
     y = torch.from_numpy(np.delete(thick.data, 3, axis=2))
     task = Task(y, thick.grid, acquisition, 0.0)
-    x = torch.from_numpy(
-        np.random.default_rng(0).normal(size=(*SHAPE[:2], 8 * 4)).astype(np.float32)
-    )
+    x = torch.randn((*SHAPE[:2], 64), generator=torch.Generator().manual_seed(0))
 
     def restored(sparse):
         return x[..., : sparse.fine.shape[2]]

@@ -25,6 +25,7 @@ from inversesr.cli.fill import fill
 from inversesr.cli.listen import listen
 from inversesr.cli.old_names import OldNames
 from inversesr.cli.options import with_options
+from inversesr.cli.series import series
 from inversesr.config import Config, SimulateConfig
 from inversesr.solvers.registry import solver_choices
 
@@ -44,6 +45,7 @@ app.add_typer(cli_prior.app, name="prior")
 app.command()(batch)
 app.command()(listen)
 app.command()(fill)
+app.command()(series)
 app.add_typer(bench_app, name="bench")
 
 

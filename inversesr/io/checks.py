@@ -53,7 +53,8 @@ def check_shape(
     if len(shape) == 4 and volume is None:
         message = (
             f"{label} is a 4D series {shape} of {shape[3]} volumes; expected one 3D image: "
-            f"pick one with `inversesr run --volume N`, N from 0 to {shape[3] - 1}, or cut one out"
+            f"restore all of it with `inversesr series`, or pick one volume with `inversesr run "
+            f"--volume N`, N from 0 to {shape[3] - 1}"
         )
         raise InputError(message)
     if volume is not None and volume >= (shape[3] if len(shape) == 4 else 1):

@@ -49,25 +49,27 @@ class RigidResample(Algebra):
         return self.target.shape
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        """Resample x, shape in_shape, onto the target grid."""
+        """Resample x, shape in_shape, onto the target grid; or several images, (n, *in_shape)."""
+        images = x.reshape(1, -1, *self.in_shape)
         slabs = [
-            grid_sample(x[None, None], coordinates, align_corners=ALIGN_CORNERS)[0, 0]
+            grid_sample(images, coordinates, align_corners=ALIGN_CORNERS)[0]
             for _, coordinates in self._slabs(x)
         ]
-        return torch.cat(slabs)
+        return torch.cat(slabs, dim=1).reshape(*x.shape[:-3], *self.out_shape)
 
     def adjoint(self, y: torch.Tensor) -> torch.Tensor:
         """Spread y, shape out_shape, back over the source grid with the same weights."""
-        x = torch.zeros(1, 1, *self.in_shape, dtype=y.dtype, device=y.device)
+        images = y.reshape(1, -1, *self.out_shape)
+        x = torch.zeros(1, images.shape[1], *self.in_shape, dtype=y.dtype, device=y.device)
         total = torch.zeros_like(x)
         for rows, coordinates in self._slabs(y):
             # interpolation is linear in the image, so its gradient is its transpose, wherever
             # it is evaluated: no forward pass is needed
             spread, _ = torch.ops.aten.grid_sampler_3d_backward(
-                y[rows][None, None], x, coordinates, BILINEAR, ZEROS, ALIGN_CORNERS, [True, False]
+                images[:, :, rows], x, coordinates, BILINEAR, ZEROS, ALIGN_CORNERS, [True, False]
             )
             total += spread
-        return total[0, 0]
+        return total.reshape(*y.shape[:-3], *self.in_shape)
 
     def _slabs(self, like: torch.Tensor) -> Iterator[tuple[slice, torch.Tensor]]:
         """Yield rows of the target and their sampling coordinates, shape (1, n, Y, Z, 3)."""

@@ -157,7 +157,7 @@ def trace(result: Result) -> Figure:
     Args:
         result: What `inversesr.restore` returned.
     """
-    figure = _light_figure(8.0, 2.8)
+    figure = light_figure(8.0, 2.8)
     panel = figure.subplots()
     for name, values in result.history.items():
         panel.plot(np.arange(1, len(values) + 1), values, label=name.replace("_", " "))
@@ -177,7 +177,7 @@ def agreement(source: Source) -> Figure:
     Args:
         source: One of `result.sources`.
     """
-    figure = _light_figure(8.0, 2.6)
+    figure = light_figure(8.0, 2.6)
     panel = figure.subplots()
     missing = source.acquisition.missing
     n_slices = len(source.agreement.rms_by_slice) + len(missing)
@@ -210,7 +210,7 @@ def quality_against_time(
         points: (solver, seconds, quality) of each run.
         quality: What the quality is, and its unit.
     """
-    figure = _light_figure(8.0, 5.0)
+    figure = light_figure(8.0, 5.0)
     panel = figure.subplots()
     for index, solver in enumerate(dict.fromkeys(name for name, _, _ in points)):
         seconds = [max(s, LEAST_SECONDS_SHOWN) for name, s, _ in points if name == solver]
@@ -247,7 +247,8 @@ def _dark_figure(width: float, height: float) -> Figure:
     return _figure(width, height, facecolor="black")
 
 
-def _light_figure(width: float, height: float) -> Figure:
+def light_figure(width: float, height: float) -> Figure:
+    """Return an empty figure on white, sizes in inches."""
     return _figure(width, height, facecolor="white")
 
 

@@ -17,6 +17,7 @@ from inversesr.operators.resample import RigidResample
 from inversesr.operators.sampling import Sampling
 from inversesr.operators.separable import SeparableOperator
 from inversesr.operators.slice_profile import slice_matrix
+from inversesr.operators.slices_in_time import SlicesInTime, instants
 from inversesr.volume import Grid
 from tests.support.laws import normal
 
@@ -80,6 +81,14 @@ WEIGHTED = Diagonal(normal((2, 2, 6), 4)) @ ACROSS
 KSPACE = Sampling(marks(SHAPE, 0.5)) @ Fourier(SHAPE)
 SENSE = Sampling(marks(SHAPE, 0.4), (2,)) @ Fourier((2, *SHAPE)) @ Coils(sensitivities(2, SHAPE))
 
+STILL = SlicesInTime(SLICES, (None, None), instants(np.array([[0.0, 0.4], [1.0, 2.7]]), 3), 2)
+MOVING = SlicesInTime(
+    SLICES,
+    (turned((2, 3, 4), SHAPE), turned((2, 3, 4), SHAPE)),
+    instants(np.array([[0.0, 0.5], [1.0, 1.5]]), 2),
+    2,
+)
+
 OPERATORS = {
     "slices": Case(SLICES, "both"),
     "slices with gap": Case(GAP, "both"),
@@ -115,5 +124,7 @@ OPERATORS = {
     "k-space as pairs": Case(RealPairs(KSPACE.out_shape) @ KSPACE, "complex"),
     "coils": Case(Coils(sensitivities(3, SHAPE)), "complex"),
     "multi-coil k-space": Case(SENSE, "complex"),
+    "slices at their times": Case(STILL),
+    "slices of a moving head at their times": Case(MOVING),
     "multi-coil k-space of a real image": Case(SENSE @ RealImage(SHAPE)),
 }  # fmt: skip

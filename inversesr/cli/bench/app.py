@@ -11,6 +11,7 @@ from inversesr.cli.bench.old_spelling import BenchGroup
 from inversesr.cli.bench.picture import picture
 from inversesr.cli.bench.robustness import robustness
 from inversesr.cli.bench.scaling import scaling
+from inversesr.cli.bench.series import series
 from inversesr.cli.bench.solvers import solvers
 from inversesr.cli.bench.tasks import tasks
 
@@ -29,3 +30,4 @@ app.command()(networks)
 app.command()(default_run)
 app.command()(picture)
 app.command()(gaps)
+app.command()(series)

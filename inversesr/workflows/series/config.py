@@ -70,6 +70,11 @@ class SeriesConfig:
     prior: str = option(
         BUILTIN_PRIOR, "Prior of the solver, if it needs one: a name or a folder.", unit="NAME|DIR"
     )
+    keep_motion: bool = option(
+        False,  # noqa: FBT003
+        "Keep what follows the motion of the head. By default it is taken from the changes of "
+        "series of 28 volumes or more: interpolation of a moving head is never exact.",
+    )
     temporal: str = option(
         "low-rank",
         "What is known of the course in time: few shapes in each region, few changes, or nothing.",

@@ -26,7 +26,7 @@ from inversesr.volume import Affine
 from inversesr.workflows.prepare import prepare_task
 
 # More volumes than this say little more of what does not change.
-MOST_VOLUMES = 20
+MOST_VOLUMES = 32
 ROUGH_EFFORT, EFFORT = Effort(3e-2, 4), Effort(1e-2, 8)
 # Variance of a first guess about the truth, in variances of the noise of a slice.
 ROUGH_TRUST, FINAL_TRUST = 4.0, 2.0

@@ -31,6 +31,7 @@ from inversesr.workflows.record import file_facts, sidecar_facts
 from inversesr.workflows.restore import choose_device
 from inversesr.workflows.series.config import SeriesConfig
 from inversesr.workflows.series.mean import Mean, find_mean, noise_of
+from inversesr.workflows.series.motion import find_motion
 from inversesr.workflows.series.plan import Plan, plan_series, row_of
 from inversesr.workflows.series.record import series_record
 from inversesr.workflows.series.window import restore_window
@@ -168,13 +169,21 @@ def _frames(
     model = mean.model
     frames = work.frames((*model.fine.shape, model.n_frames))
     done = work.done()
+    motion = None
+    if not choices.keep_motion:
+        motion = find_motion(lambda t: torch.from_numpy(series.y[t]).to(mean.x), model, mean.x)
     for core, looked in windows(model.n_volumes, window_size(model), OVERLAP):
         progress("restoring volumes", core.start, model.n_volumes)
         if str(core.start) in done:
             continue
         y = torch.from_numpy(series.y[looked.start : looked.stop]).to(mean.x)
         found = restore_window(
-            model, mean.x, y, (core, looked), (choices.temporal, choices.consistency)
+            model,
+            mean.x,
+            y,
+            (core, looked),
+            (choices.temporal, choices.consistency),
+            motion=motion,
         )
         where = model.frames_of(core)
         frames[..., where.start : where.stop] = np.moveaxis(found.frames.cpu().numpy(), 0, -1)

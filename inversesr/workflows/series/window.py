@@ -22,6 +22,7 @@ from inversesr.parallel import each
 from inversesr.solvers.temporal.low_rank import low_rank
 from inversesr.solvers.temporal.variation import temporal_noise, temporal_variation
 from inversesr.workflows.series.mean import narrowed, still_operator
+from inversesr.workflows.series.motion import Motion
 
 EFFORT = Effort(5e-2, 4)
 EXACT_EFFORT = Effort(1e-4, 60)
@@ -49,6 +50,8 @@ class Window:
 def restore_window(
     model: SeriesModel, mean: torch.Tensor, y: torch.Tensor, which: tuple[range, range],
     choices: tuple[str, str],
+    *,
+    motion: Motion | None = None,
 ) -> Window:  # fmt: skip
     """Restore some volumes.
 
@@ -58,10 +61,15 @@ def restore_window(
         y: The volumes that are looked at, shape (n, *model.scan_grid.shape).
         which: Volumes that are restored, and those that are looked at.
         choices: Temporal prior and data consistency.
+        motion: What follows the motion of the head and is no change; None for nothing. Exact
+            consistency brings it back in any case.
     """
     core, looked = which
     temporal, consistency = choices
     left = y - still_operator(model, list(looked))(mean[None])
+    if motion is not None and consistency != "exact":
+        apart = motion.of(looked).to(y)
+        y, left = y - apart, left - apart
     change, sigma = changes(left, temporal, model.slice_axis)
     frames = model.frames_of(looked)
     x = mean + _lifted(model, at_frames(change, model, looked, frames), frames)

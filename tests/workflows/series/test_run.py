@@ -45,11 +45,11 @@ def test_an_interrupted_run_goes_on_with_the_windows_that_are_left(tmp_path, mon
     whole = run_series(path, CHOICES, tmp_path / "whole")
     restore, calls = module.restore_window, []
 
-    def failing(model, mean, y, which, choices):
+    def failing(model, mean, y, which, choices, *, motion):
         calls.append(which[0].start)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return restore(model, mean, y, which, choices)
+        return restore(model, mean, y, which, choices, motion=motion)
 
     monkeypatch.setattr(module, "restore_window", failing)
     with pytest.raises(KeyboardInterrupt):

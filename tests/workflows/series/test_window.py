@@ -7,7 +7,11 @@ import torch
 from inversesr.acquisition.geometry import Acquisition
 from inversesr.measurements.series import SeriesModel
 from inversesr.volume import Grid
-from inversesr.workflows.series.window import at_frames, changes, restore_window
+from inversesr.workflows.series.window import (
+    at_frames,
+    changes,
+    restore_window,
+)
 from tests.support.laws import normal
 
 GRID = Grid((8, 8, 4), np.diag([2.0, 2.0, 4.0, 1.0]))

@@ -23,9 +23,7 @@ def series(  # noqa: PLR0913 (one argument a flag)
     ] = None,
     volumes: Annotated[int, typer.Option(help="Number of volumes.", min=8)] = 40,
     crop: Annotated[int, typer.Option(metavar="N", help="Keep N voxels along each axis.")] = 84,
-    temporal: Annotated[
-        str, typer.Option(help="Temporal prior: low-rank, tv or none.")
-    ] = "low-rank",
+    temporal: Annotated[str, typer.Option(help="Temporal prior: low-rank, tv or none.")] = "none",
     seed: Annotated[int, typer.Option(help="Seed of the simulation.")] = 0,
     output: Output,
 ) -> None:

@@ -76,8 +76,9 @@ class SeriesConfig:
         "series of 28 volumes or more: interpolation of a moving head is never exact.",
     )
     temporal: str = option(
-        "low-rank",
-        "What is known of the course in time: few shapes in each region, few changes, or nothing.",
+        "none",
+        "What is known of the course in time: nothing (best for maps of activation), few shapes "
+        "in each region (low-rank: nearest to the true course), or few changes (tv).",
         choices=TEMPORAL_NAMES,
     )
     consistency: str = option(

@@ -38,7 +38,8 @@ class Motion:
     def of(self, volumes: range) -> torch.Tensor:
         """Return what follows the motion in some volumes, shape (len(volumes), *volume)."""
         courses = torch.from_numpy(self.courses[volumes.start : volumes.stop]).to(self.images)
-        return torch.tensordot(courses, self.images, dims=1)
+        found: torch.Tensor = torch.tensordot(courses, self.images, dims=1)
+        return found
 
 
 def find_motion(read: Read, model: SeriesModel, mean: torch.Tensor) -> Motion:

@@ -12,7 +12,7 @@ def test_the_record_names_nobody_and_tells_what_was_asked_and_used(tmp_path):
     record = json.loads(text)
     assert "Jane" not in text
     assert record["EchoTime"] == 0.03
-    assert record["solver"] == {"asked": "spline", "used": "spline", "temporal": "low-rank"}
+    assert record["solver"] == {"asked": "spline", "used": "spline", "temporal": "none"}
     assert record["config"]["tr"] == 1.0
     assert record["StartTime"] == 0.0
     assert record["motion"] == {"found": False, "largest_mm": 0.0, "median_mm": 0.0}

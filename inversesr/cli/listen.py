@@ -56,9 +56,6 @@ def listen(
             for key in release_series(queue, release):
                 typer.echo(f"{key} is tried again when the node is started")
             return
-        from inversesr.workflows.prepare import refuse_ignored
-
-        refuse_ignored(choices)
         stop, signals = _stopped_by_signals()
         serve(of_node, choices, queue, _log, stop)
         if signal.SIGINT in signals:

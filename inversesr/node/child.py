@@ -60,6 +60,17 @@ def main(queue: Path, instances: Path, results: Path, config: Config) -> None:
         write_whole(results / OUTCOME, json.dumps(asdict(outcome)).encode())
 
 
+def check_run(config: Config) -> None:
+    """Refuse choices of a run that its solver would not heed; what tells that is slow to load.
+
+    Raises:
+        InputError: there is such a choice.
+    """
+    from inversesr.workflows.prepare import refuse_ignored
+
+    refuse_ignored(config)
+
+
 def attempt(instances: Path, results: Path, config: Config) -> Outcome:
     """Restore a series, and return what came of it, whatever that is."""
     from inversesr.workflows.executors.protocol import failure_from

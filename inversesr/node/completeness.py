@@ -5,7 +5,7 @@ Time is told by a clock that does not jump; a node that starts lets every series
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from inversesr.node.arrivals import Receiving
 
@@ -13,6 +13,8 @@ from inversesr.node.arrivals import Receiving
 SETTLE_S = 1.0
 # More were announced than came: such a series is waited for this many times longer.
 PATIENCE = 10.0
+# Instances that come again are of series that may be complete.
+LONG_S = 3600.0
 
 
 def why_complete(series: Receiving, still_s: float, quiet_s: float) -> str:
@@ -55,3 +57,11 @@ class Stillness:
         """Forget a series that is complete."""
         with self._lock:
             self._last.pop(key, None)
+
+    def forget_others(self, keys: Collection[str]) -> None:
+        """Forget what is not being received, and has not been heard of for long."""
+        with self._lock:
+            now = self._clock()
+            self._last = {
+                key: at for key, at in self._last.items() if key in keys or now - at < LONG_S
+            }

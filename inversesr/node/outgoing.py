@@ -28,12 +28,14 @@ def pending(database: Database, without: Collection[str] = ()) -> list[Outgoing]
         database: The queue's.
         without: Keys of series that wait for another try.
     """
+    marks = ", ".join("?" * len(without))
     rows = database.rows(
-        "SELECT file, series FROM outgoing JOIN series ON key = series "
-        "WHERE is_sent = 0 AND state NOT IN ('aside', 'unusable') ORDER BY series.rowid, file"
+        "SELECT file, series FROM outgoing JOIN series ON key = series WHERE is_sent = 0 "
+        f"AND state NOT IN ('aside', 'unusable') AND series NOT IN ({marks}) "
+        "ORDER BY series.rowid, file LIMIT ?",
+        (*without, MOST_AT_ONCE),
     )
-    found = [Outgoing(row["file"], row["series"]) for row in rows if row["series"] not in without]
-    return found[:MOST_AT_ONCE]
+    return [Outgoing(row["file"], row["series"]) for row in rows]
 
 
 def confirmed(database: Database, one: Outgoing) -> bool:

@@ -17,6 +17,7 @@ from inversesr.config import Config
 from inversesr.errors import InputError, InverseSRError
 from inversesr.node.arrivals import age, complete, receiving
 from inversesr.node.backoff import BackOff
+from inversesr.node.child import check_run
 from inversesr.node.completeness import Stillness, why_complete
 from inversesr.node.database import Database, open_database
 from inversesr.node.folder import prepare_folder, sole_user
@@ -24,11 +25,13 @@ from inversesr.node.health import BEAT_S, Beat
 from inversesr.node.settings import GIB, ListenConfig, check_choices
 from inversesr.node.store import adopt, remove
 from inversesr.node.works import recover, release
+from inversesr.workflows.executors.protocol import failure_from
+from inversesr.workflows.worker import end_children, new_process
 
 if TYPE_CHECKING:
     import ssl
 
-STEP_S, IDLE_S, AFTER_FAULT_S = 0.5, 0.3, 5.0
+STEP_S, IDLE_S, AFTER_FAULT_S, REMOVAL_S = 0.5, 0.3, 5.0, 60.0
 HOUR_S = 3600.0
 TOO_LITTLE = "pynetdicom is not installed, which listen needs: `pip install 'inversesr[node]'`"
 Tell = Callable[[str], None]
@@ -83,6 +86,7 @@ def serve(node: ListenConfig, config: Config, queue: Path, tell: Tell, stop: Eve
         finally:
             stop.set()
             server.shutdown()
+            end_children()
             parts.wait()
     tell("stopped")
 
@@ -141,22 +145,25 @@ class Parts:
         self._threads: list[Thread] = []
         self.faults: list[BaseException] = []
 
-    def start(self, name: str, step: Callable[[], bool]) -> None:
+    def start(self, name: str, step: Callable[[], bool], *, once: bool = False) -> None:
         """Take a step again and again, in a thread of its own.
 
         Args:
             name: Of the thread.
             step: Returns whether there was anything to do.
+            once: Whether it is taken once only.
         """
-        thread = Thread(target=self._run, args=(step,), name=name)
+        thread = Thread(target=self._run, args=(step, once), name=name)
         self._threads.append(thread)
         thread.start()
 
-    def _run(self, step: Callable[[], bool]) -> None:
+    def _run(self, step: Callable[[], bool], once: bool) -> None:  # noqa: FBT001 (of a thread)
         try:
             while not self.stop.is_set():
                 if not self.attempt(step):
                     self.stop.wait(IDLE_S)
+                if once:
+                    return
         except BaseException as error:  # noqa: BLE001 (told by the loop that watches)
             self.faults.append(error)
 
@@ -183,12 +190,13 @@ def _start(
     place: tuple[Path, Database],
     tls: "ssl.SSLContext | None",
 ) -> None:
-    """Start workers and sender."""
+    """Start workers and sender, and what checks the choices of the run."""
     from inversesr.node.sender import Dispatch, send_once
     from inversesr.node.worker import Workshop, work_once
 
     shop = Workshop(*place, node, config, BackOff(), parts.tell)
     dispatch = Dispatch(*place, node, node.destination(), tls, BackOff(), parts.tell)
+    parts.start("choices", partial(check_config, config, parts), once=True)
     for n in range(node.jobs):
         parts.start(f"worker {n}", partial(work_once, shop, parts.stop))
     parts.start("sender", partial(send_once, dispatch, parts.stop))
@@ -200,25 +208,51 @@ def _watch(parts: Parts, beat: Beat, stillness: Stillness) -> None:
     Raises:
         RuntimeError: a thread ended by a fault.
     """
-    last = float("-inf")
+    start = time.monotonic()
+    last = {"beat": start - BEAT_S, "removal": start}
 
     def step() -> bool:
-        nonlocal last
         notice_complete(beat.database, stillness, beat.node.quiet_s, parts.tell)
         now = time.monotonic()
-        if now - last >= BEAT_S:
-            if last > 0.0:
-                remove_kept(beat, now - last, parts.tell)
+        if now - last["removal"] >= REMOVAL_S:
+            remove_kept(beat, now - last["removal"], parts.tell)
+            last["removal"] = now
+        if now - last["beat"] >= BEAT_S:
             beat.write()
-            last = now
+            last["beat"] = now
         return True
 
     while not parts.stop.is_set():
         parts.attempt(step)
         if parts.faults:
-            message = "a part of the node ended by a fault"
-            raise RuntimeError(message) from parts.faults[0]
+            raise _told(parts.faults[0])
         parts.stop.wait(STEP_S)
+
+
+def _told(fault: BaseException) -> BaseException:
+    """Return what ends a node in place of what ended one of its parts."""
+    if isinstance(fault, InverseSRError):
+        return fault
+    told = RuntimeError("a part of the node ended by a fault")
+    told.__cause__ = fault
+    return told
+
+
+def check_config(config: Config, parts: Parts) -> bool:
+    """Refuse choices of a run that its solver would not heed, and end the thread.
+
+    A process of its own looks: what is loaded for that would stay with the node for months.
+
+    Raises:
+        InputError: there is such a choice.
+    """
+    with new_process() as process:
+        failure = failure_from(process.submit(check_run, config))
+    if failure is not None and failure.is_unusable:
+        raise InputError(failure.sentence)
+    if failure is not None and not parts.stop.is_set():
+        parts.tell(f"the choices of the run could not be checked: {failure.sentence}")
+    return True
 
 
 def notice_complete(database: Database, stillness: Stillness, quiet_s: float, tell: Tell) -> None:
@@ -230,7 +264,9 @@ def notice_complete(database: Database, stillness: Stillness, quiet_s: float, te
         quiet_s: Seconds after which a series is complete.
         tell: Writes a line of the log.
     """
-    for series in receiving(database):
+    found = receiving(database)
+    stillness.forget_others({series.key for series in found})
+    for series in found:
         why = why_complete(series, stillness.seconds(series.key), quiet_s)
         if not why:
             continue

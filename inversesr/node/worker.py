@@ -165,6 +165,7 @@ def settle(shop: Workshop, work: Work, outcome: Outcome) -> None:
     shutil.rmtree(results, ignore_errors=True)
     if outcome.kind == "unusable":
         unusable(shop.database, work, outcome.reason)
+        shop.waits.succeeded(work.series)
         shop.tell(f"{work.series}: not restored: {outcome.reason}")
         return
     wait = shop.waits.failed(work.series)

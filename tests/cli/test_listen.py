@@ -33,7 +33,6 @@ def queue(tmp_path):
         (("--allow", "PACS"), "--forward"),
         (("--allow", "PACS", "--forward", "nowhere"), "--forward is nowhere"),
         (("--allow", "PACS", "--forward", "A@b:1", "--series", "4"), "meant for one scan"),
-        (("--allow", "PACS", "--forward", "A@b:1", "--solver", "spline", "--samples", "3"), ""),
         (("--allow", "A\\B", "--forward", "A@b:1"), "without a backslash"),
         (("--status",), "is no queue"),
     ],

@@ -5,8 +5,10 @@ import shutil
 import signal
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
+import psutil
 import pytest
 
 from inversesr.io.dicom.privacy import identity_of
@@ -82,13 +84,24 @@ def test_a_series_goes_from_orthanc_through_the_node_and_back(tmp_path):
                 )
                 assert status == 0, told
                 assert wait_for(lambda: count(queue, "done") == 1, 90), log.read_text()
+            status, health = status_of(queue)[0], (queue / "health.json").read_text()
         found = archive.series()
         assert len(archive.get("/studies")) == 1
     assert found == {
         "T2 TSE axial": 6, "thin 7.2 mm T2 TSE axial NOT FOR DIAGNOSIS": 12,
     }  # fmt: skip
-    said = set(re.findall(r"\w+", log.read_text().lower()))
+    written = f"{log.read_text()} {status} {health}".lower()
+    said = set(re.findall(r"\w+", written))
     assert not identity_of(header()) & said
+
+
+def oom_scores(pid):
+    """How early the kernel ends a process, and its children, where memory runs out."""
+    scores = []
+    with suppress(OSError, psutil.Error):
+        for one in (psutil.Process(pid), *psutil.Process(pid).children()):
+            scores.append(int(Path(f"/proc/{one.pid}/oom_score_adj").read_text()))
+    return scores
 
 
 def test_a_killed_node_goes_on_where_it_was(tmp_path):
@@ -96,7 +109,9 @@ def test_a_killed_node_goes_on_where_it_was(tmp_path):
     with Archive() as archive:
         with node(queue, forward=archive.told) as (port, process):
             assert send(port, small_head()) == [0] * 6
-            assert wait_for(lambda: count(queue, "working") == 1, 30)
+            assert wait_for(lambda: 1000 in oom_scores(process.pid), 60)
+            assert oom_scores(process.pid)[0] < 1000
+            assert count(queue, "working") == 1
             process.send_signal(signal.SIGKILL)
             process.wait()
         assert status_of(queue)[1] == 1

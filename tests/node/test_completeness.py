@@ -5,7 +5,7 @@ import time
 import pytest
 
 from inversesr.node.arrivals import Receiving
-from inversesr.node.completeness import PATIENCE, SETTLE_S, Stillness, why_complete
+from inversesr.node.completeness import LONG_S, PATIENCE, SETTLE_S, Stillness, why_complete
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,19 @@ def test_stillness_is_that_since_the_last_instance(clock):
     assert (stillness.seconds("a"), stillness.seconds("b")) == (2.0, 7.0)
     stillness.forget("a")
     assert stillness.seconds("a") == 7.0
+
+
+def test_what_is_not_received_any_more_is_forgotten_in_time(clock):
+    stillness = Stillness(clock)
+    for key in ("received", "done"):
+        stillness.heard(key)
+    clock.now += LONG_S - 1.0
+    stillness.forget_others({"received"})
+    assert stillness.seconds("done") == LONG_S - 1.0
+    stillness.heard("new")
+    clock.now += 1.0
+    stillness.forget_others({"received"})
+    assert set(stillness._last) == {"received", "new"}
 
 
 def test_a_jump_of_the_clock_of_the_day_completes_nothing(monkeypatch):

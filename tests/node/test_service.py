@@ -119,6 +119,12 @@ def test_a_part_that_ends_by_a_fault_ends_the_node(queue, database, monkeypatch)
         service._watch(parts, Beat(queue, database, ListenConfig()), Stillness())
 
 
+@pytest.mark.slow
+def test_a_choice_that_no_solver_heeds_ends_the_node_in_a_sentence(tmp_path):
+    with pytest.raises(InputError, match="draws none"):
+        serve(choices(), Config(solver="spline", samples=3), tmp_path / "q", print, Event())
+
+
 def test_what_was_set_aside_is_released_while_no_node_runs(queue, database):
     failed(database, taken(database, "abc"), "a fault", 1)
     with pytest.raises(InputError, match="no series that was set aside begins with x"):

@@ -35,22 +35,17 @@ class Outcome:
     files: tuple[str, ...] = field(default_factory=tuple)
 
 
-def main(queue: Path, instances: Path, results: Path, config: Config) -> None:
-    """Restore a series; the whole life of a process.
+def main(queue: Path, results: Path, config: Config, instances: Path) -> None:
+    """Restore a series, in a process that does nothing else.
 
     Args:
         queue: Folder of the queue.
-        instances: Folder of the series.
         results: Folder of its results; made if need be.
         config: Choices of the run.
+        instances: Folder of the series.
     """
-    # a session of its own: what it starts is ended with it
-    os.setsid()
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(str(FIRST_TO_END))
-    from inversesr.workflows.worker import follow_parent
-
-    follow_parent()
     # what libraries print names files and headers
     for stream in (1, 2):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream)

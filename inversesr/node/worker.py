@@ -1,18 +1,11 @@
 """Has each complete series worked on in a process of its own, within limits of memory and time."""
 
-import os
 import shutil
-import signal
-import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import get_context
-from multiprocessing.process import BaseProcess
+from functools import partial
 from pathlib import Path
 from threading import Event
-
-import psutil
 
 from inversesr.config import Config
 from inversesr.node.backoff import BackOff
@@ -21,9 +14,11 @@ from inversesr.node.database import Database
 from inversesr.node.folder import INSTANCES, RESULTS, can_write
 from inversesr.node.settings import GIB, ListenConfig
 from inversesr.node.works import Work, failed, give_back, made, take, unusable
+from inversesr.workflows.executors.alone import try_once
+from inversesr.workflows.executors.protocol import Conditions
 
-LOOK_S, SECONDS_TO_END = 0.2, 5.0
 MINUTE_S = 60.0
+NO_PROCESS = "no process could be started"
 # Bytes that a work may write for each byte of the series: five times the slices, twice as deep,
 # as images, maps and DICOM.
 ROOM = 40
@@ -40,7 +35,7 @@ class Workshop:
         config: Choices of every run.
         waits: Series that wait for another try.
         tell: Writes a line of the log.
-        main: What a process does; see `child.main`.
+        main: What a process does with a series; see `child.main`.
     """
 
     folder: Path
@@ -49,7 +44,7 @@ class Workshop:
     config: Config
     waits: BackOff
     tell: Callable[[str], None]
-    main: Callable[[Path, Path, Path, Config], None] = main
+    main: Callable[[Path, Path, Config, Path], None] = main
 
 
 def work_once(shop: Workshop, stop: Event) -> bool:
@@ -90,64 +85,24 @@ def _lack_of_room(folder: Path, work: Work) -> Outcome | None:
 def run_limited(shop: Workshop, work: Work, stop: Event) -> Outcome | None:
     """Run a work in a process within limits; None where the node stopped first."""
     results = shop.folder / RESULTS / work.name
-    arguments = (shop.folder, shop.folder / INSTANCES / work.series, results, shop.config)
-    process = get_context("spawn").Process(target=shop.main, args=arguments)
-    try:
-        process.start()
-    except OSError as error:
-        return Outcome("machine", f"no process could be started: {error.strerror}")
-    try:
-        reason = _watch(process, shop.node, stop)
-    finally:
-        end(process)
-    if stop.is_set() and read_outcome(results) is None:
+    limits = Conditions(
+        time_limit_s=MINUTE_S * shop.node.limit_minutes,
+        memory_limit_bytes=GIB * shop.node.memory_gib,
+    )
+    task = partial(shop.main, shop.folder, results, shop.config)
+    instances = shop.folder / INSTANCES / work.series
+    failure = try_once(task, instances, limits, lambda: not stop.is_set())
+    outcome = read_outcome(results)
+    if failure is None and outcome is not None:
+        return outcome
+    if stop.is_set():
         return None
-    if reason:
-        return Outcome("fault", reason)
-    return read_outcome(results) or _unnatural_end(process, results)
-
-
-def _watch(process: BaseProcess, node: ListenConfig, stop: Event) -> str:
-    """Wait for a process; return which limit it went beyond, if any."""
-    begin, most_bytes = time.monotonic(), node.memory_gib * GIB
-    while process.is_alive() and not stop.is_set():
-        if time.monotonic() - begin > node.limit_minutes * MINUTE_S:
-            return f"it took more than {node.limit_minutes:g} minutes (--time-limit)"
-        if memory_of(process.pid) > most_bytes:
-            return f"it took more than {node.memory_gib:g} GiB of memory (--memory-limit)"
-        process.join(LOOK_S)
-    return ""
-
-
-def memory_of(pid: int | None) -> int:
-    """Return the memory of a process and of those that it started, in bytes."""
-    n_bytes = 0
-    with suppress(psutil.Error):
-        first = psutil.Process(pid)
-        for one in (first, *first.children(recursive=True)):
-            with suppress(psutil.Error):
-                n_bytes += one.memory_info().rss
-    return n_bytes
-
-
-def end(process: BaseProcess) -> None:
-    """Kill a process with all that it started, and wait for its end."""
-    if process.is_alive() and process.pid is not None:
-        with suppress(OSError):
-            if os.getpgid(process.pid) == process.pid:
-                os.killpg(process.pid, signal.SIGKILL)
-        process.kill()
-    process.join(SECONDS_TO_END)
-
-
-def _unnatural_end(process: BaseProcess, results: Path) -> Outcome:
-    """Return what is to be said of a process that left no word."""
-    code = process.exitcode
-    if code is not None and code < 0:
-        return Outcome("fault", f"its process was ended by signal {-code}")
     if not can_write(results.parent):
         return Outcome("machine", "the disk is full, or cannot be written to")
-    return Outcome("fault", f"its process ended with status {code}")
+    if failure is None:
+        return Outcome("fault", "its process left no word of what came of it")
+    is_of_machine = failure.sentence.startswith(NO_PROCESS)
+    return Outcome("machine" if is_of_machine else "fault", failure.sentence)
 
 
 def settle(shop: Workshop, work: Work, outcome: Outcome) -> None:

@@ -56,9 +56,10 @@ def try_once(
             future = process.submit(work, scan)
             reason = _watch(future, pid, conditions, is_wanted)
             return Failure(reason, is_unusable=False) if reason else failure_from(future)
-    except BrokenProcessPool as error:
+    except (BrokenProcessPool, EOFError) as error:
+        # EOFError: killed was what processes are copied from
         died: Future[None] = Future()
-        died.set_exception(error)
+        died.set_exception(BrokenProcessPool(str(error)))
         return failure_from(died)
     except OSError as error:
         return Failure(f"no process could be started: {error}", is_unusable=False)

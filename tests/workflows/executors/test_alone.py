@@ -41,3 +41,11 @@ def test_a_process_that_cannot_be_started_is_a_failure(tmp_path, monkeypatch):
     failure = carry_out(partial(work, tmp_path), tmp_path / "first", Conditions())
     assert "no process could be started" in failure.sentence
     assert not failure.is_unusable
+
+
+def test_a_killed_server_of_processes_is_a_killed_process(tmp_path, monkeypatch):
+    def die(_work):
+        raise EOFError("unexpected EOF")
+
+    monkeypatch.setattr(alone, "prepared_process", die)
+    assert try_once(partial(work, tmp_path), tmp_path / "first", Conditions()).is_killed

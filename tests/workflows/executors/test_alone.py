@@ -45,7 +45,7 @@ def test_a_process_that_cannot_be_started_is_a_failure(tmp_path, monkeypatch):
 
 def test_a_killed_server_of_processes_is_a_killed_process(tmp_path, monkeypatch):
     def die(_work):
-        raise EOFError("unexpected EOF")
+        raise EOFError
 
     monkeypatch.setattr(alone, "prepared_process", die)
     assert try_once(partial(work, tmp_path), tmp_path / "first", Conditions()).is_killed

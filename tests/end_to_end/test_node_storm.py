@@ -18,7 +18,7 @@ SMALL = ["--series", "4", "--slices", "8", "--associations", "4", "--harm", "20"
 
 
 def test_a_storm_passes_over_a_node(tmp_path):
-    found = run(tmp_path, options([*SMALL, "--seconds", "300"]))
+    found = run(tmp_path, options([*SMALL, "--seconds", "600"]))
     told = json.dumps(found, indent=2)
     assert (found["instances"], found["lost"], found["not_sent"]) == (32, 0, 0), told
     assert found["is_done"], told

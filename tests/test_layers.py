@@ -40,15 +40,19 @@ LAYERS = (
 # Packages that only some modules may import, even inside a function.
 OWNERS = {
     "nibabel": ("io", "report.display"),
-    "jinja2": ("report.html",),
+    "jinja2": ("report.html", "report.group"),
     "typer": ("cli",),
     "rich": ("cli",),
     "deepbet": ("acquisition.brain_mask",),
     "pydicom": ("io.dicom",),
     "dcm2niix": ("io.dicom.convert",),
     "pynetdicom": ("node",),
-    "dask": ("workflows.executors.dask",),
-    "distributed": ("workflows.executors.dask",),
+    "dask": ("workflows.executors.dask", "benchmarks.many_workers"),
+    "distributed": (
+        "workflows.executors.dask",
+        "benchmarks.executor_load",
+        "benchmarks.many_workers",
+    ),
 }
 # The command line starts without these; a function imports them when it needs them.
 SLOW = {"torch", "numpy", "scipy", "nibabel", "monai", "SimpleITK", "skimage", "rich"}

@@ -13,6 +13,7 @@ from inversesr.cli import explain as cli_plan
 from inversesr.cli import prior as cli_prior
 from inversesr.cli.batch import batch
 from inversesr.cli.bench.app import app as bench_app
+from inversesr.cli.bids import BidsCommand, bids
 from inversesr.cli.console import (
     Force,
     Json,
@@ -43,6 +44,7 @@ app = typer.Typer(
 
 app.add_typer(cli_prior.app, name="prior")
 app.command()(batch)
+app.command(cls=BidsCommand)(bids)
 app.command()(listen)
 app.command()(fill)
 app.command()(series)

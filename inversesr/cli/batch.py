@@ -63,7 +63,7 @@ def batch(  # noqa: PLR0913 (one argument a flag)
 
         conditions = conditions_from(jobs, time_limit, memory_limit, tries, executor_set)
         folders = Batch(folder, output, choices, pattern or (), conditions, force, executor)
-        entries = run_batch(folders, _tell)
+        entries = run_batch(folders, tell)
         counts = count_by_status(entries)
         table = output / TABLE_NAME
         if as_json:
@@ -76,7 +76,7 @@ def batch(  # noqa: PLR0913 (one argument a flag)
             raise typer.Exit(1)
 
 
-def _tell(entry: "Entry", n_done: int, n_all: int) -> None:
+def tell(entry: "Entry", n_done: int, n_all: int) -> None:
     """Say on standard error what became of a scan."""
     told = f": {entry.reason}" if entry.reason else ""
     if entry.n_warnings:

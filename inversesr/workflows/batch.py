@@ -5,6 +5,7 @@ stopped when it is called again.
 """
 
 import hashlib
+import os
 import shutil
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -48,6 +50,9 @@ from inversesr.workflows.resume import is_done
 from inversesr.workflows.run import run_job
 from inversesr.workflows.scan_folder import DESCRIPTION_NAME, files_below, find_scans
 
+# Results that BIDS has no place for: reports, tables, what the executor keeps.
+NOT_OF_BIDS = ("*_report.html", "*.csv", "group.html", "logs/", "*_series/", f"{FOLDER_NAME}*")
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -62,6 +67,7 @@ class Batch:
         force: Whether results that are there are made anew.
         executor: Name of what carries out the work; see `executors.protocol`.
         shown: DICOM series -> by what its results are named; see `io.dicom.listing`.
+        fused: Scan -> others that are fused with it, in its space.
 
     Raises:
         InputError: a choice is meant for one scan only, there is no such executor, a pattern is
@@ -76,6 +82,7 @@ class Batch:
     force: bool = False
     executor: str = "local"
     shown: Mapping[Path, Path] = field(default_factory=dict)
+    fused: Mapping[Path, tuple[Path, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_folder_name(self.output)
@@ -106,7 +113,7 @@ def run_batch(
     Raises:
         InputError: there are no scans, or the results cannot be written.
     """
-    _check_choices(batch.config)
+    check_choices(batch.config)
     series = _find_series(batch)
     scans = [*_find_images(batch, is_needed=not series), *series]
     table = batch.output / TABLE_NAME
@@ -115,7 +122,7 @@ def run_batch(
     batch = replace(batch, shown=series)
     done: dict[Path, Entry] = {}
     with only_one(batch.output, "another batch"), growing_table(table) as note:
-        _describe_dataset(batch.folder, batch.output)
+        describe_dataset(batch.folder, batch.output)
         with closing(restored(batch, scans)) as ended:
             for scan, entry in ended:
                 done[scan] = entry
@@ -159,7 +166,7 @@ def _is_like(scan: Path, batch: Batch) -> bool:
     return not patterns or any(name.match(p) or name.parent.match(p) for p in patterns)
 
 
-def _check_choices(config: Config) -> None:
+def check_choices(config: Config) -> None:
     """Refuse what every scan would be refused for."""
     check_settings(config.settings)
     is_named = config.solver != AUTOMATIC
@@ -232,9 +239,9 @@ def _kept(entry: Entry, scan: Path, batch: Batch, status: str) -> Entry | None:
     """Return the entry of a scan that is done, else nothing."""
     outputs = batch.outputs_of(scan)
     try:
-        is_there = is_done(scan, outputs, batch.config)
+        is_there = is_done([scan, *batch.fused.get(scan, ())], outputs, batch.config)
         return told_by_record(entry, outputs, status) if is_there else None
-    except (OSError, InputError, KeyError, TypeError, IndexError, AttributeError):
+    except (OSError, InputError, LookupError, TypeError, ValueError, AttributeError):
         # a record that is damaged or not ours: the run itself says what is in the way
         return None
 
@@ -243,19 +250,29 @@ def _restore(batch: Batch, scan: Path) -> None:
     """Restore a scan; what a worker did that was believed lost is not done again."""
     if not batch.force and _kept(Entry(str(scan)), scan, batch, DONE):
         return
-    run_job([scan], batch.config, batch.outputs_of(scan).image.parent, force=batch.force)
+    scans = [scan, *batch.fused.get(scan, ())]
+    run_job(scans, batch.config, batch.outputs_of(scan).image.parent, force=batch.force)
 
 
-def _describe_dataset(folder: Path, output: Path) -> None:
+def describe_dataset(folder: Path, output: Path) -> None:
     """Make the results of a BIDS dataset a derivative dataset."""
     source, target = folder / DESCRIPTION_NAME, output / DESCRIPTION_NAME
     if not source.is_file() or target.exists():
         return
     told = read_record(source)
-    description = {
+    # relative, so that the two datasets can be moved together
+    place = Path(os.path.relpath(folder.resolve(), output.resolve())).as_posix()
+    description: dict[str, Any] = {
         "Name": f"{told.get('Name', folder.name)}: thin slices by inversesr",
         "BIDSVersion": told.get("BIDSVersion", "1.8.0"),
         "DatasetType": "derivative",
         "GeneratedBy": [{"Name": "inversesr", "Version": version("inversesr")}],
+        "SourceDatasets": [
+            {"DOI": told["DatasetDOI"]} if "DatasetDOI" in told else {"URL": place}
+        ],
+        "DatasetLinks": {"raw": place},
+        **{key: told[key] for key in ("License", "Authors") if key in told},
     }
     target.write_text(json_text(description, indent=2) + "\n")
+    # what BIDS has no place for
+    (output / ".bidsignore").write_text("\n".join(NOT_OF_BIDS) + "\n")

@@ -1,6 +1,7 @@
 """Which scans of a batch are done already."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -14,11 +15,11 @@ from inversesr.workflows.outputs import Outputs
 from inversesr.workflows.record import file_facts, present_solver_of, read_record, sidecar_facts
 
 
-def is_done(scan: Path, outputs: Outputs, config: Config) -> bool:
-    """Whether a result is whole, and of this very scan, sidecar, options, prior and version.
+def is_done(scans: Sequence[Path], outputs: Outputs, config: Config) -> bool:
+    """Whether a result is whole, and of these very scans, sidecars, options, prior and version.
 
     Args:
-        scan: Image file.
+        scans: Image files: one, or several that were fused.
         outputs: Names of its results.
         config: Choices of the run.
     """
@@ -32,7 +33,7 @@ def is_done(scan: Path, outputs: Outputs, config: Config) -> bool:
     wanted = json.loads(json_text(asdict(config)))
     return (
         _choices(made_by) == _choices(wanted)
-        and _is_of(record, scan)
+        and _is_of(record, scans)
         and record["GeneratedBy"][0]["Version"] == version("inversesr")
         and _has_same_prior(record, config)
         and all((outputs.image.parent / name).is_file() for name in record["files"].values())
@@ -43,13 +44,20 @@ def is_done(scan: Path, outputs: Outputs, config: Config) -> bool:
     )
 
 
-def _is_of(record: dict[str, Any], scan: Path) -> bool:
-    """Whether a result was made from this very scan, as it is now."""
+def _is_of(record: dict[str, Any], scans: Sequence[Path]) -> bool:
+    """Whether a result was made from these very scans, as they are now."""
+    if len(record["inputs"]) != len(scans):
+        return False
+    together = zip(scans, record["inputs"], record["sidecars"], strict=True)
+    return all(_is_same(scan, facts, sidecars) for scan, facts, sidecars in together)
+
+
+def _is_same(scan: Path, facts: dict[str, Any], sidecars: list[dict[str, Any]]) -> bool:
+    """Whether a scan is still what was noted of it."""
     series = facts_of(scan)
     if series is not None:
-        return bool(record["inputs"] == [series])
-    is_same = record["inputs"] == [file_facts(scan)]
-    return is_same and bool(record["sidecars"] == sidecar_facts([scan]))
+        return bool(facts == series)
+    return bool(facts == file_facts(scan)) and sidecar_facts([scan])[0] == sidecars
 
 
 def _has_same_prior(record: dict[str, Any], config: Config) -> bool:

@@ -35,7 +35,10 @@ def write_bad(folder, n):
         "series": (lambda path: save(path, np.ones((8, 8, 6, 3))), "4D"),
         "lone": (lambda path: save(path, np.ones((8, 8, 1))), "slice"),
         "link": (lambda path: path.symlink_to("../.git/annex/objects/xx"), "datalad get"),
-        "folder": (lambda path: write_scan(path.with_suffix("")).rename(path), "gzip|compressed"),
+        "folder": (
+            lambda path: write_scan(path.with_suffix("")).rename(path),
+            "nor compressed as its name says",
+        ),
     }
     reasons = {}
     for i in range(n):
@@ -65,7 +68,8 @@ def run_killing(command, folder, environment, is_victim, n_most):
     while batch.poll() is None:
         time.sleep(SECONDS_BETWEEN_KILLS)
         victims = [p for p in psutil.process_iter() if is_victim(p, batch.pid)]
-        if victims and kills < n_most:
+        has_begun = (folder / "told").stat().st_size > 0
+        if victims and has_begun and kills < n_most:
             victim = chance.choice(victims)
             try:
                 victim.send_signal(signal.SIGKILL)

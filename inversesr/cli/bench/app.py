@@ -6,6 +6,7 @@ from inversesr.cli.bench.autoencoder import autoencoder
 from inversesr.cli.bench.calibration import calibration
 from inversesr.cli.bench.default_run import default_run
 from inversesr.cli.bench.gaps import gaps
+from inversesr.cli.bench.executors import executors
 from inversesr.cli.bench.networks import networks
 from inversesr.cli.bench.old_spelling import BenchGroup
 from inversesr.cli.bench.picture import picture
@@ -28,6 +29,7 @@ app.command()(scaling)
 app.command()(autoencoder)
 app.command()(networks)
 app.command()(default_run)
+app.command()(executors)
 app.command()(picture)
 app.command()(gaps)
 app.command()(series)

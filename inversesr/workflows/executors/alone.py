@@ -50,6 +50,8 @@ def try_once(
     is_wanted: Callable[[], bool] = lambda: True,
 ) -> Failure | None:
     """Do the work on a scan once; see `carry_out`."""
+    if not conditions.has_own_process:
+        return failure_from(_done_here(work, scan))
     try:
         with prepared_process(work) as process:
             pid = process.submit(os.getpid).result()
@@ -63,6 +65,17 @@ def try_once(
         return failure_from(died)
     except OSError as error:
         return Failure(f"no process could be started: {error}", is_unusable=False)
+
+
+def _done_here(work: Callable[[Path], None], scan: Path) -> "Future[None]":
+    """Do work in this thread; return what it ended with."""
+    future: Future[None] = Future()
+    try:
+        work(scan)
+        future.set_result(None)
+    except Exception as error:  # noqa: BLE001 (whatever a process would end with)
+        future.set_exception(error)
+    return future
 
 
 def _watch(

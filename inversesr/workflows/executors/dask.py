@@ -160,24 +160,18 @@ class _Rounds:
         import distributed
 
         if future.status == "finished":
-            return self._received(future)
+            return True, None
         if future.status != "error":
             return False, None  # cancelled or lost: the scheduler has forgotten it
         error = future.exception()
+        if isinstance(error, _WorkFailedError):
+            return True, Failure(*error.args)
         if not isinstance(error, distributed.scheduler.KilledWorker):
             return True, Failure(f"{type(error).__name__}: {error}", is_unusable=False)
         self.given_up[scan] = self.given_up.get(scan, 0) + 1
         lost = Failure("its worker was lost", is_unusable=False, is_killed=True)
         is_final = self.given_up[scan] >= self.tries
         return is_final, set_aside(lost, self.tries) if is_final else None
-
-    def _received(self, future: Any) -> tuple[bool, Failure | None]:  # noqa: ANN401
-        """Return whether what a scan ended with could be fetched, and its failure."""
-        try:
-            sentence, *facts = future.result(timeout=PATIENCE_SECONDS)
-        except Exception:  # noqa: BLE001 (its worker is gone: Dask has many errors for that)
-            return False, None
-        return True, Failure(sentence, *facts) if sentence else None
 
 
 def _wait_for_scheduler(client: Any) -> None:  # noqa: ANN401 (a class of an optional package)
@@ -193,21 +187,22 @@ def _wait_for_scheduler(client: Any) -> None:  # noqa: ANN401 (a class of an opt
         sleep(LOOK_SECONDS)
 
 
-def _on_worker(file: str, scan: str) -> tuple[str, bool, bool]:
+class _WorkFailedError(Exception):
+    """Tells a failure: an error comes with the word that work has ended, a result does not."""
+
+
+def _on_worker(file: str, scan: str) -> None:
     """Do the work on a scan in a process of its own, on a worker of Dask.
 
-    Returns:
-        The facts of the failure, as plain data; an empty sentence where there is none.
+    Raises:
+        _WorkFailedError: the facts of the failure.
     """
     _allow_children()
     place = Path(file)
     work, conditions = read_work(place, place.stat().st_mtime_ns)
     failure = carry_out(work, Path(scan), conditions, _is_wanted())
-    return ("", False, False) if failure is None else _facts(failure)
-
-
-def _facts(failure: Failure) -> tuple[str, bool, bool]:
-    return failure.sentence, failure.is_unusable, failure.is_killed
+    if failure is not None:
+        raise _WorkFailedError(failure.sentence, failure.is_unusable, failure.is_killed)
 
 
 def _allow_children() -> None:

@@ -36,6 +36,7 @@ class Conditions:
         tries: How often the work on a scan begins where its process or machine dies.
         settings: What only this executor knows: name -> value.
         folder: Where an executor may keep files; every process can reach it.
+        has_own_process: Whether each scan has a process of its own; limits hold only there.
 
     Raises:
         InputError: a value is outside its range.
@@ -47,6 +48,7 @@ class Conditions:
     tries: int = 3
     settings: Mapping[str, str] = field(default_factory=dict)
     folder: Path = Path(FOLDER_NAME)
+    has_own_process: bool = True
 
     def __post_init__(self) -> None:
         for name, number in {"jobs": self.n_jobs, "tries": self.tries}.items():

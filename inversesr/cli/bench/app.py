@@ -5,8 +5,8 @@ import typer
 from inversesr.cli.bench.autoencoder import autoencoder
 from inversesr.cli.bench.calibration import calibration
 from inversesr.cli.bench.default_run import default_run
-from inversesr.cli.bench.gaps import gaps
 from inversesr.cli.bench.executors import executors
+from inversesr.cli.bench.gaps import gaps
 from inversesr.cli.bench.networks import networks
 from inversesr.cli.bench.old_spelling import BenchGroup
 from inversesr.cli.bench.picture import picture

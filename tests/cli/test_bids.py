@@ -1,10 +1,12 @@
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from typer.testing import CliRunner
 
 from inversesr.cli.app import app
 from inversesr.cli.bids import with_repeated_options
+from inversesr.workflows.executors import alone
 from tests.support.bids import write_dataset
 
 
@@ -26,7 +28,8 @@ def test_labels_may_follow_one_another(typed, meant):
     assert with_repeated_options(typed) == meant
 
 
-def test_both_levels_follow_one_another(tmp_path):
+def test_both_levels_follow_one_another(tmp_path, monkeypatch):
+    monkeypatch.setattr(alone, "prepared_process", lambda _work: ThreadPoolExecutor(1))
     raw, out = str(write_dataset(tmp_path / "raw")), str(tmp_path / "out")
     words = ["bids", raw, out, "participant", "--participant_label", "01", "--session-label", "b"]
     first = CliRunner().invoke(app, [*words, "--skip_bids_validation", "--solver", "spline"])

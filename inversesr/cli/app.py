@@ -26,8 +26,10 @@ from inversesr.cli.fill import fill
 from inversesr.cli.listen import listen
 from inversesr.cli.old_names import OldNames
 from inversesr.cli.options import with_options
+from inversesr.cli.recon import recon
 from inversesr.cli.series import series
-from inversesr.config import Config, SimulateConfig
+from inversesr.cli.simulate import simulate
+from inversesr.config import Config
 from inversesr.solvers.registry import solver_choices
 
 if TYPE_CHECKING:
@@ -48,6 +50,8 @@ app.command(cls=BidsCommand)(bids)
 app.command()(listen)
 app.command()(fill)
 app.command()(series)
+app.command()(simulate)
+app.command()(recon)
 app.add_typer(bench_app, name="bench")
 
 
@@ -110,28 +114,6 @@ def run(  # noqa: PLR0913 (one argument a flag)
             print_json({"outputs": paths, **record})
         else:
             _describe(result, outputs)
-
-
-@app.command()
-@with_options(SimulateConfig)
-def simulate(
-    thin: Annotated[Path, typer.Argument(metavar="HR", help="Thin-slice image.")],
-    *,
-    config: Callable[..., SimulateConfig],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="LR", help="File to write.")],
-    force: Force = False,
-    as_json: Json = False,
-) -> None:
-    """Make a thick-slice scan and its sidecar JSON from a thin-slice image."""
-    with failing_in_one_sentence():
-        choices = config()
-        from inversesr.workflows.files import simulate_file
-
-        warn(simulate_file(thin, output, choices, force=force))
-        if as_json:
-            print_json({"output": str(output), "config": asdict(choices)})
-        else:
-            typer.echo(f"thick-slice scan: {output}")
 
 
 @app.command()

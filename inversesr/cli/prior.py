@@ -135,7 +135,8 @@ def train(  # noqa: PLR0913  (one argument a flag)
         str,
         typer.Argument(
             metavar="STAGE",
-            help="unet, conditional, error, autoencoder, denoiser, brainmask or export.",
+            help="unet, conditional, error, autoencoder, denoiser, image-denoiser, brainmask "
+            "or export.",
         ),
     ],
     more: Annotated[list[Path] | None, typer.Argument(metavar="DIR...", hidden=True)] = None,

@@ -11,6 +11,7 @@ from inversesr.priors.card import PriorCard, read_card
 from inversesr.priors.latent_diffusion import LatentDiffusionPrior
 from inversesr.priors.loading import load_prior
 from inversesr.priors.networks.error_net import ErrorNet, load_error_net
+from inversesr.priors.networks.image_denoiser import ImageDenoiser, load_image_denoiser
 from inversesr.priors.networks.unet import SuperResolutionUNet, load_unet
 from inversesr.priors.store import CARD_NAME, digest, find_prior
 
@@ -44,6 +45,14 @@ class OpenPrior:
             InputError: the prior has none, or its file is missing or damaged.
         """
         return cast(SuperResolutionUNet, self._once("unet", device, load_unet))
+
+    def image_denoiser(self, device: torch.device) -> ImageDenoiser:
+        """Return the denoiser of complex slices.
+
+        Raises:
+            InputError: the prior has none, or its file is missing or damaged.
+        """
+        return cast(ImageDenoiser, self._once("image-denoiser", device, load_image_denoiser))
 
     def error_net(self, device: torch.device) -> ErrorNet | None:
         """Return the network that estimates errors, or None.

@@ -164,7 +164,9 @@ def options_of(entry: SolverEntry, settings: Sequence[str]) -> Any:  # noqa: ANN
     """
     kinds = get_type_hints(entry.options)
     changes = {
-        name: _parse(name, text, kinds[name]) for name, text in _split(settings) if name in kinds
+        name: parse_value(name, text, kinds[name])
+        for name, text in _split(settings)
+        if name in kinds
     }
     return entry.options(**changes)
 
@@ -205,7 +207,7 @@ def _split(settings: Sequence[str]) -> list[tuple[str, str]]:
     return found
 
 
-def _parse(name: str, text: str, kind: Any) -> Any:  # noqa: ANN401  (the type of a field)
+def parse_value(name: str, text: str, kind: Any) -> Any:  # noqa: ANN401  (the type of a field)
     """Read a value of a field's type."""
     is_optional = isinstance(kind, types.UnionType)
     if is_optional and text.lower() == "none":

@@ -80,6 +80,7 @@ READERS: dict[str, Callable[[Tensors], dict[str, Any]]] = {
     "ErrorNet": _error,
     "LocalAutoencoder": _autoencoder,
     "LocalDenoiser": _denoiser,
+    "ImageDenoiser": _unet,
 }
 
 

@@ -48,6 +48,7 @@ ROLES = {
     "error": {"error": "ErrorNet"},
     "autoencoder": {"autoencoder": "LocalAutoencoder"},
     "denoiser": {"denoiser": "LocalDenoiser"},
+    "image-denoiser": {"image-denoiser": "ImageDenoiser"},
 }
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 NetT = TypeVar("NetT", bound=nn.Module)
+CONVOLUTIONS = nn.Conv2d | nn.ConvTranspose2d | nn.Conv3d | nn.ConvTranspose3d
 
 
 def initialise(net: NetT, seed: int) -> NetT:
@@ -19,7 +20,7 @@ def initialise(net: NetT, seed: int) -> NetT:
 def draw_weights(net: nn.Module, generator: torch.Generator) -> None:
     """Draw the weights that are not meant to be zero from a generator."""
     for layer in net.modules():
-        if isinstance(layer, nn.Conv3d | nn.ConvTranspose3d | nn.Linear) and layer.weight.any():
+        if isinstance(layer, CONVOLUTIONS | nn.Linear) and layer.weight.any():
             nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5.0), generator=generator)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)

@@ -23,6 +23,7 @@ from inversesr.training.denoiser import train_denoiser
 from inversesr.training.denoiser_config import DenoiserConfig
 from inversesr.training.error_net import ErrorConfig, train_error
 from inversesr.training.export import role_of
+from inversesr.training.image_denoiser import ImageDenoiserConfig, train_image_denoiser
 from inversesr.training.settings import configure
 from inversesr.training.unet import SuperResolutionConfig, train_unet
 
@@ -76,6 +77,7 @@ STAGES = {
     "error": Stage(ErrorConfig, after("unet", train_error), "ErrorNet"),
     "autoencoder": Stage(AutoencoderConfig, train_autoencoder, "LocalAutoencoder"),
     "denoiser": Stage(DenoiserConfig, after("autoencoder", train_denoiser), "LocalDenoiser"),
+    "image-denoiser": Stage(ImageDenoiserConfig, train_image_denoiser, "ImageDenoiser"),
     "brainmask": Stage(BrainMaskConfig, train_brain_mask, "UNet"),
 }
 

@@ -18,6 +18,7 @@ from inversesr.operators.sampling import Sampling
 from inversesr.operators.separable import SeparableOperator
 from inversesr.operators.slice_profile import slice_matrix
 from inversesr.operators.slices_in_time import SlicesInTime, instants
+from inversesr.operators.wavelet import Wavelet
 from inversesr.volume import Grid
 from tests.support.laws import normal
 
@@ -122,6 +123,8 @@ OPERATORS = {
     "real image": Case(RealImage(SHAPE)),
     "complex numbers as pairs": Case(RealPairs(SHAPE), "complex"),
     "k-space as pairs": Case(RealPairs(KSPACE.out_shape) @ KSPACE, "complex"),
+    "wavelets": Case(Wavelet((2, 3, 6), (-2, -1), 1), "both"),
+    "wavelets of two levels": Case(Wavelet((2, 4, 5), (-2, -1), 2), "both"),
     "coils": Case(Coils(sensitivities(3, SHAPE)), "complex"),
     "multi-coil k-space": Case(SENSE, "complex"),
     "slices at their times": Case(STILL),

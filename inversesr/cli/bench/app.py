@@ -7,6 +7,7 @@ from inversesr.cli.bench.calibration import calibration
 from inversesr.cli.bench.default_run import default_run
 from inversesr.cli.bench.executors import executors
 from inversesr.cli.bench.gaps import gaps
+from inversesr.cli.bench.kspace import kspace
 from inversesr.cli.bench.networks import networks
 from inversesr.cli.bench.old_spelling import BenchGroup
 from inversesr.cli.bench.picture import picture
@@ -33,3 +34,4 @@ app.command()(executors)
 app.command()(picture)
 app.command()(gaps)
 app.command()(series)
+app.command()(kspace)

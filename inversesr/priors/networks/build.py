@@ -29,6 +29,7 @@ MAKERS = {
         "inversesr.priors.networks.conditional_denoiser",
         "build_conditional_denoiser",
     ),
+    "ImageDenoiser": ("inversesr.priors.networks.image_denoiser", "build_image_denoiser"),
     "ErrorNet": ("inversesr.priors.networks.error_net", "build_error_net"),
 }
 Shapes = dict[str, tuple[int, ...]]
@@ -111,8 +112,7 @@ def load_part(
     tensors = load_tensors(folder / part.file)
     net = load_network(part, {name: t.float() for name, t in tensors.items()}, partial=False)
     net.to(device)
-    net.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # no stub
-    return cast(NetT, net)
+    return cast(NetT, hold_in(net, torch.float32))
 
 
 def check_listed(folder: Path, card: PriorCard, files: Iterable[str]) -> None:
@@ -178,6 +178,8 @@ def hold_in(network: nn.Module, dtype: torch.dtype, exact: Sequence[nn.Module] =
                 continue
             keep = (norm and parameter.device.type == "cpu") or id(module) in kept
             parameter.data = parameter.data.to(torch.float32 if keep else dtype)
+            if parameter.ndim == 4:
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
             if parameter.ndim == 5:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last_3d)
         if dtype != torch.float32 and isinstance(module, nn.AvgPool3d):

@@ -1,0 +1,1 @@
+"""Reading and writing of k-space: one file a format, one table of them."""

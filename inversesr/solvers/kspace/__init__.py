@@ -1,0 +1,1 @@
+"""Reconstruction of complex images from k-space: one method a file, one table of them."""

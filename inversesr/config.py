@@ -17,6 +17,7 @@ CONSISTENCY_NAMES = ("auto", "exact", "noise", "off")
 # Names of earlier versions, which are known for one version more.
 OLD_SOLVERS = {"warmstart": "unet"}
 OLD_CHOICES = {"lock": "consistency"}
+MOTION_NAMES = ("off", "auto", "interleaves", "slices")
 DEVICE_NAMES = ("auto", "cpu", "cuda")
 OUTPUT_TYPES = ("float32", "input")
 
@@ -114,6 +115,12 @@ class Config:
         "Slices that were not measured, counted from 0, such as 4,7-9: they are generated and "
         "marked [default: those of the sidecar, or none].",
         unit="N,N-N",
+    )
+    motion: str = option(
+        "off",
+        "Motion between slices that is found and put right: of interleaves, of every slice, or, "
+        "by auto, of interleaves where they lie apart.",
+        choices=MOTION_NAMES,
     )
     noise: float | None = option(
         None,

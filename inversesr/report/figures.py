@@ -201,6 +201,27 @@ def agreement(source: Source) -> Figure:
     return figure
 
 
+def poses(result: Result) -> Figure:
+    """Draw rotation and shift of each slice of a scan whose head moved.
+
+    Args:
+        result: What `inversesr.restore` returned with `motion`.
+    """
+    found = [(k, p["degrees"], p["mm"]) for p in result.facts["poses"] for k in p["slices"]]
+    numbers, degrees, mm = zip(*sorted(found), strict=True)
+    figure = _light_figure(8.0, 2.8)
+    panels = figure.subplots(1, 2)
+    for panel, values, label in zip(
+        panels, (degrees, mm), ("rotation, degrees", "shift, mm"), strict=True
+    ):
+        for axis, name in enumerate("RAS"):
+            panel.plot(numbers, [v[axis] for v in values], marker=".", lw=0.7, label=name)
+        panel.set_xlabel("slice")
+        panel.set_ylabel(label)
+        panel.legend(fontsize=8)
+    return figure
+
+
 def quality_against_time(
     points: Sequence[tuple[str, float, float]], quality: str = "PSNR, dB"
 ) -> Figure:

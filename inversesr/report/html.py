@@ -18,7 +18,7 @@ import torch
 from inversesr.acquisition.geometry import forward_operator
 from inversesr.acquisition.missing import measured, put_back
 from inversesr.report.display import WHITE, Layer, pack_layers
-from inversesr.report.figures import agreement, compare, trace, write_figure
+from inversesr.report.figures import agreement, compare, poses, trace, write_figure
 from inversesr.report.narrative import EVERYWHERE
 from inversesr.report.planes import intensity_range, intensity_window
 from inversesr.result import MAPS, SHARE, Result
@@ -57,6 +57,7 @@ def write_report(path: Path, result: Result, record: dict[str, Any]) -> None:
         planes=_png(compare(result)),
         by_slice=[_png(agreement(source)) for source in result.sources],
         trace=_png(trace(result)) if result.history else None,
+        poses=_png(poses(result)) if "poses" in result.facts else None,
         volumes=[asdict(p) for p in packed],
         maps=[p for p in packed if p.name in titles],
         map_titles=titles,

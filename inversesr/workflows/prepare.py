@@ -192,6 +192,8 @@ def solver_of_fusion(scans: Sequence[Scan], config: Config) -> SolverEntry:
         raise InputError(message)
     fusing = _fuser_of(scans, config)
     useless = {
+        f"{n_scans} scans were given and --motion {config.motion} looks within one: leave it out, "
+        "for the poses of scans are found anyway": config.motion not in ("off", AUTOMATIC),
         f"{n_scans} scans are fused by {fusing.name}, which draws no samples: leave out --samples":
             config.samples is not None,
         f"{n_scans} scans were given and --missing names slices of one: state MissingSlices in "
@@ -230,6 +232,13 @@ def refuse_ignored(config: Config) -> None:
         return
     entry = registry.find(config.solver)
     _refuse_samples(entry, config)
+    if config.motion != "off" and not entry.fuses_scans:
+        names = " and ".join(known.name for known in registry.fusers())
+        message = (
+            f"motion is {config.motion} and the solver {entry.name}; only {names} bring slices "
+            "together: leave out --motion, or give another --solver"
+        )
+        raise InputError(message)
     if not entry.is_consistent and config.consistency in ("exact", "noise"):
         message = (
             f"consistency is {config.consistency} and the solver {entry.name}, which is plain "

@@ -21,6 +21,7 @@ from inversesr.solvers.protocol import Progress
 from inversesr.uncertainty.intervals import QUANTILES, summarise
 from inversesr.volume import Image, Volume
 from inversesr.workflows.fusion import Fusion, fuse
+from inversesr.workflows.moved_result import kind_of_motion, restore_motion
 from inversesr.workflows.prepare import Regions, prepare, prepare_task, solver_of_fusion
 from inversesr.workflows.prior_fusion import Thin
 from inversesr.workflows.stack import Stack
@@ -118,6 +119,10 @@ def _restore_one(
     start = perf_counter()
     ready = prepare(scan, config, regions, prior, device)
     task, prepared = ready.task, perf_counter()
+    kind = kind_of_motion(task, config)
+    if kind is not None:
+        found = restore_motion(scan, ready, config, kind, progress)
+        return replace(found, prior_card=card_record(ready.setup.prior))
     solution = ready.solve(progress)
     solved = perf_counter()
     y = task.y

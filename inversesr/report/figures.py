@@ -209,7 +209,7 @@ def poses(result: Result) -> Figure:
     """
     found = [(k, p["degrees"], p["mm"]) for p in result.facts["poses"] for k in p["slices"]]
     numbers, degrees, mm = zip(*sorted(found), strict=True)
-    figure = _light_figure(8.0, 2.8)
+    figure = light_figure(8.0, 2.8)
     panels = figure.subplots(1, 2)
     for panel, values, label in zip(
         panels, (degrees, mm), ("rotation, degrees", "shift, mm"), strict=True

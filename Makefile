@@ -4,20 +4,25 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check mutants docs bench wheel lowest constraints clean
+.PHONY: demo test check lint fast mutants docs bench wheel lowest constraints clean
 
 EXECUTED := $(patsubst notebooks/%,build/notebooks/%,$(wildcard notebooks/*.ipynb))
 
 demo: $(READY)
 	$(BIN)/inversesr demo -o demo --force
 
-test: $(READY)
-	$(BIN)/python -m pytest -q --strict-skips
+# the slow tests are one process after the other: some of them take times, or fill the machine
+test: fast
+	$(BIN)/python -m pytest -q -m slow --strict-skips
 
-check: $(READY)
+check: lint fast
+
+lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+fast: $(READY)
 	$(BIN)/python -m pytest -q -m "not slow" -n 2 --strict-skips
 
 # every promise in tests/mutation/table.py is broken once: a test has to notice

@@ -74,7 +74,7 @@ class Config:
     )
     samples: int | None = option(
         None,
-        "Samples drawn by split-gibbs, which auto then takes; their deviation and quantiles are "
+        "Posterior samples drawn by diffusion; their deviation and quantiles are "
         "written [default: 8].",
         least=1,
     )

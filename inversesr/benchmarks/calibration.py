@@ -1,6 +1,6 @@
 """Coverage of what a solver says of its errors: do its intervals hold the truth?
 
-Samples of `split-gibbs` are errors, or the error that `unet` expects. Crops are degraded
+Samples of `diffusion` are errors, or the error that `unet` expects. Crops are degraded
 along their sharpest axis to slices of whole voxels, so that images lie on the voxels of the truth
 and nothing is interpolated to be errors.
 """
@@ -24,7 +24,7 @@ from inversesr.io.nifti import read_scan
 from inversesr.measurements.consistency import make_consistent
 from inversesr.measurements.slices import Task
 from inversesr.protocols import Solution
-from inversesr.solvers.registry import entries, find, sampler
+from inversesr.solvers.registry import DEFAULT_NAME, entries, find
 from inversesr.uncertainty.coverage import (
     FITTED_LEVEL,
     LEVELS,
@@ -86,7 +86,7 @@ def measure_calibration(
     Args:
         images: Thin-slice images.
         slices_mm: (thickness, gap) of slices, each rounded to whole voxels.
-        config: Solver (`split-gibbs` unless another is named), prior, settings, seed, samples.
+        config: Solver (`diffusion` unless another is named), prior, settings, seed, samples.
         progress: Called with each row as it is done.
         crop: Voxels along each side of a crop at the most.
 
@@ -97,7 +97,7 @@ def measure_calibration(
         InputError: fewer than two samples are asked for, an image is too small, or the solver
             says nothing of its errors.
     """
-    solver = sampler() if config.solver == AUTOMATIC else find(config.solver)
+    solver = find(DEFAULT_NAME if config.solver == AUTOMATIC else config.solver)
     if not solver.calibration:
         able = ", ".join(entry.name for entry in entries() if entry.calibration)
         message = f"{solver.name} says nothing of its errors; expected one of {able}"

@@ -14,6 +14,7 @@ from inversesr.cli.console import (
     training_bar,
     warn,
 )
+from inversesr.config import AUTOMATIC, DEVICE_NAMES
 
 app = typer.Typer(
     help="List, inspect, show, verify, import, fetch and train priors.",
@@ -130,6 +131,26 @@ def fetch(name: Annotated[str, typer.Argument(help="Name of a public prior.")]) 
 
 
 @app.command()
+def pack(
+    data: Annotated[list[Path], typer.Option(metavar="DIR...", help="Folders of NIfTI scans.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FILE", help="The file, NAME.pack.")
+    ] = Path("train.pack"),
+    bits: Annotated[int, typer.Option(help="Bits kept of an intensity, 4 to 8.")] = 6,
+    more: Annotated[list[Path] | None, typer.Argument(metavar="DIR...", hidden=True)] = None,
+) -> None:
+    """Pack scans into one small file, which `prior train --data` takes like a folder."""
+    with failing_in_one_sentence():
+        from inversesr.training.packed import check_pack, write_pack
+        from inversesr.training.scans import find_scans, read_scan
+
+        check_pack(output, bits)
+        paths = find_scans((*data, *(more or [])))
+        size = write_pack((read_scan(path) for path in paths), output, bits)
+        typer.echo(f"{output}: {len(paths)} scans, {size / 1e6:.1f} MB")
+
+
+@app.command()
 def train(  # noqa: PLR0913  (one argument a flag)
     stage: Annotated[
         str,
@@ -161,6 +182,9 @@ def train(  # noqa: PLR0913  (one argument a flag)
         float | None,
         typer.Option(min=0.0, help="Training time in minutes [default: a number of steps]."),
     ] = None,
+    device: Annotated[
+        str, typer.Option(metavar="|".join(DEVICE_NAMES), help="Where to train.")
+    ] = AUTOMATIC,
 ) -> None:
     """Train one stage of a prior on your own scans; `export` assembles the trained stages."""
     with failing_in_one_sentence():
@@ -175,7 +199,7 @@ def train(  # noqa: PLR0913  (one argument a flag)
         from inversesr.training.distributed import joined, rank
         from inversesr.training.stages import TrainingRequest, train_stage
 
-        request = TrainingRequest(stage, folders, output, settings, minutes, resume, start)
+        request = TrainingRequest(stage, folders, output, settings, minutes, resume, start, device)
         with joined():
             with training_bar(stage) as watch:
                 trained = train_stage(request, watch if rank() == 0 else None)

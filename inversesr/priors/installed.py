@@ -10,6 +10,7 @@ import torch
 from inversesr.priors.card import PriorCard, read_card
 from inversesr.priors.latent_diffusion import LatentDiffusionPrior
 from inversesr.priors.loading import load_prior
+from inversesr.priors.networks.conditional_denoiser import ConditionalDenoiser, load_conditional
 from inversesr.priors.networks.error_net import ErrorNet, load_error_net
 from inversesr.priors.networks.image_denoiser import ImageDenoiser, load_image_denoiser
 from inversesr.priors.networks.unet import SuperResolutionUNet, load_unet
@@ -53,6 +54,14 @@ class OpenPrior:
             InputError: the prior has none, or its file is missing or damaged.
         """
         return cast(ImageDenoiser, self._once("image-denoiser", device, load_image_denoiser))
+
+    def conditional(self, device: torch.device) -> ConditionalDenoiser:
+        """Return the denoiser that is told what the slices show.
+
+        Raises:
+            InputError: the prior has none, or its file is missing or damaged.
+        """
+        return cast(ConditionalDenoiser, self._once("conditional", device, load_conditional))
 
     def error_net(self, device: torch.device) -> ErrorNet | None:
         """Return the network that estimates errors, or None.

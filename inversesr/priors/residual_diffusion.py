@@ -37,7 +37,6 @@ def draw_residual(
     project: Projection,
     noise: Tensor,
     levels: list[float],
-    progress: Callable[[], None] = lambda: None,
 ) -> Tensor:
     """Draw what the slices do not show.
 
@@ -46,7 +45,6 @@ def draw_residual(
         project: Removes what the slices show.
         noise: Standard normal, the shape of the image.
         levels: Noise levels, falling, the last one 0.
-        progress: Called after every step.
 
     Returns:
         Residual, the shape of noise: its unseen part a sample, its seen part, which is other than
@@ -58,5 +56,4 @@ def draw_residual(
         mean = denoise(r, sigma)
         unseen = project(mean)
         r = unseen + following / sigma * (r - unseen)
-        progress()
     return mean - unseen + r

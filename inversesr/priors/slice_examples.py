@@ -39,12 +39,16 @@ class SliceMaps:
     @property
     def null(self) -> torch.Tensor:
         """What slices do not see, I - A^+ A, shape (n_voxels, n_voxels)."""
-        return torch.eye(len(self.pinv)) - self.pinv @ self.A
+        return torch.eye(len(self.pinv), device=self.A.device) - self.pinv @ self.A
 
     @property
     def consistent_spline(self) -> torch.Tensor:
         """Cubic interpolation made to reproduce the slices, shape (n_voxels, n_slices)."""
         return self.null @ self.spline + self.pinv
+
+    def to(self, device: torch.device) -> "SliceMaps":
+        """Return the matrices on a device."""
+        return SliceMaps(self.A.to(device), self.spline.to(device), self.pinv.to(device))
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from inversesr.errors import InputError
+from inversesr.priors.eight_bit import SCALE_SUFFIX, from_eight_bits, to_eight_bits
 from inversesr.priors.store import home
 
 
@@ -18,7 +19,8 @@ def load_tensors(path: Path, dtype: torch.dtype | None = None) -> dict[str, Tens
 
     Args:
         path: The file.
-        dtype: Floating-point tensors become this type; None keeps what is stored.
+        dtype: Floating-point tensors become this type; None keeps what is stored, and makes
+            float32 of what is stored in 8 bits.
 
     Returns:
         Tensors by name, on the CPU.
@@ -33,7 +35,12 @@ def load_tensors(path: Path, dtype: torch.dtype | None = None) -> dict[str, Tens
         raise InputError(message)
     try:
         with safe_open(path, framework="pt") as stream:
-            return {name: _cast(stream.get_tensor(name), dtype) for name in stream.keys()}  # noqa: SIM118  (no mapping)
+            names = set(stream.keys())
+            return {
+                name: _cast(from_eight_bits(name, names, stream.get_tensor), dtype)
+                for name in sorted(names)
+                if not name.endswith(SCALE_SUFFIX)
+            }
     except SafetensorError as error:
         message = f"{path} is no readable safetensors file ({error}); fetch it again"
         raise InputError(message) from error
@@ -44,7 +51,11 @@ def stored_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     from safetensors import safe_open
 
     with safe_open(path, framework="pt") as stream:
-        return {name: tuple(stream.get_slice(name).get_shape()) for name in stream.keys()}  # noqa: SIM118  (no mapping)
+        return {
+            name: tuple(stream.get_slice(name).get_shape())
+            for name in stream.keys()  # noqa: SIM118  (no mapping)
+            if not name.endswith(SCALE_SUFFIX)
+        }
 
 
 def save_tensors(
@@ -55,7 +66,8 @@ def save_tensors(
     Args:
         path: The file to write.
         tensors: Tensors by name.
-        dtype: Floating-point tensors are stored in this type; None keeps theirs.
+        dtype: Floating-point tensors are stored in this type; None keeps theirs, and int8
+            stores kernels in 8 bits (`priors.eight_bit`).
 
     Raises:
         OSError: the file cannot be written.
@@ -67,6 +79,8 @@ def save_tensors(
     temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
     stored: dict[str, Tensor] = {}
     used: set[int] = set()
+    if dtype == torch.int8:
+        tensors, dtype = to_eight_bits(tensors), None
     for name, tensor in tensors.items():
         value = _cast(tensor, dtype).detach().contiguous()
         memory = value.untyped_storage()

@@ -27,7 +27,6 @@ class SolverEntry:
         options: Its options class, a frozen dataclass.
         restore: The function that restores what was measured.
         networks: Roles of the networks that it needs of a prior; none for a solver without one.
-        network_class: Class that the first of them must have; "" for any.
         needs_encoder: Whether it encodes images too.
         is_published: Whether it stays as published: it starts from the prior alone, and nothing
             is kept from the prior without being asked for.
@@ -48,7 +47,6 @@ class SolverEntry:
     options: type
     restore: "Callable[[Measurement, Setup], Solution]"
     networks: tuple[str, ...] = ()
-    network_class: str = ""
     needs_encoder: bool = False
     is_published: bool = False
     draws_samples: bool = False
@@ -71,8 +69,6 @@ class SolverEntry:
     def is_served_by(self, card: "PriorCard") -> bool:
         """Whether a prior has all networks that it needs."""
         if not set(self.networks) <= set(card.networks):
-            return False
-        if self.network_class and card.networks[self.networks[0]].network != self.network_class:
             return False
         return card.latent.has_encoder or not self.needs_encoder
 

@@ -120,6 +120,11 @@ def n_mirrors() -> Any:  # noqa: ANN401
     return option(2, text, least=1, most=8)
 
 
+def expected_error() -> Any:  # noqa: ANN401
+    """Declare the estimate of the error."""
+    return option(True, "Estimate the error of every voxel too.")  # noqa: FBT003
+
+
 def check(options: Any) -> None:  # noqa: ANN401 (any options class)
     """Refuse options outside their range; every options class calls this when it is made.
 

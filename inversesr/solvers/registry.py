@@ -28,9 +28,9 @@ SOLVERS = {
     "inversesr-ldm": ("inversesr.solvers.latent.inversesr_ldm", "InverseSRLDM"),
 }
 # What "auto" takes for one scan with slices that its network knows, and for others.
-DEFAULT_NAME, FALLBACK_NAME = "unet", "tv"
-# What "auto" takes where samples are asked for.
-SAMPLER_NAME = "split-gibbs"
+DEFAULT_NAME, FALLBACK_NAME = "diffusion", "tv"
+# What "auto" takes where samples are asked for of a stack that lacks slices.
+SAMPLER_OF_GAPS_NAME = "split-gibbs"
 # Plain interpolation; the published method that others are compared with; the one that
 # benchmarks of a latent diffusion prior run.
 BASELINE_NAME, REFERENCE_NAME, LATENT_NAME = "spline", "inversesr-dec", "latent-pnp"
@@ -80,11 +80,6 @@ def _entry(name: str) -> SolverEntry:
 def entries() -> tuple[SolverEntry, ...]:
     """Return all solvers. Their files are imported."""
     return tuple(find(name) for name in SOLVERS)
-
-
-def sampler() -> SolverEntry:
-    """Return the solver that draws samples where none is named."""
-    return find(SAMPLER_NAME)
 
 
 def fusers() -> tuple[SolverEntry, ...]:

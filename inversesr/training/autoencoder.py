@@ -20,8 +20,9 @@ from inversesr.priors.networks.local_autoencoder import FACTOR, LocalAutoencoder
 from inversesr.training import loop
 from inversesr.training.initialisation import initialise
 from inversesr.training.patches import PatchConfig, draw_patch
-from inversesr.training.scans import TrainingScan, read_scan, read_scans, split_held_out
+from inversesr.training.scans import read_scan, read_scans, split_held_out
 from inversesr.training.synthetic import FIRST_OUTSIDE_BRAIN, SyntheticConfig, paint
+from inversesr.training.training_scan import TrainingScan
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,9 @@ def load_checkpoint(state: State[ModelT], path: Path) -> None:
     buffers = strip(tensors, "adam.")
     for name, weight in state.model.named_parameters():
         state.optimiser.state[weight] = {
-            key: buffers[f"{name}.{key}"] for key in ADAM_BUFFERS if f"{name}.{key}" in buffers
+            key: buffers[f"{name}.{key}"].to("cpu" if key == "step" else weight.device)
+            for key in ADAM_BUFFERS
+            if f"{name}.{key}" in buffers
         }
 
 

@@ -24,9 +24,10 @@ from inversesr.priors.networks.conditional_denoiser import (
 from inversesr.priors.networks.unet import SuperResolutionShape
 from inversesr.priors.slice_examples import SliceExamples
 from inversesr.training import loop
+from inversesr.training.device_batches import batches_on
 from inversesr.training.initialisation import initialise
-from inversesr.training.patches import PatchConfig, draw_batch
-from inversesr.training.random import uniform
+from inversesr.training.patches import PatchConfig
+from inversesr.training.random import happens, normal, normal_like
 from inversesr.training.unet import read_training_set, validate
 
 # A patch that is far off, such as one that was painted with next to no contrast, counts as this.
@@ -44,6 +45,9 @@ class ConditionalConfig:
         held_out: Words in the names of scans kept for validation.
         dtype: Arithmetic inside the network; bfloat16 is faster where the hardware has it.
         highest: Share of the patches that have the highest noise.
+        median_level: Median of the other noise levels: noise as large as what it hides counts
+            most for samples.
+        level_spread: Standard deviation of their logarithm.
     """
 
     shape: SuperResolutionShape = field(default_factory=SuperResolutionShape)
@@ -51,7 +55,9 @@ class ConditionalConfig:
     schedule: loop.LoopConfig = field(default_factory=loop.LoopConfig)
     held_out: tuple[str, ...] = ()
     dtype: torch.dtype = torch.float32
-    highest: float = 0.2
+    highest: float = 0.08
+    median_level: float = 0.06
+    level_spread: float = 1.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,12 +103,11 @@ def train_conditional(
         The network with averaged weights.
     """
     scans, examples = read_training_set(data_dirs, config.held_out)
+    draw = batches_on(scans, config.patches, torch.device(config.schedule.device))
     net = initialise(ConditionalDenoiser(config.shape), config.schedule.seed)
     task = loop.TrainingTask(
         net,
-        lambda generator, _step: add_noise(
-            draw_batch(scans, config.patches, generator), config.highest, generator
-        ),
+        lambda generator, _step: add_noise(draw(generator), config, generator),
         lambda model, batch: denoising_loss(model, batch, config.dtype),
         lambda model: validate(model, examples, config.dtype),
     )
@@ -110,29 +115,29 @@ def train_conditional(
 
 
 def add_noise(
-    examples: SliceExamples, highest: float, generator: torch.Generator
+    examples: SliceExamples, config: ConditionalConfig, generator: torch.Generator
 ) -> NoisyExamples:
     """Add noise to what the slices do not show.
 
     Args:
         examples: Patches and their slices.
-        highest: Share of them that have the highest noise; levels of the others are drawn
-            uniformly in log sigma.
+        config: Which noise levels are drawn.
         generator: Source of levels and noise.
     """
-    levels = [draw_level(highest, generator) for _ in examples.noise]
-    sigma = torch.tensor(levels)
+    levels = [draw_level(config, generator) for _ in range(len(examples.noise))]
+    sigma = torch.tensor(levels).to(examples.start)
     r = examples.truth - examples.start
-    noise = torch.randn(r.shape, generator=generator)
+    noise = normal_like(r, generator)
     residual = examples.unseen(r + sigma[:, None, None, None, None] * noise)
     return NoisyExamples(examples, sigma, residual)
 
 
-def draw_level(highest: float, generator: torch.Generator) -> float:
-    """Draw a noise level."""
-    if uniform(0.0, 1.0, generator) < highest:
+def draw_level(config: ConditionalConfig, generator: torch.Generator) -> float:
+    """Draw a noise level: now and then the highest, else one from a log-normal distribution."""
+    if happens(config.highest, generator):
         return HIGHEST_SIGMA
-    return math.exp(uniform(math.log(LOWEST_SIGMA), math.log(HIGHEST_SIGMA), generator))
+    level = config.median_level * math.exp(config.level_spread * normal(generator))
+    return min(max(level, LOWEST_SIGMA), HIGHEST_SIGMA)
 
 
 def denoising_loss(

@@ -16,7 +16,7 @@ from inversesr.training.latents import (
     encode,
     vary_scan,
 )
-from inversesr.training.scans import TrainingScan
+from inversesr.training.training_scan import TrainingScan
 
 # crops of each held-out scan
 N_VALIDATION_CROPS = 4

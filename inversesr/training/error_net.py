@@ -15,6 +15,7 @@ from inversesr.priors.networks.error_net import ErrorNet, ErrorShape
 from inversesr.priors.networks.unet import SuperResolutionUNet
 from inversesr.priors.slice_examples import SliceExamples
 from inversesr.training import loop
+from inversesr.training.device_batches import batches_on
 from inversesr.training.initialisation import initialise
 from inversesr.training.patches import PatchConfig, draw_batch
 from inversesr.training.scans import read_scans, split_held_out
@@ -73,19 +74,21 @@ def train_error(
     """
     paths, kept = split_held_out(data_dirs, config.held_out)
     scans, trial = read_scans(paths), read_scans(kept)
-    unet.eval().requires_grad_(requires_grad=False)
+    device = torch.device(config.schedule.device)
+    draw = batches_on(scans, config.patches, device)
+    unet.eval().requires_grad_(requires_grad=False).to(device)
     generator = torch.Generator().manual_seed(config.schedule.seed)
     n_trials = N_VALIDATION_BATCHES if trial else 0
     trials = [
-        restore_patches(unet, draw_batch(trial, config.patches, generator), config.dtype)
+        restore_patches(
+            unet, draw_batch(trial, config.patches, generator).to(device), config.dtype
+        )
         for _ in range(n_trials)
     ]
     net = initialise(ErrorNet(config.shape), config.schedule.seed)
     task = loop.TrainingTask(
         net,
-        lambda generator, _: restore_patches(
-            unet, draw_batch(scans, config.patches, generator), config.dtype
-        ),
+        lambda generator, _: restore_patches(unet, draw(generator), config.dtype),
         lambda model, patches: error_loss(model, patches, config.dtype),
         lambda model: validate(model, trials, config.dtype),
     )

@@ -42,13 +42,14 @@ from inversesr.training.scans import read_scan, split_held_out
 STORED_DTYPE = torch.float16
 # every side of an image, so that the U-Net and the autoencoder take it alike
 MULTIPLE = 8
-# role -> the stages that train its network, the better one first, and their classes
+# role of a network, which is also the stage that trains it -> its class
 ROLES = {
-    "unet": {"conditional": "ConditionalDenoiser", "unet": "SuperResolutionUNet"},
-    "error": {"error": "ErrorNet"},
-    "autoencoder": {"autoencoder": "LocalAutoencoder"},
-    "denoiser": {"denoiser": "LocalDenoiser"},
-    "image-denoiser": {"image-denoiser": "ImageDenoiser"},
+    "unet": "SuperResolutionUNet",
+    "conditional": "ConditionalDenoiser",
+    "error": "ErrorNet",
+    "autoencoder": "LocalAutoencoder",
+    "denoiser": "LocalDenoiser",
+    "image-denoiser": "ImageDenoiser",
 }
 
 
@@ -96,12 +97,9 @@ def export_prior(
     """
     roles = trained_roles(run_dir)
     if not roles:
-        stages = ", ".join(stage for trained in ROLES.values() for stage in trained)
-        message = f"{run_dir} holds no trained stage; expected one of {stages}"
+        message = f"{run_dir} holds no trained stage; expected one of {', '.join(ROLES)}"
         raise InputError(message)
-    tensors = {
-        role: stored_weights(stage_folder(run_dir, stage)) for role, (stage, _) in roles.items()
-    }
+    tensors = {role: stored_weights(stage_folder(run_dir, role)) for role in roles}
     card = make_card(run_dir, tensors, config)
     if "autoencoder" in roles:
         card = measure(card, tensors, held_out_scans(data_dirs, config))
@@ -116,20 +114,9 @@ def export_prior(
     return card
 
 
-def trained_roles(run_dir: Path) -> dict[str, tuple[str, str]]:
-    """Return the stage and the class of the network of every role that was trained in a folder."""
-    found: dict[str, tuple[str, str]] = {}
-    for role, stages in ROLES.items():
-        for stage, network in stages.items():
-            is_trained = (stage_folder(run_dir, stage) / CHECKPOINT_NAME).is_file()
-            if is_trained and role not in found:
-                found[role] = (stage, network)
-    return found
-
-
-def role_of(stage: str) -> str:
-    """Return the role of the network that a stage trains."""
-    return next(role for role, stages in ROLES.items() if stage in stages)
+def trained_roles(run_dir: Path) -> list[str]:
+    """Return the roles whose networks were trained in a folder."""
+    return [r for r in ROLES if (stage_folder(run_dir, r) / CHECKPOINT_NAME).is_file()]
 
 
 def stored_weights(stage_dir: Path) -> dict[str, Tensor]:
@@ -141,9 +128,8 @@ def make_card(
     run_dir: Path, tensors: Mapping[str, Mapping[str, Tensor]], config: ExportConfig
 ) -> PriorCard:
     """Describe the networks, checked for consistency."""
-    classes = {role: network for role, (_, network) in trained_roles(run_dir).items()}
     networks = {
-        role: NetworkCard(classes[role], arguments_of(classes[role], t), f"{role}.safetensors")
+        role: NetworkCard(ROLES[role], arguments_of(ROLES[role], t), f"{role}.safetensors")
         for role, t in tensors.items()
     }
     autoencoder = networks.get("autoencoder")

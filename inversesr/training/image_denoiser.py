@@ -24,7 +24,8 @@ from inversesr.training import loop
 from inversesr.training.image_examples import SliceConfig, draw_slices
 from inversesr.training.initialisation import draw_weights
 from inversesr.training.random import uniform
-from inversesr.training.scans import TrainingScan, read_scan, split_held_out
+from inversesr.training.scans import read_scan, split_held_out
+from inversesr.training.training_scan import TrainingScan
 
 VALIDATION_SIGMAS = (0.02, 0.1, 0.4)
 N_VALIDATION_SLICES = 16

@@ -12,8 +12,8 @@ from torch.nn import functional
 
 from inversesr.training.patches import cut, vary_contrast
 from inversesr.training.random import happens, integer, uniform
-from inversesr.training.scans import TrainingScan
 from inversesr.training.synthetic import SyntheticConfig, draw_bias, paint
+from inversesr.training.training_scan import TrainingScan
 
 # A painted slice is cut from a slab, as its texture and blur have three dimensions.
 SLAB = 5

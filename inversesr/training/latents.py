@@ -18,8 +18,8 @@ from inversesr.training import distributed
 from inversesr.training.denoiser_config import DenoiserConfig
 from inversesr.training.patches import orient, vary_contrast
 from inversesr.training.random import integer
-from inversesr.training.scans import TrainingScan
 from inversesr.training.synthetic import paint
+from inversesr.training.training_scan import TrainingScan
 
 LATENTS_NAME = "latents.json"
 # crops that tell mean, variance and spectrum of latents

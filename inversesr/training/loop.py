@@ -52,6 +52,7 @@ class LoopConfig:
         validate_every: Steps between rows of validation.csv.
         checkpoint_minutes: Minutes between checkpoints.
         seed: Seed of the batches.
+        device: Where to train, as torch names it: "cpu", "cuda", "cuda:1".
     """
 
     n_steps: int = 20_000
@@ -64,6 +65,7 @@ class LoopConfig:
     validate_every: int = 1_000
     checkpoint_minutes: float = 5.0
     seed: int = 0
+    device: str = "cpu"
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +155,7 @@ def train(
 def begin(model: ModelT, config: LoopConfig, output_dir: Path, *, resume: bool) -> State[ModelT]:
     """Return the state from which to train: a new one, or that of the checkpoint."""
     output_dir.mkdir(parents=True, exist_ok=True)
-    state = new_state(model, config)
+    state = new_state(model.to(config.device), config)
     if resume and (output_dir / CHECKPOINT_NAME).exists():
         load_checkpoint(state, output_dir / CHECKPOINT_NAME)
     if distributed.rank() == 0:

@@ -8,8 +8,8 @@ import torch
 from inversesr.priors.slice_examples import SliceExamples, collate
 from inversesr.training.degradation import DegradationConfig, degrade
 from inversesr.training.random import happens, integer, normal, uniform
-from inversesr.training.scans import TrainingScan
 from inversesr.training.synthetic import SyntheticConfig, draw_bias, paint
+from inversesr.training.training_scan import TrainingScan
 
 # Places tried before a patch with too much background is accepted.
 N_TRIES = 8

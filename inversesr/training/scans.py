@@ -1,7 +1,6 @@
-"""Reads folders of scans for training and keeps them in memory, one byte or two a voxel."""
+"""Reads folders and packs of scans for training."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,8 @@ from scipy.ndimage import zoom
 from inversesr.errors import InputError
 from inversesr.io.source import opened
 from inversesr.io.voxels import read_array
+from inversesr.training.packed import is_pack, names_in, read_packed
+from inversesr.training.training_scan import TrainingScan
 
 LABEL_WORDS = frozenset({"seg", "dseg", "aseg", "label", "labels"})
 # A header that says 1.0 mm beside 0.87 mm hides an acquisition that is coarser still.
@@ -18,43 +19,29 @@ SHARP_TOLERANCE = 1.05
 COMMON_SPACING_MM = 1.0
 
 
-@dataclass(frozen=True, eq=False)
-class TrainingScan:
-    """A training volume.
-
-    Attributes:
-        name: File name without its suffix.
-        voxels: Intensities (uint8, 0 to white) or labels (int16), shape (X, Y, Z), cropped.
-        white: Intensity that counts as one.
-        sharp_axes: Axes along which the voxels are as small as the scan's smallest.
-        spacing_mm: Distance between voxels along the sharp axes.
-    """
-
-    name: str
-    voxels: torch.Tensor
-    white: float
-    sharp_axes: tuple[int, ...]
-    spacing_mm: float
-
-    @property
-    def is_labels(self) -> bool:
-        """Whether this is a label map."""
-        return self.voxels.dtype == torch.int16
-
-
 def find_scans(data_dirs: Iterable[Path]) -> list[Path]:
-    """List the NIfTI files below some folders, sorted by name.
+    """List the NIfTI files below some folders, sorted by name, and what is in packs.
+
+    Args:
+        data_dirs: Folders, and packs (`training.packed`); a scan of a pack is listed as if the
+            pack were its folder.
 
     Raises:
         InputError: there are none.
     """
     folders = list(data_dirs)
-    paths = sorted(path for folder in folders for path in folder.rglob("*.nii*"))
+    paths = sorted(path for folder in folders for path in _scans_of(folder))
     if not paths:
         where = ", ".join(str(folder) for folder in folders) or "no folder"
         message = f"found no NIfTI file in {where}; expected *.nii or *.nii.gz: give --data DIR"
         raise InputError(message)
     return paths
+
+
+def _scans_of(place: Path) -> list[Path]:
+    if is_pack(place):
+        return [place / name for name in names_in(place)]
+    return list(place.rglob("*.nii*"))
 
 
 def split_held_out(
@@ -77,6 +64,8 @@ def read_scan(path: Path) -> TrainingScan:
         InputError: the file is no image, or damaged.
         MachineError: this machine could not read it.
     """
+    if is_pack(path.parent):
+        return read_packed(path.parent, path.name)
     with opened(path) as source:
         array, _ = read_array(source.image, path.name)
         spacing = [float(s) for s in source.image.header.get_zooms()[:3]]

@@ -7,9 +7,12 @@ from typing import Any, Protocol
 
 import torch
 
+from inversesr.config import AUTOMATIC
 from inversesr.errors import InputError
 from inversesr.priors.card import NetworkCard, read_card
 from inversesr.priors.networks.build import check_listed, fast_dtype, load_network
+from inversesr.priors.networks.conditional_denoiser import ROLE as CONDITIONAL
+from inversesr.priors.networks.unet import ROLE as UNET
 from inversesr.priors.store import find_prior
 from inversesr.priors.tensors import load_tensors
 from inversesr.training import distributed, loop
@@ -22,7 +25,6 @@ from inversesr.training.curves import write_curves
 from inversesr.training.denoiser import train_denoiser
 from inversesr.training.denoiser_config import DenoiserConfig
 from inversesr.training.error_net import ErrorConfig, train_error
-from inversesr.training.export import role_of
 from inversesr.training.image_denoiser import ImageDenoiserConfig, train_image_denoiser
 from inversesr.training.settings import configure
 from inversesr.training.unet import SuperResolutionConfig, train_unet
@@ -46,11 +48,19 @@ class Train(Protocol):
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage: its configuration, what trains it, and the class of its network."""
+    """One stage: its configuration, what trains it, the class of its network.
+
+    Attributes:
+        config: Its configuration, with everything at its default.
+        train: What trains it.
+        network: Class of its network.
+        on_gpu: Whether it can train on a GPU.
+    """
 
     config: Callable[[], Any]
     train: Train
     network: str
+    on_gpu: bool = False
 
 
 def after(needed: str, train: Callable[..., object]) -> Train:
@@ -72,9 +82,9 @@ def after(needed: str, train: Callable[..., object]) -> Train:
 
 # one line a stage: what `inversesr prior train STAGE` knows
 STAGES = {
-    "unet": Stage(SuperResolutionConfig, train_unet, "SuperResolutionUNet"),
-    "conditional": Stage(ConditionalConfig, train_conditional, "ConditionalDenoiser"),
-    "error": Stage(ErrorConfig, after("unet", train_error), "ErrorNet"),
+    "unet": Stage(SuperResolutionConfig, train_unet, "SuperResolutionUNet", on_gpu=True),
+    "conditional": Stage(ConditionalConfig, train_conditional, "ConditionalDenoiser", on_gpu=True),
+    "error": Stage(ErrorConfig, after("unet", train_error), "ErrorNet", on_gpu=True),
     "autoencoder": Stage(AutoencoderConfig, train_autoencoder, "LocalAutoencoder"),
     "denoiser": Stage(DenoiserConfig, after("autoencoder", train_denoiser), "LocalDenoiser"),
     "image-denoiser": Stage(ImageDenoiserConfig, train_image_denoiser, "ImageDenoiser"),
@@ -94,6 +104,7 @@ class TrainingRequest:
         minutes: Budget instead of the one in the settings.
         resume: Continue from the last checkpoint.
         start: Name or folder of a prior whose network to train further.
+        device: "auto" for a GPU where there is one and the stage can use it, "cpu" or "cuda".
     """
 
     stage: str
@@ -103,6 +114,7 @@ class TrainingRequest:
     minutes: float | None = None
     resume: bool = False
     start: str | None = None
+    device: str = AUTOMATIC
 
 
 def train_stage(request: TrainingRequest, watch: loop.Watch | None = None) -> Path:
@@ -129,7 +141,7 @@ def train_stage(request: TrainingRequest, watch: loop.Watch | None = None) -> Pa
     # all have looked before one writes
     distributed.barrier()
     if request.start is not None and not checkpoint.exists() and distributed.rank() == 0:
-        save_start(prior_weights(request.start, role_of(request.stage)), checkpoint)
+        save_start(prior_weights(request.start, request.stage), checkpoint)
     distributed.barrier()
     STAGES[request.stage].train(request.data_dirs, config, stage_dir, resume=resume, watch=watch)
     if distributed.rank() == 0:
@@ -145,6 +157,9 @@ def prior_weights(name_or_folder: str, role: str) -> dict[str, torch.Tensor]:
     """
     folder = find_prior(name_or_folder)
     card = read_card(folder)
+    if role == CONDITIONAL and role not in card.networks:
+        # it is the U-Net with two inputs more, which begin at nothing
+        role = UNET
     if role not in card.networks:
         message = f"prior {card.name!r} has no {role}; it has {', '.join(card.networks)}"
         raise InputError(message)
@@ -158,11 +173,31 @@ def config_of(request: TrainingRequest) -> Any:  # noqa: ANN401  (each stage has
     if request.stage not in STAGES:
         message = f"stage is {request.stage!r}; expected one of {', '.join(STAGES)}, export"
         raise InputError(message)
-    default = replace(STAGES[request.stage].config(), dtype=fast_dtype(torch.device("cpu")))
+    device = device_of(request)
+    default = STAGES[request.stage].config()
+    schedule = replace(default.schedule, device=str(device))
+    default = replace(default, dtype=fast_dtype(device), schedule=schedule)
     config = configure(default, request.settings, request.stage)
     if request.minutes is None:
         return config
     return replace(config, schedule=replace(config.schedule, minutes=request.minutes))
+
+
+def device_of(request: TrainingRequest) -> torch.device:
+    """Return where a stage is trained.
+
+    Raises:
+        InputError: CUDA was asked for, and is not there or of no use to the stage.
+    """
+    has_cuda, can_use = torch.cuda.is_available(), STAGES[request.stage].on_gpu
+    if request.device == "cuda" and not can_use:
+        able = ", ".join(name for name, stage in STAGES.items() if stage.on_gpu)
+        message = f"{request.stage} is trained on the processor; --device cuda is for {able}"
+        raise InputError(message)
+    if request.device == "cuda" and not has_cuda:
+        message = "no CUDA device is usable here: leave out --device, or run `inversesr doctor`"
+        raise InputError(message)
+    return torch.device("cuda" if has_cuda and can_use and request.device != "cpu" else "cpu")
 
 
 def load_trained(run_dir: Path, stage: str) -> Any:  # noqa: ANN401  (each stage has its own)

@@ -23,10 +23,12 @@ from inversesr.priors.slice_examples import (
 )
 from inversesr.training import loop
 from inversesr.training.degradation import DegradationConfig
+from inversesr.training.device_batches import batches_on
 from inversesr.training.initialisation import initialise
-from inversesr.training.patches import PatchConfig, draw_batch
-from inversesr.training.scans import TrainingScan, read_scan, read_scans, split_held_out
+from inversesr.training.patches import PatchConfig
+from inversesr.training.scans import read_scan, read_scans, split_held_out
 from inversesr.training.synthetic import FIRST_OUTSIDE_BRAIN, SyntheticConfig, paint
+from inversesr.training.training_scan import TrainingScan
 
 VALIDATION_THICKNESSES = (4, 6)
 # in-plane voxels of a held-out scan that are used, about its middle
@@ -93,10 +95,12 @@ def train_unet(
         The network with averaged weights.
     """
     scans, examples = read_training_set(data_dirs, config.held_out)
+    device = torch.device(config.schedule.device)
+    easy, usual = (batches_on(scans, c, device) for c in (config.easy_patches, config.patches))
     net = initialise(SuperResolutionUNet(config.shape), config.schedule.seed)
     task = loop.TrainingTask(
         net,
-        lambda generator, step: draw_batch(scans, patches_at(step, config), generator),
+        lambda generator, step: (easy if step < config.n_easy_steps else usual)(generator),
         lambda model, batch: unet_loss(model, batch, config),
         lambda model: validate(model, examples, config.dtype),
     )
@@ -116,11 +120,6 @@ def read_training_set(
     return read_scans(paths), [
         validation_example(read_scan(path), number) for number, path in enumerate(kept)
     ]
-
-
-def patches_at(step: int, config: SuperResolutionConfig) -> PatchConfig:
-    """Return what a step trains on: easy slices first, then everything."""
-    return config.easy_patches if step < config.n_easy_steps else config.patches
 
 
 def unet_loss(
@@ -165,7 +164,9 @@ def psnr_gain(
 ) -> float:
     """Degrade by touching box slices, restore consistently; compare with interpolation."""
     geometry = SliceGeometry(thickness, thickness, (thickness - 1) / 2.0)
-    maps = slice_maps(geometry, "rect", truth.shape[-1])
+    device = next(net.parameters()).device
+    truth = truth.to(device)
+    maps = slice_maps(geometry, "rect", truth.shape[-1]).to(device)
     y = truth @ maps.A.T
     restored = refine(net, y @ maps.consistent_spline.T, geometry, dtype)
     consistent = restored @ maps.null.T + y @ maps.pinv.T

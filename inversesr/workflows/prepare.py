@@ -137,19 +137,28 @@ def choose_solver(task: Task, config: Config) -> tuple[SolverEntry, tuple[str, .
         entry = registry.find(config.solver)
         _refuse_samples(entry, config)
         return entry, ()
+    default, fallback = registry.DEFAULT_NAME, registry.FALLBACK_NAME
+    if config.samples is not None and task.acquisition.missing:
+        return registry.find(registry.SAMPLER_OF_GAPS_NAME), ()
+    unknown = _unknown_to_network(task)
+    if not unknown:
+        return registry.find(default), ()
     if config.samples is not None:
-        return registry.sampler(), ()
-    found, overlapping = geometry_of(task), task.acquisition.is_overlapping
-    if overlapping:
-        return registry.find(registry.FALLBACK_NAME), (
-            f"slices overlap, which the network has not seen: {registry.FALLBACK_NAME} is used",
-        )
+        # no other solver draws any
+        return registry.find(default), (f"{unknown}: samples say less of the errors",)
+    return registry.find(fallback), (f"{unknown}: {fallback} is used",)
+
+
+def _unknown_to_network(task: Task) -> str:
+    """Return why the network does not know slices like those of a scan; "" if it does."""
+    if task.acquisition.is_overlapping:
+        return "slices overlap, which the network has not seen"
     if has_known_slices(task):
-        return registry.find(registry.DEFAULT_NAME), ()
-    return registry.find(registry.FALLBACK_NAME), (
+        return ""
+    found = geometry_of(task)
+    return (
         f"slices are {found.thickness:.3g} times as thick as the thin ones and lie "
-        f"{found.spacing:.3g} of them apart, outside the network's training range: "
-        f"{registry.FALLBACK_NAME} is used",
+        f"{found.spacing:.3g} of them apart, outside the network's training range"
     )
 
 
@@ -184,7 +193,7 @@ def solver_of_fusion(scans: Sequence[Scan], config: Config) -> SolverEntry:
     n_scans, fusers = len(scans), registry.fusers()
     if config.solver not in (AUTOMATIC, *(entry.name for entry in fusers)):
         entry = registry.find(config.solver)
-        names = " and ".join(entry.name for entry in fusers)
+        names = f"{', '.join(e.name for e in fusers[:-1])} and {fusers[-1].name}"
         message = (
             f"{n_scans} scans were given; {entry.name} takes one and only {names} fuse several: "
             f"name one scan, or give --solver {fusers[-1].name}"
@@ -264,6 +273,6 @@ def _refuse_samples(entry: SolverEntry, config: Config) -> None:
     if config.samples is not None and not entry.draws_samples:
         message = (
             f"samples were asked for of the solver {entry.name}, which draws none: leave out "
-            f"--samples, or give --solver {registry.sampler().name}"
+            f"--samples, or give --solver {registry.DEFAULT_NAME}"
         )
         raise InputError(message)

@@ -20,6 +20,7 @@ from inversesr.acquisition.geometry import describe_acquisition, fine_grid
 from inversesr.config import Config
 from inversesr.errors import InputError
 from inversesr.io.nifti import Scan, write_volume
+from inversesr.priors.networks.unet import ROLE
 from inversesr.report.html import write_report
 from inversesr.result import make_map
 from inversesr.solvers.options import PREFIX
@@ -198,7 +199,7 @@ def _time_solving(block: Scan, prepared: Prepared, config: Config) -> tuple[floa
     seconds = perf_counter() - start
     step, tuning = (
         clock.step_seconds(entry.name, n_few),
-        clock.step_seconds(DEFAULT_NAME, n_few_tuning),
+        clock.step_seconds(ROLE, n_few_tuning),
     )
     by_voxel = seconds - n_few_tuning * tuning + (n_steps - n_few) * step
     return by_voxel, n_tuning * tuning

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import nibabel
 import numpy as np
 import pytest
@@ -8,10 +6,10 @@ from inversesr.benchmarks.calibration import crop_for_slices, measure_calibratio
 from inversesr.config import Config
 from inversesr.errors import InputError
 from inversesr.volume import Grid, Volume
-from tests.support import problems
-from tests.support.problems import free_card, one_thread, random_tensors  # noqa: F401  (a fixture)
+from tests.support.problems import one_thread  # noqa: F401  (a fixture)
+from tests.support.whole_priors import write_whole_prior
 
-FAST = ("solver.n_levels=1", "solver.n_denoiser_steps=1")
+FAST = ("solver.adapt_steps=0", "solver.n_denoiser_steps=2")
 
 
 @pytest.fixture
@@ -24,8 +22,7 @@ def image(tmp_path):
 
 
 def prior_of(folder, **changes):
-    card = replace(free_card(), **changes)
-    return str(problems.write_prior(folder, card, random_tensors(card)))
+    return write_whole_prior(folder, **changes)
 
 
 def test_a_wider_spread_in_the_card_covers_more_and_needs_that_much_less(image, tmp_path):

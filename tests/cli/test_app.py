@@ -214,7 +214,7 @@ def test_a_missing_scan_a_folder_and_an_existing_output_are_refused(scan, tmp_pa
 def test_the_spline_does_not_fuse_several_scans(scan, tmp_path):
     second = save(tmp_path / "second.nii.gz")
     sentence = refuse(tmp_path, "run", scan, second, "--solver", "spline", "-o", tmp_path / "out")
-    assert "only tv and unet fuse several" in sentence
+    assert "only tv, unet and diffusion fuse several" in sentence
 
 
 def test_unusable_files_of_simulate_and_evaluate_are_refused(scan, tmp_path):

@@ -54,9 +54,3 @@ def test_what_slices_show_is_its_mean_and_carries_no_noise():
     noise = normal((50, 6), 0)
     found = draw_residual(exact, project, noise, noise_levels(12))
     torch.testing.assert_close(found[:, -N_SEEN:], torch.full((50, N_SEEN), 0.3).double())
-
-
-def test_every_step_is_reported():
-    seen = []
-    draw_residual(exact, project, normal((2, 6), 0), noise_levels(7), lambda: seen.append(1))
-    assert len(seen) == 7

@@ -53,8 +53,7 @@ def test_the_seed_of_the_default_run_is_heeded(scan):
     assert not np.array_equal(first, other)
 
 
-def test_the_seed_of_samples_by_conditional_diffusion_is_heeded(small_scan, tmp_path):
-    prior = write_whole_prior(tmp_path / "conditional", "ConditionalDenoiser")
+def test_the_seed_of_samples_by_conditional_diffusion_is_heeded(small_scan, prior):
     chosen = {"solver": "diffusion", "prior": prior, "settings": UNTUNED, "samples": 2}
     results = [inversesr.restore(small_scan, seed=seed, **chosen) for seed in (1, 1, 2)]
     first, again, other = (result.sd.data for result in results)
@@ -62,7 +61,7 @@ def test_the_seed_of_samples_by_conditional_diffusion_is_heeded(small_scan, tmp_
     assert not np.array_equal(first, other)
 
 
-@pytest.mark.parametrize("solver", ["auto", "unet", "few-step-noise"])
+@pytest.mark.parametrize("solver", ["auto", "unet", "diffusion", "few-step-noise"])
 def test_the_seed_of_fine_tuning_is_heeded(scan, prior, solver):
     first, again, other = images(scan, solver=solver, prior=prior, settings=QUICK)
     np.testing.assert_array_equal(first, again)

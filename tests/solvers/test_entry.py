@@ -48,12 +48,10 @@ def test_an_entry_is_read_without_torch():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_a_prior_serves_a_solver_if_it_has_its_networks_and_of_their_class():
+def test_a_prior_serves_a_solver_if_it_has_its_networks():
     card = read_card(find_prior("builtin"))
     assert entry().is_served_by(card)
     assert entry(networks=("unet",)).is_served_by(card)
     assert not entry(networks=("unet", "another")).is_served_by(card)
-    assert entry(networks=("unet",), network_class="SuperResolutionUNet").is_served_by(card)
-    assert not entry(networks=("unet",), network_class="ConditionalDenoiser").is_served_by(card)
     blind = replace(card, latent=replace(card.latent, has_encoder=False))
     assert not entry(networks=("unet",), needs_encoder=True).is_served_by(blind)

@@ -32,8 +32,8 @@ def test_a_name_that_is_none_is_refused_with_the_nearest():
 
 
 def test_where_samples_are_asked_for_a_solver_draws_them_and_some_fuse():
-    assert registry.sampler().draws_samples
-    assert [e.name for e in registry.fusers()] == ["tv", "unet"]
+    assert find(registry.DEFAULT_NAME).draws_samples
+    assert [e.name for e in registry.fusers()] == ["tv", "unet", "diffusion"]
 
 
 def test_no_other_module_spells_the_name_of_a_solver():

@@ -1,4 +1,4 @@
-"""Priors with all four networks: small ones with random weights, and the shipped one changed."""
+"""Priors with all five networks: small ones with random weights, and the shipped one changed."""
 
 from dataclasses import replace
 
@@ -20,18 +20,18 @@ QUICK = (
 )
 
 
-def write_whole_prior(folder, unet="SuperResolutionUNet", **changes):
-    """Write a prior whose four networks are small, with random weights; return its name.
+def write_whole_prior(folder, **changes):
+    """Write a prior whose five networks are small, with random weights; return its name.
 
     Args:
         folder: Where.
-        unet: Class of its super-resolution network.
         changes: Further fields of the card.
     """
     card = free_card()
     networks = {
         **card.networks,
-        "unet": NetworkCard(unet, SMALL_UNET, "unet.safetensors"),
+        "unet": NetworkCard("SuperResolutionUNet", SMALL_UNET, "unet.safetensors"),
+        "conditional": NetworkCard("ConditionalDenoiser", SMALL_UNET, "conditional.safetensors"),
         "error": NetworkCard("ErrorNet", SMALL_ERROR, "error.safetensors"),
     }
     card = replace(card, networks=networks, **changes)

@@ -1,3 +1,6 @@
+import math
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -62,7 +65,7 @@ def test_the_same_seed_trains_the_same_network(tmp_path):
 
 def test_noise_lies_where_no_slice_sees_it():
     examples = degrade(patch(), QUIET, generator())
-    batch = add_noise(examples, 0.0, generator(1))
+    batch = add_noise(examples, replace(CONFIG, highest=0.0), generator(1))
     torch.testing.assert_close(examples.unseen(batch.residual), batch.residual, atol=1e-4, rtol=0)
     away = batch.residual - examples.unseen(examples.truth - examples.start)
     unseen_share = float(torch.diagonal(examples.null[0]).mean())
@@ -71,13 +74,14 @@ def test_noise_lies_where_no_slice_sees_it():
 
 
 def test_levels_reach_from_the_lowest_to_the_highest_noise_and_a_share_is_the_highest():
-    levels = torch.tensor([draw_level(0.2, generator(seed)) for seed in range(1000)])
+    config = replace(CONFIG, highest=0.2, median_level=0.06, level_spread=1.2)
+    levels = torch.tensor([draw_level(config, generator(seed)) for seed in range(1000)])
     assert float(levels.min()) >= LOWEST_SIGMA
     assert float(levels.max()) == HIGHEST_SIGMA
     assert float((levels == HIGHEST_SIGMA).float().mean()) == pytest.approx(0.2, abs=0.04)
     below = levels[levels < HIGHEST_SIGMA].log()
-    middle = 0.5 * torch.tensor([LOWEST_SIGMA, HIGHEST_SIGMA]).log().sum()
-    assert float(below.mean()) == pytest.approx(float(middle), abs=0.2)
+    assert float(below.median()) == pytest.approx(math.log(0.06), abs=0.2)
+    assert float(below.std()) == pytest.approx(1.2, abs=0.15)
 
 
 @pytest.mark.parametrize("sigma", [LOWEST_SIGMA, 0.05, 0.5])

@@ -10,10 +10,10 @@ from inversesr.errors import InputError
 from inversesr.priors.card import ScheduleCard, read_card
 from inversesr.priors.catalogue import verify_prior
 from inversesr.priors.loading import load_prior
-from inversesr.priors.networks.conditional_denoiser import ConditionalDenoiser
+from inversesr.priors.networks.conditional_denoiser import ConditionalDenoiser, load_conditional
 from inversesr.priors.networks.error_net import load_error_net
 from inversesr.priors.networks.local_autoencoder import LocalAutoencoder
-from inversesr.priors.networks.unet import SuperResolutionShape, load_unet
+from inversesr.priors.networks.unet import SuperResolutionShape
 from inversesr.priors.tensors import load_tensors
 from inversesr.training.checkpoint import CHECKPOINT_NAME, save_start
 from inversesr.training.export import ExportConfig, export_prior, held_out_scans
@@ -98,14 +98,13 @@ def test_the_stored_weights_are_the_averaged_ones_in_half_precision(tmp_path):
             torch.testing.assert_close(tensor.float(), tensors[role][name], rtol=1e-3, atol=1e-6)
 
 
-def test_a_conditional_denoiser_takes_the_place_of_the_super_resolution_network(tmp_path):
+def test_a_conditional_denoiser_stands_beside_the_super_resolution_network(tmp_path):
     run_dir, net = tmp_path / "run", ConditionalDenoiser(SuperResolutionShape((4, 6, 8)))
     made_up_run(run_dir, "unet")
     save_start(net.state_dict(), run_dir / "conditional" / CHECKPOINT_NAME)
     card = export_prior(run_dir, [], CONFIG, tmp_path / "prior")
-    assert card.networks["unet"].network == "ConditionalDenoiser"
-    loaded = load_unet(tmp_path / "prior", torch.device("cpu"))
-    assert isinstance(loaded, ConditionalDenoiser)
+    assert list(card.networks) == ["unet", "conditional"]
+    loaded = load_conditional(tmp_path / "prior", torch.device("cpu"))
     torch.testing.assert_close(loaded.stem.weight, net.stem.weight, rtol=1e-3, atol=1e-6)
 
 
@@ -191,7 +190,7 @@ def test_an_older_prior_is_replaced(run_dir, tmp_path):
 def test_a_run_without_a_trained_stage_is_refused_and_nothing_is_written(tmp_path):
     (tmp_path / "run" / "unet").mkdir(parents=True)
     with pytest.raises(
-        InputError, match="holds no trained stage; expected one of conditional, unet"
+        InputError, match="holds no trained stage; expected one of unet, conditional"
     ):
         export_prior(tmp_path / "run", [], CONFIG, tmp_path / "prior")
     assert not (tmp_path / "prior").exists()

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from inversesr.training.patches import PatchConfig, cut, draw_batch, draw_patch, orient
-from inversesr.training.scans import TrainingScan
+from inversesr.training.training_scan import TrainingScan
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import nibabel
 import numpy as np
@@ -7,11 +8,18 @@ import torch
 from typer.testing import CliRunner
 
 from inversesr.cli.app import app
+from inversesr.errors import InputError
 from inversesr.priors.loading import load_prior
 from inversesr.priors.tensors import load_tensors
 from inversesr.training.architectures import arguments_of, averaged_weights
-from inversesr.training.export import ExportConfig, export_prior
-from inversesr.training.stages import STAGES, TrainingRequest, config_of, train_stage
+from inversesr.training.export import ROLES, ExportConfig, export_prior
+from inversesr.training.stages import (
+    STAGES,
+    TrainingRequest,
+    config_of,
+    device_of,
+    train_stage,
+)
 
 SCHEDULE = {"n_steps": 4, "n_warm_up": 1, "log_every": 1, "validate_every": 2}
 # not bfloat16, whose kernels fail on features of two voxels a side
@@ -188,7 +196,7 @@ def test_export_writes_a_prior_that_loads_and_computes(run_dir, data_dir):
     assert result.exit_code == 0, result.output
     prior = load_prior(run_dir / "prior", dtype=torch.float32, shape=(16, 24, 8))
     assert (prior.card.name, prior.card.licence) == ("mine", "CC0-1.0")
-    assert set(prior.card.networks) == {"unet", "error", "autoencoder", "denoiser"}
+    assert set(prior.card.networks) == set(ROLES)
     z = prior.sample(2, torch.Generator().manual_seed(0))
     assert prior.decode(z).shape == (16, 24, 8)
     assert 0.0 < prior.card.reconstruction_rmse < 1.0
@@ -214,3 +222,50 @@ def test_a_prior_without_the_network_is_no_start(run_dir, data_dir, tmp_path):
     result = invoke("autoencoder", "--start", prior_dir, "--data", data_dir, "-o", tmp_path)
     assert result.exit_code == 2
     assert "has no autoencoder; it has unet" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("stage", "sentence"),
+    [
+        ("autoencoder", "autoencoder is trained on the processor; --device cuda is for unet"),
+        ("unet", "no CUDA device is usable here: leave out --device"),
+    ],
+)
+def test_a_device_that_cannot_be_used_is_refused_in_a_sentence(monkeypatch, stage, sentence):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(InputError, match=sentence):
+        config_of(TrainingRequest(stage, (), None, SETTINGS[stage], device="cuda"))
+
+
+@pytest.mark.parametrize(("stage", "device"), [("unet", "cuda"), ("autoencoder", "cpu")])
+def test_auto_takes_a_gpu_where_there_is_one_and_the_stage_can_use_it(monkeypatch, stage, device):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert device_of(TrainingRequest(stage, (), None, {})) == torch.device(device)
+    assert device_of(TrainingRequest(stage, (), None, {}, device="cpu")).type == "cpu"
+
+
+def test_a_prior_is_trained_from_a_pack_as_from_its_folder(data_dir, tmp_path):
+    pack = tmp_path / "train.pack"
+    result = CliRunner().invoke(
+        app, ["prior", "pack", "--data", str(data_dir), "-o", str(pack), "--bits", "8"]
+    )
+    assert result.exit_code == 0, result.output
+    assert "train.pack: 2 scans" in result.stdout
+    both = [
+        train_stage(TrainingRequest("unet", (data,), tmp_path / name, SETTINGS["unet"]))
+        for name, data in (("folder", data_dir), ("pack", pack))
+    ]
+    first, second = (averaged_weights(folder) for folder in both)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("stage", ["unet", "conditional"])
+def test_a_stage_is_trained_on_a_gpu_and_goes_on_from_its_checkpoint(data_dir, tmp_path, stage):
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    request = TrainingRequest(stage, (data_dir,), tmp_path, SETTINGS[stage], device="cuda")
+    train_stage(request)
+    more = {**SETTINGS[stage], "schedule": {**SCHEDULE, "n_steps": 8}}
+    folder = train_stage(replace(request, settings=more, resume=True))
+    assert all(bool(t.isfinite().all()) for t in averaged_weights(folder).values())

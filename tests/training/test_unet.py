@@ -1,13 +1,16 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
 from inversesr.priors.networks.unet import SuperResolutionShape, SuperResolutionUNet
+from inversesr.training import unet
 from inversesr.training.degradation import degrade
+from inversesr.training.device_batches import batches_on
 from inversesr.training.loop import LoopConfig
 from inversesr.training.patches import PatchConfig
 from inversesr.training.unet import (
     SuperResolutionConfig,
-    patches_at,
     psnr_gain,
     train_unet,
     unet_loss,
@@ -53,9 +56,23 @@ def test_the_loss_vanishes_when_the_start_is_the_truth():
     assert float(loss.detach()) == 0.0
 
 
-@pytest.mark.parametrize(("step", "length"), [(0, 16), (1, 32), (100, 32)])
-def test_training_starts_on_easy_patches(step, length):
-    assert patches_at(step, CONFIG).shape[-1] == length
+def test_training_starts_on_easy_patches(data_dir, tmp_path, monkeypatch):
+    lengths = []
+
+    def watched(scans, patches, device):
+        draw = batches_on(scans, patches, device)
+
+        def drawn(generator):
+            lengths.append(patches.shape[-1])
+            return draw(generator)
+
+        return drawn
+
+    monkeypatch.setattr(unet, "batches_on", watched)
+    schedule = replace(CONFIG.schedule, n_steps=3)
+    config = replace(CONFIG, n_easy_steps=2, schedule=schedule)
+    train_unet([data_dir], config, tmp_path, resume=False)
+    assert lengths == [16, 16, 32]
 
 
 def test_an_untrained_network_gains_only_what_data_consistency_gives():

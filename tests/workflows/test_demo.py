@@ -28,7 +28,7 @@ def test_the_demo_restores_scores_and_reports_a_real_head_and_replaces_nothing(
     small_head, tmp_path
 ):
     made = demo.run_demo(tmp_path, SILENT, force=False)
-    assert made.scores["unet"].psnr_db > made.scores["spline"].psnr_db > 20
+    assert made.scores["diffusion"].psnr_db > made.scores["spline"].psnr_db > 20
     assert set(made.scores) == set(demo.SOLVERS)
     assert json.loads(json.dumps(made.as_record()))["outputs"]["image"] == str(made.outputs.image)
     truth = nibabel.load(tmp_path / demo.TRUTH_NAME)

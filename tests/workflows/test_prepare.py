@@ -114,12 +114,15 @@ def thick_task(thickness_mm, spacing_mm=1.0, gap_mm=0.0):
 
 @pytest.mark.parametrize("thickness_mm", [2.0, 5.0, 9.0])
 def test_slices_like_those_of_the_training_get_the_unet(thickness_mm):
-    assert choose_solver(thick_task(thickness_mm), "auto") == ("unet", ())
+    assert choose_solver(thick_task(thickness_mm), "auto") == (registry.DEFAULT_NAME, ())
 
 
 @pytest.mark.parametrize(("thickness_mm", "gap_mm"), [(1.0, 3.0), (1.2, 1.8), (4.0, 4.0)])
 def test_thin_slices_far_apart_and_wide_gaps_get_the_unet(thickness_mm, gap_mm):
-    assert choose_solver(thick_task(thickness_mm, gap_mm=gap_mm), "auto") == ("unet", ())
+    assert choose_solver(thick_task(thickness_mm, gap_mm=gap_mm), "auto") == (
+        registry.DEFAULT_NAME,
+        (),
+    )
 
 
 @pytest.mark.parametrize(
@@ -144,13 +147,13 @@ def test_overlapping_slices_get_total_variation_to_within_their_noise():
     assert prepare_task(task, Config()).setup.consistency == "noise"
     assert prepare_task(task, Config(consistency="exact")).setup.consistency == "exact"
     touching = thick_task(5.0, gap_mm=-1.0)
-    assert choose_solver(touching, "auto") == ("unet", ())
+    assert choose_solver(touching, "auto") == (registry.DEFAULT_NAME, ())
     assert prepare_task(touching, Config(solver="tv")).setup.consistency == "exact"
 
 
 def test_a_thickness_in_single_precision_is_known_to_the_last_digit():
     spacing = float(np.float32(0.8)) - 1e-7
-    assert choose_solver(thick_task(12.0 * 0.8, spacing), "auto") == ("unet", ())
+    assert choose_solver(thick_task(12.0 * 0.8, spacing), "auto") == (registry.DEFAULT_NAME, ())
 
 
 @pytest.mark.parametrize(
@@ -171,9 +174,18 @@ def test_how_near_is_decided_by_the_noise_if_nothing_is_said(sigma, share):
     assert rms == pytest.approx(share * sigma, rel=1e-3)
 
 
-@pytest.mark.parametrize("thickness_mm", [4.0, 12.0])
-def test_samples_choose_the_solver_that_draws_them(thickness_mm):
-    assert choose_solver(thick_task(thickness_mm), "auto", 3) == ("split-gibbs", ())
+@pytest.mark.parametrize(("thickness_mm", "is_known"), [(4.0, True), (13.0, False)])
+def test_samples_choose_the_solver_that_draws_them(thickness_mm, is_known):
+    name, notes = choose_solver(thick_task(thickness_mm), "auto", 3)
+    assert name == registry.DEFAULT_NAME
+    assert is_known == (not notes)
+    assert all("samples say less of the errors" in note for note in notes)
+
+
+def test_samples_of_a_stack_that_lacks_slices_are_drawn_by_a_solver_that_can():
+    task = thick_task(4.0)
+    task = replace(task, acquisition=replace(task.acquisition, missing=(1,)))
+    assert choose_solver(task, "auto", 3) == (registry.SAMPLER_OF_GAPS_NAME, ())
 
 
 def test_a_named_solver_is_taken_whatever_the_slices():
@@ -226,9 +238,9 @@ def test_a_wrong_setting_is_refused_whatever_the_solver(task):
 
 
 def test_samples_are_refused_of_a_solver_that_draws_none():
-    with pytest.raises(InputError, match="give --solver split-gibbs"):
+    with pytest.raises(InputError, match="give --solver diffusion"):
         refuse_ignored(Config(solver="tv", samples=4))
-    for solver in ("auto", "split-gibbs"):
+    for solver in ("auto", "split-gibbs", "diffusion"):
         refuse_ignored(Config(solver=solver, samples=4))
 
 

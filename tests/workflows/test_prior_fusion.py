@@ -14,7 +14,7 @@ from tests.workflows.test_fusion import at_rest, error_of, scans  # noqa: F401  
 @pytest.mark.usefixtures("at_rest")
 def test_the_prior_fuses_stacks_better_than_total_variation(scans):  # noqa: F811
     by_prior, by_tv = (restore(scans, Config(solver=solver)) for solver in ("auto", "tv"))
-    assert (by_prior.solver_used, by_tv.solver_used) == ("unet", "tv")
+    assert (by_prior.solver_used, by_tv.solver_used) == ("diffusion", "tv")
     assert error_of(by_prior.volume) < 0.85 * error_of(by_tv.volume)
     # each stack is met to within its noise, where total variation leaves more
     for ours, theirs in zip(by_prior.sources, by_tv.sources, strict=True):

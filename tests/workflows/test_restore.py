@@ -172,7 +172,9 @@ def test_progress_is_told():
 @pytest.mark.parametrize("solver", ["spline", "latent-pnp", "split-gibbs"])
 def test_several_scans_need_a_solver_that_fuses(solver):
     _, scan = head()
-    with pytest.raises(InputError, match=f"{solver} takes one and only tv and unet fuse several"):
+    with pytest.raises(
+        InputError, match=f"{solver} takes one and only tv, unet and diffusion fuse several"
+    ):
         restore([scan, scan], Config(solver=solver))
 
 
@@ -240,7 +242,9 @@ def test_data_consistency_uses_the_slice_thickness_that_the_solver_found(monkeyp
 
 def test_a_solver_that_does_not_fuse_several_scans_is_refused():
     scans = [thick_scan(), thick_scan()]
-    with pytest.raises(InputError, match=r"2 scans were given; latent-pnp takes one .* unet$"):
+    with pytest.raises(
+        InputError, match=r"2 scans were given; latent-pnp takes one .* diffusion$"
+    ):
         restore(scans, Config(solver="latent-pnp"))
 
 
@@ -271,7 +275,7 @@ def test_what_a_mask_protects_from_the_unet_is_the_interpolated_scan(monkeypatch
         ({"protect": "mask.nii.gz"}, "leave out --protect"),
         ({"consistency": "exact"}, "leave out --consistency"),
         ({"samples": 3}, "leave out --samples"),
-        ({"solver": "latent-pnp"}, "only tv and unet fuse several"),
+        ({"solver": "latent-pnp"}, "only tv, unet and diffusion fuse several"),
     ],
 )
 def test_what_a_fusion_would_not_heed_is_refused(choices, words):

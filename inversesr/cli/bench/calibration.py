@@ -29,8 +29,8 @@ def calibration(
 ) -> None:
     """Count how often error intervals hold the truth.
 
-    Those of split-gibbs, or of unet where --solver names it, on crops of N x N x N voxels
-    about the middle of the head; N is 48 where --crop is not given.
+    Those of samples by diffusion, or of the error map where --solver names unet, on crops of
+    N x N x N voxels about the middle of the head; N is 48 where --crop is not given.
     """
     config = Config(
         read_one_solver(chosen.names),

@@ -14,13 +14,16 @@ Reference: Karras, Aittala, Aila, Laine (2022), Elucidating the design space of 
 generative models, arXiv:2206.00364, for a denoiser scaled by its noise.
 """
 
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from inversesr.errors import InputError
 from inversesr.priors.networks import haar
 from inversesr.priors.networks.blocks import channels_last, zero_weights
+from inversesr.priors.networks.build import load_part
 from inversesr.priors.networks.slabwise import slabwise
 from inversesr.priors.networks.unet import (
     SuperResolutionShape,
@@ -28,6 +31,8 @@ from inversesr.priors.networks.unet import (
     describe,
 )
 
+# name of the network in prior.json
+ROLE = "conditional"
 # Standard deviation of r, in intensities near [0, 1], and the noise levels that it is seen under.
 RESIDUAL_SD, HIGHEST_SIGMA, LOWEST_SIGMA = 0.05, 1.0, 0.004
 # Waves of log sigma, their sines and cosines, the noise of the scan, and a one.
@@ -106,6 +111,29 @@ def describe_level(sigma: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
     turns = (sigma.log() / 4.0)[:, None] * powers[None] * (torch.pi / 4.0)
     one = torch.ones_like(noise)[:, None]
     return torch.cat([turns.sin(), turns.cos(), NOISE_SCALE * noise[:, None], one], dim=1)
+
+
+def load_conditional(name_or_folder: str | Path, device: torch.device) -> ConditionalDenoiser:
+    """Load the conditional denoiser of a prior, after checking size and hash of its file.
+
+    Args:
+        name_or_folder: Name of an installed prior, or its folder.
+        device: Where to compute.
+
+    Returns:
+        The network, for inference, its weights float32.
+
+    Raises:
+        InputError: the prior has no such network, or its file is missing or damaged.
+    """
+    net = load_part(name_or_folder, ROLE, ConditionalDenoiser, device)
+    if net is None:
+        message = (
+            f"prior {name_or_folder!s} has no conditional denoiser, which draws samples: leave "
+            "out --samples, or give --prior builtin"
+        )
+        raise InputError(message)
+    return net
 
 
 def build_conditional_denoiser(**arguments: Any) -> ConditionalDenoiser:  # noqa: ANN401

@@ -1,14 +1,17 @@
-"""Conditional diffusion: a denoiser that is told what the slices show.
+"""Conditional diffusion: what the slices do not show, given what they show.
 
-    x = s + E[r | s],      s + r_k, a sample of p(x | s)        see `priors.residual_diffusion`
+    m = s + E[r | s],      x_k = m + r_k - E_D[r | s],      r_k a sample of p(r | s)
 
-s is the spline interpolation, consistent with the scan. One step from the highest noise, where the
-noisy residual tells nothing, gives the posterior mean: the image of least expected error, smoother
-than any brain. Several steps give a sample: an image as sharp as a scan, one of many that agree
-with what was measured.
+s is the spline interpolation, consistent with the scan. Two networks share the noise levels. At
+the highest one, where the noisy residual tells nothing, the super-resolution U-Net gives the
+posterior mean m: the image of least expected error, smoother than any brain. Below it the
+denoiser D takes several steps from noise to a sample (`priors.residual_diffusion`): an image as
+sharp as a scan, one of many that agree with what was measured. Samples keep D's deviations from
+its own mean, about the mean of the U-Net, which is the better one.
+
+Reference: Feng et al. (2023), ERNIE-ViLG 2.0, arXiv:2210.15257, for experts by noise level.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -21,17 +24,20 @@ from inversesr.measurements.slices import Task
 from inversesr.operators.proximal import project
 from inversesr.operators.separable import Array, SeparableOperator
 from inversesr.priors.networks.build import fast_dtype
-from inversesr.priors.networks.conditional_denoiser import ConditionalDenoiser
+from inversesr.priors.networks.conditional_denoiser import HIGHEST_SIGMA, ConditionalDenoiser
 from inversesr.priors.networks.tiling import in_tiles
 from inversesr.priors.networks.unet import ROLE
 from inversesr.priors.networks.unet_inference import white_level
 from inversesr.priors.residual_diffusion import Denoise, Projection, draw_residual, noise_levels
 from inversesr.protocols import Solution
-from inversesr.solvers import options
+from inversesr.solvers import options, registry
 from inversesr.solvers.entry import SolverEntry
 from inversesr.solvers.setup import Setup
+from inversesr.solvers.unet import solver as unet
 from inversesr.solvers.unet.slices import Slices, average, describe_slices, spread
 from inversesr.solvers.unet.solver import keep_interpolation, needed_slices, thin
+from inversesr.solvers.unet.spread import sd_factor
+from inversesr.uncertainty.intervals import scale_spread
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,7 @@ class Diffusion:
     n_denoiser_steps: int = option(12, "Denoiser calls of a sample.", least=1)
     adapt_steps: int = options.adapt_steps()
     n_mirrors: int = options.n_mirrors()
+    expected_error: bool = options.expected_error()
 
     def __post_init__(self) -> None:
         options.check(self)
@@ -58,32 +65,35 @@ def restore(task: Measurement, setup: Setup) -> Solution:
         InputError: the data are no slices, or the prior has no conditional denoiser.
     """
     task = needed_slices(task)
-    net = setup.needed_prior.unet(task.y.device)
-    if not isinstance(net, ConditionalDenoiser):
-        message = (
-            f"prior {setup.needed_prior.name} has no conditional denoiser; expected one: give "
-            "another --solver, or --prior builtin"
-        )
-        raise InputError(message)
+    n_samples = setup.options.n_samples
+    if not n_samples:
+        mean = unet.restore(task, setup)
+        return replace(mean, status=f"posterior mean, {mean.status}")
     if task.acquisition.missing:
         message = (
-            "slices are missing and the conditional denoiser was trained on whole stacks: choose "
-            "--solver unet or tv"
+            "slices are missing and the conditional denoiser was trained on whole stacks: leave "
+            f"out --samples, or give --solver {registry.SAMPLER_OF_GAPS_NAME}"
         )
         raise InputError(message)
+    net = setup.needed_prior.conditional(task.y.device)
     # what is to be kept from the prior comes at the end, and once
     mean = thin(replace(task, protect=None), setup)
-    samples = draw_samples(task, net, setup) if setup.options.n_samples else None
-    status = f"posterior mean, {mean.status}"
-    return keep_interpolation(task, replace(mean, status=status, samples=samples))
+    samples = draw_samples(task, net, mean.x, setup)
+    status = f"posterior mean, {mean.status}; {n_samples} samples about it"
+    solution = replace(mean, status=status, samples=samples)
+    solution = scale_spread(solution, sd_factor(task, setup, solution))
+    return keep_interpolation(task, solution)
 
 
-def draw_samples(task: Task, net: ConditionalDenoiser, setup: Setup) -> torch.Tensor:
+def draw_samples(
+    task: Task, net: ConditionalDenoiser, mean: torch.Tensor, setup: Setup
+) -> torch.Tensor:
     """Draw images from the posterior.
 
     Args:
         task: The scan.
-        net: The prior.
+        net: The denoiser.
+        mean: The posterior mean, shape task.fine.shape.
         setup: What was decided before.
 
     Returns:
@@ -99,15 +109,17 @@ def draw_samples(task: Task, net: ConditionalDenoiser, setup: Setup) -> torch.Te
     unseen = what_slices_do_not_show(task.A, slices, seen.shape)
     levels = noise_levels(chosen.n_denoiser_steps)
     generator = torch.Generator().manual_seed(setup.seed)
-    count = Counter(setup, chosen.n_samples * chosen.n_denoiser_steps)
     sigma = 0.0 if setup.consistency == "exact" else task.sigma
+    own_mean = denoise(torch.zeros_like(seen), HIGHEST_SIGMA)
     samples = []
-    for _ in range(chosen.n_samples):
+    setup.progress(setup.solver.name, 0, chosen.n_samples)
+    for number in range(1, chosen.n_samples + 1):
         noise = torch.randn(seen.shape, generator=generator).to(seen)
-        r = white * draw_residual(denoise, unseen, noise, levels, count)
+        r = white * (draw_residual(denoise, unseen, noise, levels) - own_mean)
         whole = r if slices.group == (1, 1) else spread(r, slices, consistent.shape)
-        x = (consistent + whole).movedim(-1, slices.axis).contiguous()
+        x = mean + whole.movedim(-1, slices.axis)
         samples.append(make_consistent(task.A, x, task.y, sigma))
+        setup.progress(setup.solver.name, number, chosen.n_samples)
     return torch.stack(samples)
 
 
@@ -160,26 +172,15 @@ def what_slices_do_not_show(A: SeparableOperator, slices: Slices, shape: torch.S
     return unseen
 
 
-class Counter:
-    """Reports the steps of all samples as one phase."""
-
-    def __init__(self, setup: Setup, n_steps: int) -> None:
-        self._report: Callable[[str, int, int], None] = setup.progress
-        self._n_done, self._n_steps = 0, n_steps
-
-    def __call__(self) -> None:
-        """Report one step more."""
-        self._n_done += 1
-        self._report("samples", self._n_done, self._n_steps)
-
-
 SOLVER = SolverEntry(
     "Conditional diffusion: the posterior mean in one step, samples in a few.",
     Diffusion,
     restore,
     networks=(ROLE,),
-    network_class="ConditionalDenoiser",
     draws_samples=True,
+    fuses_scans=True,
+    steps="n_samples",
     bytes_per_voxel=90.0,
     least_bytes=0.6 * 2**30,
+    calibration="sd_factor",
 )

@@ -24,8 +24,9 @@ from inversesr.solvers.latent.preparation import load_for_task, prepare
 from inversesr.solvers.latent.problem import Problem
 from inversesr.solvers.latent.residual_map import keep_surprises
 from inversesr.solvers.setup import Setup
-from inversesr.solvers.unet.solver import deviation_to_expect, has_known_slices, thin
-from inversesr.uncertainty.intervals import LEAST_SAMPLES, factor_of_expected, scale_spread
+from inversesr.solvers.unet.solver import thin
+from inversesr.solvers.unet.spread import sd_factor
+from inversesr.uncertainty.intervals import scale_spread
 
 Method = Callable[
     [Problem, InstrumentedPrior, Any, torch.Generator, Callable[[int, int], None]], Solution
@@ -59,7 +60,7 @@ def restore_with(method: Method, task: Measurement, setup: Setup) -> Solution:
         notes=(*problem.notes, *solution.notes),
     )
     problem = _as_measured(problem, solution)
-    solution = scale_spread(solution, _sd_factor(task, setup, prior.card, solution))
+    solution = scale_spread(solution, sd_factor(task, setup, solution))
     is_watchful = not entry.is_published and options.surprise
     # a misfit has a place in the image where the data are slices
     is_watchful = is_watchful and problem.interpolate is not None
@@ -95,18 +96,6 @@ def _first_guess(task: Measurement, setup: Setup, card: PriorCard) -> torch.Tens
     # protection comes at the end, and once
     x = thin(replace(task, protect=None), setup).x
     return make_consistent(task.A, x, task.y, 0.0 if setup.consistency == "exact" else task.sigma)
-
-
-def _sd_factor(task: Measurement, setup: Setup, card: PriorCard, solution: Solution) -> float:
-    """Return how much farther from their mean samples are to lie."""
-    samples, share = solution.samples, card.sd_over_error
-    if samples is None or len(samples) < LEAST_SAMPLES or share is None:
-        return card.sd_factor
-    judge = setup.needed_prior.error_net(task.y.device)
-    if judge is None or not isinstance(task, Task) or not has_known_slices(task):
-        return card.sd_factor
-    expected = deviation_to_expect(judge, task, solution.x)
-    return factor_of_expected(samples, expected, share) or card.sd_factor
 
 
 def _as_measured(problem: Problem, solution: Solution) -> Problem:

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from inversesr.config import option
 from inversesr.errors import InputError
 from inversesr.measurements.protocol import Measurement
 from inversesr.measurements.slices import Task
@@ -43,7 +42,7 @@ class UNet:
 
     adapt_steps: int = options.adapt_steps()
     n_mirrors: int = options.n_mirrors()
-    expected_error: bool = option(True, "Estimate the error of every voxel too.")  # noqa: FBT003
+    expected_error: bool = options.expected_error()
 
     def __post_init__(self) -> None:
         options.check(self)
@@ -197,10 +196,10 @@ def thin(task: Task, setup: Setup, judge: ErrorNet | None = None) -> Solution:
     net = setup.needed_prior.unet(task.y.device)
     effort = Effort(chosen.adapt_steps, chosen.n_mirrors, setup.seed)
     n_steps = chosen.adapt_steps + 1
-    progress("unet", 0, n_steps)
-    solution = unet(task, net, effort, lambda n, _of: progress("unet", n, n_steps), judge)
+    progress(ROLE, 0, n_steps)
+    solution = unet(task, net, effort, lambda n, _of: progress(ROLE, n, n_steps), judge)
     solution = keep_interpolation(task, solution)
-    progress("unet", n_steps, n_steps)
+    progress(ROLE, n_steps, n_steps)
     return solution
 
 

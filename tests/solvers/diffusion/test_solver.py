@@ -12,6 +12,7 @@ from inversesr.io.nifti import Scan
 from inversesr.measurements.slices import Task
 from inversesr.operators.inner_product import norm
 from inversesr.operators.proximal import project
+from inversesr.priors.card import CARD_NAME, dump_card
 from inversesr.priors.installed import open_prior
 from inversesr.solvers.diffusion.solver import (
     SOLVER,
@@ -21,6 +22,7 @@ from inversesr.solvers.diffusion.solver import (
     what_slices_do_not_show,
 )
 from inversesr.solvers.setup import Setup
+from inversesr.solvers.unet import solver as unet
 from inversesr.solvers.unet.slices import describe_slices
 from inversesr.volume import Grid, Volume
 from tests.support.problems import one_thread  # noqa: F401  (a fixture)
@@ -32,7 +34,7 @@ QUICK = Diffusion(n_denoiser_steps=2, adapt_steps=0, n_mirrors=1)
 @pytest.fixture(scope="module")
 def prior(tmp_path_factory):
     folder = tmp_path_factory.mktemp("priors") / "conditional"
-    return open_prior(write_whole_prior(folder, "ConditionalDenoiser"))
+    return open_prior(write_whole_prior(folder))
 
 
 def problem(axis="S", spacing=(1.0, 1.0, 1.0), noise=0.0, shape=(32, 34, 36)):
@@ -64,16 +66,32 @@ def test_samples_of_a_noisy_scan_agree_with_it_to_its_noise(prior):
     assert norm(task.A(sample) - task.y) <= 4.0 * task.y.numel() ** 0.5 * (1 + 1e-4)
 
 
-def test_the_network_is_told_the_noise_of_the_scan(prior):
-    task = problem()
-    quiet, noisy = (restore(replace(task, sigma=s), setup_of(prior)).x for s in (0.0, 8.0))
+def test_the_denoiser_is_told_the_noise_of_the_scan(prior):
+    task, chosen = problem(), setup_of(prior, n_samples=1)
+    quiet, noisy = (restore(replace(task, sigma=s), chosen).samples for s in (0.0, 8.0))
     assert float((quiet - noisy).abs().max()) > 1e-3
 
 
-def test_without_samples_there_is_the_mean_alone(prior):
-    solution = restore(problem(), setup_of(prior))
+def test_without_samples_there_are_the_mean_of_the_unet_and_the_error_it_expects(prior):
+    task = problem()
+    solution = restore(task, setup_of(prior))
+    by_unet = unet.restore(task, replace(setup_of(prior), solver=unet.SOLVER))
+    assert torch.equal(solution.x, by_unet.x)
+    assert torch.equal(solution.sd, by_unet.sd)
     assert solution.samples is None
     assert solution.status == "posterior mean, one pass"
+
+
+def test_samples_scatter_about_the_mean_of_the_unet(prior):
+    """Where the mean is another, every sample moves by what no slice shows of the change."""
+    task, net = problem(), prior.conditional(torch.device("cpu"))
+    change = torch.randn(task.x0.shape, generator=torch.Generator().manual_seed(1))
+    before, after = (
+        draw_samples(task, net, mean, setup_of(prior, n_samples=2))
+        for mean in (task.x0, task.x0 + change)
+    )
+    unseen = project(task.A, change, torch.zeros_like(task.y)).x
+    torch.testing.assert_close(after - before, unseen.expand(2, -1, -1, -1), atol=1e-3, rtol=1e-3)
 
 
 def test_samples_do_not_change_the_mean(prior):
@@ -82,12 +100,12 @@ def test_samples_do_not_change_the_mean(prior):
     assert torch.equal(alone, among)
 
 
-def test_steps_of_all_samples_are_reported_as_one_phase(prior):
+def test_every_sample_is_reported(prior):
     seen = []
     task, chosen = problem(), setup_of(prior, n_samples=3)
     chosen = replace(chosen, progress=lambda phase, n, of: seen.append((phase, n, of)))
-    draw_samples(task, prior.unet(torch.device("cpu")), chosen)
-    assert seen == [("samples", n, 6) for n in range(1, 7)]
+    draw_samples(task, prior.conditional(torch.device("cpu")), task.x0, chosen)
+    assert seen == [(SOLVER.name, n, 3) for n in range(4)]
 
 
 def test_what_is_protected_is_the_interpolation(prior):
@@ -115,6 +133,18 @@ def test_what_slices_do_not_show_is_not_in_any_slice(axis, spacing):
     assert float(unseen(v).norm()) > 0.5 * float(v.norm())
 
 
-def test_a_prior_without_a_conditional_denoiser_is_refused():
-    with pytest.raises(InputError, match="has no conditional denoiser; expected one"):
-        restore(problem(), setup_of(open_prior("builtin")))
+def test_a_prior_without_a_conditional_denoiser_draws_no_samples(tmp_path):
+    whole = open_prior(write_whole_prior(tmp_path / "prior"))
+    networks = {n: c for n, c in whole.card.networks.items() if n != "conditional"}
+    (whole.folder / CARD_NAME).write_text(dump_card(replace(whole.card, networks=networks)))
+    without = open_prior(whole.folder)
+    assert restore(problem(), setup_of(without)).samples is None
+    with pytest.raises(InputError, match="has no conditional denoiser, which draws samples"):
+        restore(problem(), setup_of(without, n_samples=1))
+
+
+def test_samples_of_a_stack_that_lacks_slices_are_refused(prior):
+    task = problem()
+    task = replace(task, acquisition=replace(task.acquisition, missing=(2,)))
+    with pytest.raises(InputError, match="leave out --samples, or give --solver split-gibbs"):
+        restore(task, setup_of(prior, n_samples=1))

@@ -27,6 +27,7 @@ LAYERS = (
     "solvers",
     "evaluation",
     "result",
+    "dwi",
     "training",
     "report",
     "workflows",
@@ -40,9 +41,11 @@ LAYERS = (
 # Packages that only some modules may import, even inside a function.
 OWNERS = {
     "nibabel": ("io", "report.display"),
-    "jinja2": ("report.html", "report.group"),
+    "jinja2": ("report.html", "report.group", "report.dwi"),
     "typer": ("cli",),
     "rich": ("cli",),
+    "dipy": ("dwi.maps",),
+    "sklearn": ("dwi.grade",),
     "deepbet": ("acquisition.brain_mask",),
     "pydicom": ("io.dicom",),
     "dcm2niix": ("io.dicom.convert",),

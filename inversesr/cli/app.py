@@ -22,6 +22,7 @@ from inversesr.cli.console import (
     progress_bar,
     warn,
 )
+from inversesr.cli.dwi import app as dwi_app
 from inversesr.cli.fill import fill
 from inversesr.cli.listen import listen
 from inversesr.cli.old_names import OldNames
@@ -53,6 +54,7 @@ app.command()(series)
 app.command()(simulate)
 app.command()(recon)
 app.add_typer(bench_app, name="bench")
+app.add_typer(dwi_app, name="dwi")
 
 
 @app.command()

@@ -38,9 +38,15 @@ def stem(path: Path) -> str:
 
 
 def check_shape(
-    shape: tuple[int, ...], label: str, volume: int | None
+    shape: tuple[int, ...], label: str, volume: int | None, *, is_diffusion: bool = False
 ) -> tuple[tuple[int, int, int], int | None]:
     """Return the 3D shape and which volume of a series to take.
+
+    Args:
+        shape: Shape of the image.
+        label: Name of the file.
+        volume: Which volume was asked for.
+        is_diffusion: Whether b-values lie beside the file.
 
     Raises:
         InputError: it is no 3D image, has too few slices, or no such volume.
@@ -56,6 +62,11 @@ def check_shape(
             f"restore all of it with `inversesr series`, or pick one volume with `inversesr run "
             f"--volume N`, N from 0 to {shape[3] - 1}"
         )
+        if is_diffusion:
+            message = (
+                f"{label} is a diffusion series {shape} with b-values beside it; expected one 3D "
+                f"image: restore all {shape[3]} volumes together with `inversesr dwi {label}`"
+            )
         raise InputError(message)
     if volume is not None and volume >= (shape[3] if len(shape) == 4 else 1):
         message = f"{label} has no volume {volume}; its shape is {shape}: volumes count from 0"

@@ -11,6 +11,7 @@ from typing import Any
 
 import nibabel
 import numpy as np
+from numpy.typing import NDArray
 
 from inversesr.io.checks import (
     check_memory,
@@ -80,7 +81,10 @@ def read_scan(
     check_path(path)
     sidecar = Sidecar() if is_mask else _sidecar(path)
     with opened(path) as source:
-        scan = _take_in(source, path.name, volume, voxel_size, is_mask=is_mask)
+        has_bvals = path.with_name(f"{stem(path)}.bval").is_file()
+        scan = _take_in(
+            source, path.name, volume, voxel_size, is_mask=is_mask, is_diffusion=has_bvals
+        )
     return replace(
         scan,
         name=stem(path),
@@ -115,10 +119,12 @@ def _take_in(
     voxel_size: VoxelSize | None,
     *,
     is_mask: bool,
+    is_diffusion: bool = False,
 ) -> Scan:
     image = source.image
     # FreeSurfer's sizes are numpy integers, which JSON does not know
-    shape, series = check_shape(tuple(int(n) for n in image.shape), label, volume)
+    lengths = tuple(int(n) for n in image.shape)
+    shape, series = check_shape(lengths, label, volume, is_diffusion=is_diffusion)
     check_type(image, label)
     place = find_place(image, shape, label, voxel_size, source.header)
     check_memory(image.shape, image.get_data_dtype().itemsize, label)
@@ -176,6 +182,21 @@ def stored(volume: Volume, source: Scan, output_type: str = "float32") -> Volume
 def write_volume(path: Path, volume: Volume, source: Scan, output_type: str = "float32") -> None:
     """Write a volume as NIfTI; see `to_image`."""
     nibabel.save(to_image(volume, source, output_type), path)
+
+
+def write_volumes(path: Path, data: NDArray[np.float32], grid: Grid, source: Scan) -> None:
+    """Write a 4D image as NIfTI, float32; see `to_image`.
+
+    Args:
+        path: File to write.
+        data: Volumes, shape (n_volumes, X, Y, Z).
+        grid: Voxels of each.
+        source: The scan whose world, unit and codes are kept.
+    """
+    first = to_image(Volume(data[0], grid), source)
+    image = type(first)(np.moveaxis(data, 0, -1), None, first.header)
+    image.header.set_zooms((*grid.spacing_mm, 1.0))
+    nibabel.save(image, path)
 
 
 def _slice_axis(image: Any) -> int | None:  # noqa: ANN401

@@ -5,6 +5,7 @@ import typer
 from inversesr.cli.bench.autoencoder import autoencoder
 from inversesr.cli.bench.calibration import calibration
 from inversesr.cli.bench.default_run import default_run
+from inversesr.cli.bench.dwi import dwi
 from inversesr.cli.bench.executors import executors
 from inversesr.cli.bench.gaps import gaps
 from inversesr.cli.bench.kspace import kspace
@@ -35,3 +36,4 @@ app.command()(picture)
 app.command()(gaps)
 app.command()(series)
 app.command()(kspace)
+app.command()(dwi)

@@ -1,0 +1,1 @@
+"""Diffusion-weighted imaging: joint restoration, maps, radiomics features, a grade model."""

@@ -64,7 +64,7 @@ constraints: $(READY)
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q -c constraints.txt torch
-	$(BIN)/pip install -q -c constraints.txt -e ".[demo,notebooks,fetch,node,brainmask,generative,docs,dev]"
+	$(BIN)/pip install -q -c constraints.txt -e ".[demo,notebooks,fetch,node,dwi,brainmask,generative,docs,dev]"
 	touch $(READY)
 
 clean:

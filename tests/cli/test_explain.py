@@ -29,7 +29,7 @@ def test_a_plan_is_told_in_words_and_nothing_is_written(scan):
         "24 x 20 x 8 voxels",
         "24 x 20 x 32 voxels",
         "thickness 3 mm",
-        "unet",
+        "diffusion",
         "are free",
     ):
         assert words in result.stdout

@@ -65,7 +65,8 @@ def check_shape(
         if is_diffusion:
             message = (
                 f"{label} is a diffusion series {shape} with b-values beside it; expected one 3D "
-                f"image: restore all {shape[3]} volumes together with `inversesr dwi {label}`"
+                f"image: restore all {shape[3]} volumes together, with `inversesr dwi` "
+                "in place of `inversesr run`"
             )
         raise InputError(message)
     if volume is not None and volume >= (shape[3] if len(shape) == 4 else 1):

@@ -112,7 +112,11 @@ def gradient_files(path: Path, bval: Path | None, bvec: Path | None) -> tuple[Pa
     for given, ending in ((bval, "bval"), (bvec, "bvec")):
         file = path.with_name(f"{stem(path)}.{ending}") if given is None else from_home(given)
         if not file.is_file():
-            message = f"{file} does not exist: put it beside {path.name}, or give --{ending} FILE"
+            where = file if given is not None else file.name
+            message = (
+                f"{where} does not exist: put it beside {path.name} (dcm2niix writes it where the "
+                f"DICOM headers tell the weighting), or give --{ending} FILE"
+            )
             raise InputError(message)
         found.append(file)
     return found[0], found[1]

@@ -27,7 +27,7 @@ def test_a_series_is_restored_without_naming_a_subcommand(scan):
 def test_run_names_the_command_for_a_diffusion_series(scan):
     found = invoke("run", scan)
     assert found.exit_code == 2
-    assert f"inversesr dwi {scan.name}" in found.stderr
+    assert "with `inversesr dwi` in place of `inversesr run`" in found.stderr
 
 
 def test_what_does_not_fit_is_one_sentence_and_status_two(scan):

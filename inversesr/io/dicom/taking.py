@@ -133,6 +133,10 @@ def _take(place: Path, wanted: str | None, scratch: Path) -> Taken:
     made = convert(series, scratch)
     path = scratch / shown.name
     made.path.replace(path)
+    # of a diffusion series: what dcm2niix reads of its weighting, in the axes of the image
+    for ending in (".bval", ".bvec"):
+        if made.path.with_suffix(ending).is_file():
+            made.path.with_suffix(ending).replace(path.with_suffix(ending))
     acquisition = sidecar_of(series, made.facts)
     path.with_suffix(".json").write_text(json_text(acquisition))
     notes = [f"{shown.stem} {note}" for note in (*series.notes, *made.notes)]

@@ -167,5 +167,15 @@ def test_real_series_that_cannot_be_used_are_refused_in_a_sentence(name, told):
 def test_volumes_of_real_mosaics_are_read(name):
     with taken_in([Path(DATA) / "dicom" / name]) as (one,):
         assert min(read_scan(one.path, 1).volume.grid.shape) >= 20
-        with pytest.raises(InputError, match="4D series"):
+        with pytest.raises(InputError, match=r"(4D|diffusion) series"):
             read_scan(one.path)
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not DATA, reason="set INVERSESR_TEST_DATA to the folder of real scans")
+def test_the_weighting_of_a_real_diffusion_series_lies_beside_its_image():
+    with taken_in([Path(DATA) / "dicom" / "uih_dti_tra_dir16_PA"]) as (one,):
+        bvals, bvecs = (np.loadtxt(one.path.with_suffix(f".{e}")) for e in ("bval", "bvec"))
+    assert bvals.shape == (17,)
+    assert bvals[0] < 50 < bvals[1:].min()
+    np.testing.assert_allclose(np.linalg.norm(bvecs[:, 1:], axis=0), 1.0, atol=0.01)

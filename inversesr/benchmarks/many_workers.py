@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from pathlib import Path
 
 
 async def work_for(address: str, n_workers: int) -> None:
@@ -17,7 +18,9 @@ async def work_for(address: str, n_workers: int) -> None:
     quiet = {"distributed.worker.memory.target": False, "distributed.worker.memory.spill": False}
     with dask.config.set(quiet):
         workers = [
-            distributed.Worker(address, nthreads=1, memory_limit=0, dashboard=False)
+            distributed.Worker(
+                address, nthreads=1, memory_limit=0, local_directory=str(Path.cwd())
+            )
             for _ in range(n_workers)
         ]
         await asyncio.gather(*workers)

@@ -31,8 +31,9 @@ PATIENCE_SECONDS = 300.0
 ANSWER_SECONDS = 20.0
 LOOK_SECONDS = 0.2
 CONFIGURATION = {
-    # how long a call waits for a scheduler, and how soon a silent worker counts as gone
+    # how long a call waits, a busy machine may be silent, and a silent worker is not gone
     "distributed.comm.timeouts.connect": f"{PATIENCE_SECONDS:.0f}s",
+    "distributed.comm.timeouts.tcp": f"{PATIENCE_SECONDS:.0f}s",
     "distributed.scheduler.worker-ttl": "60s",
     "distributed.admin.log-format": "%(message)s",
 }
@@ -46,13 +47,18 @@ def execute(
     if not scans:
         return
     file = write_work(conditions.folder, work, conditions)
-    with _client(conditions) as client:
-        yield from _Rounds(client, file, conditions.tries).carry_out(scans)
+    with _scheduler(conditions) as address:
+        rounds = _Rounds(address, _client_of(address), file, conditions.tries)
+        try:
+            yield from rounds.carry_out(scans)
+        finally:
+            with suppress(Exception):  # the scheduler may be gone
+                rounds.client.close()
 
 
 @contextmanager
-def _client(conditions: Conditions) -> Iterator[Any]:
-    """Give a client of the cluster that was named, or of one that is made here and ended."""
+def _scheduler(conditions: Conditions) -> Iterator[str]:
+    """Give the address of the scheduler that was named, or of one that is made here and ended."""
     try:
         import dask
         import distributed
@@ -62,20 +68,22 @@ def _client(conditions: Conditions) -> Iterator[Any]:
     address = conditions.settings.get(SCHEDULER)
     with dask.config.set(CONFIGURATION):
         if address is not None:
-            with distributed.Client(_reached(address)) as client:
-                yield client
+            yield _reached(address)
             return
-        with (
-            distributed.LocalCluster(
-                n_workers=conditions.n_jobs,
-                threads_per_worker=1,
-                memory_limit=0,  # of the worker itself; those of scans are in their conditions
-                dashboard_address="127.0.0.1:0",
-                silence_logs=logging.CRITICAL,
-            ) as cluster,
-            distributed.Client(cluster) as client,
-        ):
-            yield client
+        with distributed.LocalCluster(
+            n_workers=conditions.n_jobs,
+            threads_per_worker=1,
+            memory_limit=0,  # of the worker itself; those of scans are in their conditions
+            dashboard_address="127.0.0.1:0",
+            silence_logs=logging.CRITICAL,
+        ) as cluster:
+            yield cluster.scheduler_address
+
+
+def _client_of(address: str) -> Any:  # noqa: ANN401 (a class of an optional package)
+    import distributed
+
+    return distributed.Client(address, timeout=PATIENCE_SECONDS)
 
 
 def _reached(address: str) -> str:
@@ -98,13 +106,15 @@ class _Rounds:
     """Hands scans to a cluster until each has ended once.
 
     Attributes:
-        client: Client of the cluster.
+        address: Of the scheduler.
+        client: Client of the scheduler.
         file: The work.
         tries: How often Dask may give up on a scan whose workers died.
         given_up: Scan -> how often it did.
         outstanding: What the scheduler knows of -> the scan.
     """
 
+    address: str
     client: Any
     file: Path
     tries: int
@@ -136,7 +146,7 @@ class _Rounds:
         room = self._room() - len(self.outstanding) if waiting else 0
         if room <= 0:
             return
-        _wait_for_scheduler(self.client)
+        self._wait_for_scheduler()
         for _ in range(min(room, len(waiting))):
             scan = waiting.pop()
             # not pure: a scan that is handed in again is another piece of work
@@ -173,18 +183,23 @@ class _Rounds:
         is_final = self.given_up[scan] >= self.tries
         return is_final, set_aside(lost, self.tries) if is_final else None
 
-
-def _wait_for_scheduler(client: Any) -> None:  # noqa: ANN401 (a class of an optional package)
-    """Wait until a scheduler that went away is back."""
-    start = monotonic()
-    while client.status != "running":
-        if client.status == "closed" or monotonic() - start > PATIENCE_SECONDS:
-            message = (
-                f"the Dask scheduler has not answered for {PATIENCE_SECONDS:.0f} s: start it, and "
-                "give the same command again; what is done is kept"
-            )
-            raise MachineError(message)
-        sleep(LOOK_SECONDS)
+    def _wait_for_scheduler(self) -> None:
+        """Wait until a scheduler that went away is back; the client may not find it by itself."""
+        start = monotonic()
+        while self.client.status != "running":
+            if monotonic() - start > PATIENCE_SECONDS:
+                message = (
+                    f"the Dask scheduler has not answered for {PATIENCE_SECONDS:.0f} s: start it, "
+                    "and give the same command again; what is done is kept"
+                )
+                raise MachineError(message)
+            is_stuck = monotonic() - start > ANSWER_SECONDS
+            if is_stuck or self.client.status == "closed":
+                with suppress(Exception):  # it is in no state to be closed well
+                    self.client.close(timeout=LOOK_SECONDS)
+                with suppress(OSError):
+                    self.client = _client_of(self.address)
+            sleep(LOOK_SECONDS)
 
 
 class _WorkFailedError(Exception):

@@ -4,6 +4,16 @@ import asyncio
 import sys
 from pathlib import Path
 
+# What each worker does all the time to watch itself: on one machine it would be all that is done.
+QUIET = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.system-monitor.interval": "60s",
+    "distributed.admin.tick.interval": "10s",
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+}
+
 
 async def work_for(address: str, n_workers: int) -> None:
     """Be n workers of one thread each, until they are told to end.
@@ -15,8 +25,7 @@ async def work_for(address: str, n_workers: int) -> None:
     import dask
     import distributed
 
-    quiet = {"distributed.worker.memory.target": False, "distributed.worker.memory.spill": False}
-    with dask.config.set(quiet):
+    with dask.config.set(QUIET):
         workers = [
             distributed.Worker(
                 address, nthreads=1, memory_limit=0, local_directory=str(Path.cwd())

@@ -42,7 +42,7 @@ SelectTypeParameters=CR_Core
 ReturnToService=2
 SchedulerType=sched/backfill
 SchedulerParameters=batch_sched_delay=1,sched_interval=2,bf_interval=2
-SlurmdTimeout=10
+SlurmdTimeout=20
 SlurmctldTimeout=10
 KillWait=2
 MinJobAge=10

@@ -9,6 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from inversesr.acquisition.kspace_choices import KSpaceSimulation
 from inversesr.cli.app import app
 from inversesr.config import Config, SimulateConfig
 from inversesr.errors import InverseSRError
@@ -54,6 +55,8 @@ def refuse(folder, *arguments):
 
 # what it takes
 
+KSPACE = {f.name for f in fields(KSpaceSimulation)}
+
 
 def flags(command):
     found = typer.main.get_command(app).commands[command].params
@@ -64,7 +67,11 @@ def flags(command):
     ("command", "config", "own"),
     [
         ("run", Config, {"output", "mask", "explain", "force", "as_json"}),
-        ("simulate", SimulateConfig, {"output", "force", "as_json"}),
+        (
+            "simulate",
+            SimulateConfig,
+            {"output", "force", "as_json", "kspace"} | KSPACE - {"noise", "seed"},
+        ),
     ],
 )
 def test_every_field_of_a_config_is_one_flag_with_its_name_default_and_help(command, config, own):

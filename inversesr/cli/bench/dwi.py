@@ -29,9 +29,10 @@ def dwi(
     ] = 0,
     output: Output,
 ) -> None:
-    """Thicken a diffusion series, restore it, and compare maps and radiomics with the truth.
+    """Thicken a diffusion series, restore it, compare maps.
 
-    With --lesions, also how well two textures of simulated lesions are told apart.
+    Maps and radiomics are compared with those of the truth. With --lesions, also how well two
+    textures of simulated lesions are told apart.
     """
     from inversesr.benchmarks.dwi import compare, measure_maps, measure_radiomics, read_truth
     from inversesr.benchmarks.dwi_lesions import measure_grades

@@ -16,9 +16,9 @@ def executors(
     deaths: Annotated[float, typer.Option(help="Share of tries whose process dies.")] = 0.01,
     as_json: Json = False,
 ) -> None:
-    """Measure what very many scans cost the executor dask; work only sleeps, and sometimes dies.
+    """Measure what very many scans cost the executor dask.
 
-    In the middle some workers vanish and others come.
+    The work only sleeps, and sometimes dies. In the middle some workers vanish and others come.
     """
     with failing_in_one_sentence():
         from inversesr.benchmarks.executor_load import Load, measure_load

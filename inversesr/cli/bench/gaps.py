@@ -29,9 +29,10 @@ def gaps(
     thickness: Annotated[float, typer.Option(metavar="MM", help="Slice thickness.")] = 5.0,
     output: Output,
 ) -> None:
-    """Leave slices out of simulated scans, fill them, and measure PSNR within the gaps.
+    """Leave out slices, fill the gaps, and measure PSNR there.
 
-    One of four slices, and every second one; interpolation over the gap stands beside.
+    Scans are simulated. One of four slices is left out, and every second one; interpolation over
+    the gap stands beside.
     """
     names = read_solvers(solver) or [DEFAULT_NAME, FALLBACK_NAME]
     task = SimulateConfig(thickness_mm=thickness)

@@ -28,19 +28,19 @@ def kspace(  # noqa: PLR0913 (one argument a flag)
     ] = None,
     mask: Annotated[list[str] | None, typer.Option(help="Kind of mask; may be repeated.")] = None,
     acceleration: Annotated[list[float] | None, typer.Option(help="May be repeated.")] = None,
-    noise: Annotated[
+    sigma: Annotated[
         list[float] | None,
-        typer.Option(help="Share of the brightest intensity; may be repeated."),
+        typer.Option(help="Noise as a share of the brightest intensity; may be repeated."),
     ] = None,
     calibration: Annotated[int, typer.Option(min=0, help="Side of the middle.")] = 12,
     slices: Annotated[int, typer.Option(min=1, help="Slices about the middle.")] = 1,
     prior: Annotated[str, typer.Option(metavar="NAME|DIR")] = BUILTIN_PRIOR,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of mask, phase and noise.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of noise and solvers.")] = 0,
     output: Output,
 ) -> None:
-    """Compare methods of reconstruction on simulated k-space of eight coils.
+    """Compare reconstructions of simulated k-space.
 
-    By default accelerations of 4 and 8, lines and points, and noise of 0 to 10 %.
+    Eight coils; by default accelerations of 4 and 8, lines and points, and noise of 0 to 10 %.
     """
     from inversesr.benchmarks.kspace import KSpaceTasks, compare_kspace
 
@@ -48,7 +48,7 @@ def kspace(  # noqa: PLR0913 (one argument a flag)
     tasks = KSpaceTasks(
         tuple(mask or default.masks),
         tuple(acceleration or default.accelerations),
-        tuple(default.noises if noise is None else noise),
+        tuple(default.noises if sigma is None else sigma),
         KSpaceSimulation(calibration=calibration, n_slices=slices, seed=seed),
     )
     tell = output.keeping(tell_row)

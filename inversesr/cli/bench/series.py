@@ -22,14 +22,15 @@ def series(  # noqa: PLR0913 (one argument a flag)
         typer.Option(metavar="MM", help="Slice thickness; may be repeated [default: 4 and 6]."),
     ] = None,
     volumes: Annotated[int, typer.Option(help="Number of volumes.", min=8)] = 40,
-    crop: Annotated[int, typer.Option(metavar="N", help="Keep N voxels along each axis.")] = 84,
+    side: Annotated[int, typer.Option(metavar="N", help="Keep N voxels along each axis.")] = 84,
     temporal: Annotated[str, typer.Option(help="Temporal prior: low-rank, tv or none.")] = "none",
-    seed: Annotated[int, typer.Option(help="Seed of the simulation.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of noise and solvers.")] = 0,
     output: Output,
 ) -> None:
-    """Measure what the restoration of series gains over splines, in space and time.
+    """Measure what restoring 4D series gains over splines.
 
-    Series are simulated: TR 3 s, voxels of 2 mm, motion, noise of 1.5 %, a task.
+    In space and in time. Series are simulated: TR 3 s, voxels of 2 mm, motion, noise of 1.5 %, a
+    task.
     """
     from inversesr.acquisition.series_simulation import SeriesTask
     from inversesr.benchmarks.series import measure_series
@@ -37,7 +38,7 @@ def series(  # noqa: PLR0913 (one argument a flag)
 
     task, choices = SeriesTask(n_volumes=volumes, seed=seed), SeriesConfig(temporal=temporal)
     with given_or_template(truths) as heads:
-        rows = measure_series(heads, thickness or (4.0, 6.0), task, choices, crop, lambda *_: None)
+        rows = measure_series(heads, thickness or (4.0, 6.0), task, choices, side, lambda *_: None)
     output.finish(rows, print_series)
 
 

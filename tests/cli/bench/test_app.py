@@ -21,7 +21,15 @@ def test_an_option_means_the_same_in_every_subcommand():
     told = {}
     for command in subcommands().values():
         for option in command.params:
-            if option.name not in ("help", "truth", "solver", "output", "thickness", "prior"):
+            if option.name not in (
+                "help",
+                "truth",
+                "truths",
+                "solver",
+                "output",
+                "thickness",
+                "prior",
+            ):
                 told.setdefault(option.name, set()).add(option.help)
     assert {"crop", "settings", "seed", "csv", "as_json", "gap"} <= set(told)
     assert all(len(texts) == 1 for texts in told.values()), told

@@ -173,7 +173,7 @@ def test_the_faults_of_a_machine_are_told_from_those_of_files_and_programs(error
 
 @pytest.mark.parametrize(
     ("kilobytes", "words"),
-    [(300_000, "this process may use 0.3 GiB of address space"), (1_200_000, "out of memory")],
+    [(300_000, "this process may use 0.3 GiB of address space"), (1_070_000, "out of memory")],
 )
 def test_a_limit_of_memory_is_told_as_such(tmp_path, kilobytes, words):
     save(tmp_path / "a.nii.gz")

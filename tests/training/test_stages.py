@@ -12,7 +12,7 @@ from inversesr.errors import InputError
 from inversesr.priors.loading import load_prior
 from inversesr.priors.tensors import load_tensors
 from inversesr.training.architectures import arguments_of, averaged_weights
-from inversesr.training.export import ROLES, ExportConfig, export_prior
+from inversesr.training.export import ExportConfig, export_prior
 from inversesr.training.stages import (
     STAGES,
     TrainingRequest,
@@ -196,7 +196,7 @@ def test_export_writes_a_prior_that_loads_and_computes(run_dir, data_dir):
     assert result.exit_code == 0, result.output
     prior = load_prior(run_dir / "prior", dtype=torch.float32, shape=(16, 24, 8))
     assert (prior.card.name, prior.card.licence) == ("mine", "CC0-1.0")
-    assert set(prior.card.networks) == set(ROLES)
+    assert set(prior.card.networks) == set(SETTINGS)
     z = prior.sample(2, torch.Generator().manual_seed(0))
     assert prior.decode(z).shape == (16, 24, 8)
     assert 0.0 < prior.card.reconstruction_rmse < 1.0

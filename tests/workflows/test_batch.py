@@ -171,7 +171,7 @@ def test_an_interrupt_ends_all_processes_and_the_batch_can_go_on(tmp_path):
         running.send_signal(signal.SIGINT)
         told = running.stderr.read()
         assert running.wait() == 130
-    assert time.monotonic() - start < 10.0
+    assert time.monotonic() - start < 20.0
     assert told.splitlines()[-1] == "inversesr: interrupted"
     assert "Traceback" not in told
     done = stamps(tmp_path / "out")

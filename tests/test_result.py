@@ -20,7 +20,9 @@ def result(tmp_path_factory):
     data = np.random.default_rng(0).uniform(50, 100, (12, 11, 6)).astype(np.float32)
     scan = Scan.made_here(Volume(data, Grid(data.shape, np.diag([1.0, 1.0, 4.0, 1.0]))))
     settings = ("solver.n_levels=1", "solver.n_denoiser_steps=1")
-    config = Config(prior=str(prior), settings=settings, samples=3, keep_unprotected=True)
+    config = Config(
+        "split-gibbs", prior=str(prior), settings=settings, samples=3, keep_unprotected=True
+    )
     return restore([scan], config)
 
 

@@ -27,7 +27,8 @@ def result(tmp_path_factory):
 
 
 def test_every_kind_of_map_is_made_in_the_order_of_the_table(result):
-    assert list(result.maps) == list(MAPS)
+    # nothing was generated: no slices are missing
+    assert list(result.maps) == [name for name in MAPS if name != "generated"]
 
 
 def test_a_map_lies_on_the_voxels_of_the_image_and_tells_what_it_is(result):

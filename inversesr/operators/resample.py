@@ -50,7 +50,7 @@ class RigidResample(Algebra):
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """Resample x, shape in_shape, onto the target grid; or several images, (n, *in_shape)."""
-        images = x.reshape(1, -1, *self.in_shape)
+        images = x.reshape(1, -1, *x.shape[-3:])
         slabs = [
             grid_sample(images, coordinates, align_corners=ALIGN_CORNERS)[0]
             for _, coordinates in self._slabs(x)

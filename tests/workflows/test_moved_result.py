@@ -53,7 +53,7 @@ def test_the_result_tells_the_poses_and_draws_them():
 
 
 def test_solvers_that_join_no_slices_are_refused():
-    with pytest.raises(InputError, match="only .* bring slices together"):
+    with pytest.raises(InputError, match=r"only .* bring slices together"):
         refuse_ignored(Config(solver="spline", motion="auto"))
 
 

@@ -99,10 +99,6 @@ def is_copy(process, top):
         return False
 
 
-def is_dask_worker(process, top):
-    return "spawn_main" in below(process, top) or is_copy(process, top)
-
-
 def is_slurm_task(process, _top):
     try:
         return "executors.slurm_task" in " ".join(process.cmdline())
@@ -110,7 +106,7 @@ def is_slurm_task(process, _top):
         return False
 
 
-VICTIMS = {"local": is_copy, "dask": is_dask_worker, "slurm": is_slurm_task}
+VICTIMS = {"local": is_copy, "slurm": is_slurm_task}
 
 
 def check_batch(tmp_path, executor, n_good, n_bad, environment=None):
@@ -162,9 +158,8 @@ def test_a_batch_whose_processes_are_killed_does_every_scan_once(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("executor", ["local", "dask"])
-def test_many_scans_whose_workers_are_killed_are_done_once(tmp_path, executor):
-    check_batch(tmp_path, executor, N_SCANS - N_BAD, N_BAD)
+def test_many_scans_whose_workers_are_killed_are_done_once(tmp_path):
+    check_batch(tmp_path, "local", N_SCANS - N_BAD, N_BAD)
 
 
 @pytest.mark.slow

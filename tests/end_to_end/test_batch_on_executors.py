@@ -134,7 +134,6 @@ def check_batch(tmp_path, executor, n_good, n_bad, environment=None):
     )
     words = (tmp_path / "told").read_text()
     assert status == 1, words
-    assert n_kills > 0
     with (tmp_path / "out" / "batch.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len({row["scan"] for row in rows}) == len(rows) == n_good + n_bad
@@ -151,15 +150,17 @@ def check_batch(tmp_path, executor, n_good, n_bad, environment=None):
     images = list((tmp_path / "out").rglob("*_desc-sr.nii.gz"))
     assert len(images) == n_good
     assert not list((tmp_path / "out").rglob(".inversesr*"))
+    return n_kills
 
 
 def test_a_batch_whose_processes_are_killed_does_every_scan_once(tmp_path):
+    # so few may all be done before one is hit; the slow test sees that there were kills
     check_batch(tmp_path, "local", 3, 5)
 
 
 @pytest.mark.slow
 def test_many_scans_whose_workers_are_killed_are_done_once(tmp_path):
-    check_batch(tmp_path, "local", N_SCANS - N_BAD, N_BAD)
+    assert check_batch(tmp_path, "local", N_SCANS - N_BAD, N_BAD) > 0
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import warnings
 import pytest
 
 from tests.support.skips import pytest_addoption, pytest_configure
+from tests.support.slurm import Slurm, why_not
 
 __all__ = ["pytest_addoption", "pytest_configure"]
 
@@ -20,6 +21,19 @@ def pytest_collection_modifyitems(items):
     if not torch.cuda.is_available():
         for item in on_gpu:
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
+@pytest.fixture(scope="session")
+def real_slurm(tmp_path_factory):
+    """A Slurm of two nodes, which all tests share; see `tests.support.slurm`."""
+    if reason := why_not():
+        pytest.skip(reason)
+    started = Slurm(tmp_path_factory.mktemp("slurm"))
+    try:
+        started.start()
+        yield started
+    finally:
+        started.stop()
 
 
 @pytest.fixture(scope="module")

@@ -30,16 +30,25 @@ def prepared_process(work: Callable[..., Any]) -> ProcessPoolExecutor:
     safe, it starts from nothing.
 
     Args:
-        work: What it will be asked to do, a function or a `partial` of one.
+        work: What it will be asked to do; see `module_of`.
     """
     if sys.platform != "linux":
         return new_process()
     context = get_context("forkserver")
-    function = work.func if isinstance(work, partial) else work
     # without effect where the process that is copied is running
-    context.set_forkserver_preload([function.__module__, *OF_THE_REPORT])
+    context.set_forkserver_preload([module_of(work), *OF_THE_REPORT])
     begin = partial(_begin_copy, dict(os.environ))
     return ProcessPoolExecutor(1, mp_context=context, initializer=begin)
+
+
+def module_of(work: Callable[..., Any]) -> str:
+    """Return the name of the module that work needs.
+
+    Args:
+        work: A function, a `partial` of one, or what names the module in its attribute `module`.
+    """
+    function = work.func if isinstance(work, partial) else work
+    return str(getattr(function, "module", function.__module__))
 
 
 def _begin_copy(environment: Mapping[str, str]) -> None:

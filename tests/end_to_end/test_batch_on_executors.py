@@ -1,28 +1,37 @@
-"""A batch with bad scans, whose processes are killed at random, on every executor."""
+"""A batch with bad scans, whose processes are killed at random, on every executor.
+
+INVERSESR_TEST_SCANS=200 restores 200 scans on each, 20 of them bad, in place of few.
+"""
 
 import csv
 import gzip
 import os
 import random
-import signal
-import subprocess
-import sys
-import time
 from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing import forkserver
+from threading import Event, Thread
 
 import nibabel
 import numpy as np
 import psutil
 import pytest
 
-from tests.support.batches import write_scan
-from tests.support.slurm import Slurm, why_not
+from inversesr.workflows.batch import Batch, run_batch
+from inversesr.workflows.batch_table import DONE, REFUSED, TABLE_NAME
+from inversesr.workflows.executors import slurm
+from inversesr.workflows.executors.protocol import Conditions
+from tests.support.batches import SPLINE, write_scan
+from tests.support.dask_cluster import DaskCluster
 
-SECONDS_BETWEEN_KILLS = 1.5
-# 200 scans take five minutes of two cores on each executor: INVERSESR_TEST_SCANS=200
+FEW = 12
+N_SCANS = int(os.environ.get("INVERSESR_TEST_SCANS", FEW))
+N_BAD = max(10, N_SCANS // 10)
+N_KILLS = max(2, N_SCANS // 5)
+SECONDS_BETWEEN_KILLS = 1.5 if N_SCANS > FEW else 0.5
 # a busy machine may lose a node or a worker of itself
 MORE_TRIES = 10
-N_SCANS, N_BAD = int(os.environ.get("INVERSESR_TEST_SCANS", "50")), 20
 
 
 def write_bad(folder, n):
@@ -62,114 +71,154 @@ def cut(path):
     path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes())[:600]))
 
 
-def run_killing(command, folder, environment, is_victim, n_most):
-    """Run a batch while some processes below it, or of Slurm, are killed at random."""
-    chance, kills = random.Random(0), 0
-    with (folder / "told").open("w") as told:
-        batch = subprocess.Popen(command, cwd=folder, env=environment, stdout=told, stderr=told)
-    while batch.poll() is None:
-        time.sleep(SECONDS_BETWEEN_KILLS)
-        victims = [p for p in psutil.process_iter() if is_victim(p, batch.pid)]
-        has_begun = (folder / "told").stat().st_size > 0
-        if victims and has_begun and kills < n_most:
-            victim = chance.choice(victims)
-            try:
-                victim.send_signal(signal.SIGKILL)
-                kills += 1
-            except psutil.NoSuchProcess:
-                continue
-    return batch.returncode, kills
-
-
-def below(process, top):
-    """Return how a process is called, if it is below another; else nothing."""
+def words_of(process):
+    """Return how a process is called; nothing where it is gone."""
     try:
-        if top not in [parent.pid for parent in process.parents()]:
-            return ""
         return " ".join(process.cmdline())
     except psutil.Error:
         return ""
 
 
-def is_copy(process, top):
-    """Whether a process works on a scan: a copy of the one that has loaded libraries."""
-    try:
-        return "forkserver" in below(process.parent(), top) if process.parent() else False
-    except psutil.Error:
-        return False
+def copies():
+    """Return the processes that work on a scan: copies of one that has loaded libraries."""
+    found = []
+    with suppress(psutil.Error):
+        for server in psutil.Process().children(recursive=True):
+            if "forkserver" in words_of(server):
+                found += server.children()
+    return found
 
 
-def is_slurm_task(process, _top):
-    try:
-        return "executors.slurm_task" in " ".join(process.cmdline())
-    except psutil.Error:
-        return False
+def tasks(folder):
+    """Return the jobs of Slurm that work below a folder."""
+    found = [(process, words_of(process)) for process in psutil.process_iter()]
+    return [p for p, words in found if "executors.slurm_task" in words and str(folder) in words]
 
 
-VICTIMS = {"local": is_copy, "slurm": is_slurm_task}
+@dataclass
+class Killer:
+    """Kills processes at random while a block runs, once the first scan has ended.
+
+    Attributes:
+        victims: Returns those that may be killed.
+        n_most: Kills at the most: one scan alone may be hit each time.
+        n_kills: Kills until now.
+        may_begin: Set when the first scan has ended.
+    """
+
+    victims: object
+    n_most: int
+    n_kills: int = 0
+    may_begin: Event = field(default_factory=Event)
+    stopped: Event = field(default_factory=Event)
+
+    def __enter__(self):
+        self.thread = Thread(target=self.work)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_error):
+        self.stopped.set()
+        self.may_begin.set()
+        self.thread.join()
+
+    def work(self):
+        chance = random.Random(0)
+        self.may_begin.wait()
+        while self.n_kills < self.n_most and not self.stopped.wait(SECONDS_BETWEEN_KILLS):
+            with suppress(IndexError, psutil.NoSuchProcess):
+                chance.choice(self.victims()).kill()
+                self.n_kills += 1
 
 
-def check_batch(tmp_path, executor, n_good, n_bad, environment=None):
-    # one scan alone may be hit each time, on a busy machine
-    n_kills_most = max(2, (n_good + n_bad) // 4)
-    folder = tmp_path / "in"
-    for i in range(n_good):
-        write_scan(folder / f"ward {i % 3}" / f"good-{i}.nii.gz", seed=i)
-    reasons = write_bad(folder, n_bad)
-    command = [sys.executable, "-m", "inversesr", "batch", "in", "-o", "out", "--jobs", "2"]
-    command += [
-        "--executor",
-        executor,
-        "--solver",
-        "spline",
-        "--tries",
-        f"{n_kills_most + MORE_TRIES}",
-    ]
-    status, n_kills = run_killing(
-        command,
-        tmp_path,
-        {**os.environ, **(environment or {})},
-        VICTIMS[executor],
-        n_kills_most,
-    )
-    words = (tmp_path / "told").read_text()
-    assert status == 1, words
-    with (tmp_path / "out" / "batch.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert len({row["scan"] for row in rows}) == len(rows) == n_good + n_bad
-    bad = {row["scan"]: row for row in rows if row["status"] != "done"}
-    assert set(bad) == set(reasons)
-    assert Counter(row["status"] for row in bad.values()) == {"refused": n_bad}
-    for name, row in bad.items():
-        assert reasons[name] in row["reason"], name
-    # told once, while the batch ran, too
-    told = [line.partition(" ")[2].partition(".nii.gz: ")[0] for line in words.splitlines()]
-    assert max(Counter(line for line in told if "ward" in line).values()) == 1
-    for row in rows:
-        assert (row["image"] != "") == (row["status"] == "done")
-    images = list((tmp_path / "out").rglob("*_desc-sr.nii.gz"))
-    assert len(images) == n_good
-    assert not list((tmp_path / "out").rglob(".inversesr*"))
-    return n_kills
+@dataclass
+class Case:
+    """A batch of small scans.
+
+    Attributes:
+        folder: Where everything is.
+        n_good: Scans that can be restored.
+        n_bad: Scans that cannot.
+    """
+
+    folder: object
+    n_good: int = N_SCANS - N_BAD
+    n_bad: int = N_BAD
+
+    def check(self, executor, victims, settings=None, n_kills=N_KILLS, watch=lambda _n: None):
+        """Restore them while processes are killed; check that each is done once, or named."""
+        for i in range(self.n_good):
+            write_scan(self.folder / "in" / f"ward {i % 3}" / f"good-{i}.nii.gz", seed=i)
+        reasons = write_bad(self.folder / "in", self.n_bad)
+        conditions = Conditions(2, tries=n_kills + MORE_TRIES, settings=settings or {})
+        batch = Batch(
+            self.folder / "in",
+            self.folder / "out",
+            SPLINE,
+            conditions=conditions,
+            executor=executor,
+        )
+        told = []
+        # what is copied has loaded what a batch needs, whatever other tests did
+        forkserver._forkserver._stop()
+        with Killer(victims, n_kills) as killer:
+
+            def progress(entry, n_done, _n_all):
+                told.append(entry.scan)
+                killer.may_begin.set()
+                watch(n_done)
+
+            run_batch(batch, progress)
+        self.check_told(told, reasons)
+        assert killer.n_kills > 0
+
+    def check_told(self, told, reasons):
+        """Check the table, and what lies beside it."""
+        output = self.folder / "out"
+        with (output / TABLE_NAME).open(newline="") as file:
+            rows = {row["scan"]: row for row in csv.DictReader(file)}
+        assert max(Counter(told).values()) == 1
+        assert sorted(told) == sorted(rows)
+        assert len(rows) == self.n_good + self.n_bad
+        for name, row in rows.items():
+            assert row["status"] == (REFUSED if name in reasons else DONE), row
+            assert reasons.get(name, "") in row["reason"]
+            assert (row["image"] != "") == (row["status"] == DONE)
+        assert len(list(output.rglob("*_desc-sr.nii.gz"))) == self.n_good
+        assert not list(output.rglob(".inversesr*"))
 
 
 def test_a_batch_whose_processes_are_killed_does_every_scan_once(tmp_path):
-    # so few may all be done before one is hit; the slow test sees that there were kills
-    check_batch(tmp_path, "local", 3, 5)
+    case = Case(tmp_path, 3, 5) if N_SCANS == FEW else Case(tmp_path)
+    case.check("local", copies)
 
 
 @pytest.mark.slow
-def test_many_scans_whose_workers_are_killed_are_done_once(tmp_path):
-    assert check_batch(tmp_path, "local", N_SCANS - N_BAD, N_BAD) > 0
+def test_many_scans_on_a_dask_cluster_that_is_made_here_are_done_once(tmp_path):
+    pytest.importorskip("distributed", reason="no Dask")
+    Case(tmp_path).check("dask", copies)
 
 
 @pytest.mark.slow
-def test_many_scans_on_two_nodes_of_slurm_are_done_once(tmp_path):
-    if reason := why_not():
-        pytest.skip(reason)
-    two_nodes = Slurm(tmp_path / "slurm")
+def test_many_scans_on_a_dask_cluster_whose_worker_vanishes_for_good_are_done_once(tmp_path):
+    pytest.importorskip("distributed", reason="no Dask")
+    cluster = DaskCluster(tmp_path / "dask")
+
+    def watch(n_done):
+        if n_done == N_SCANS // 4:
+            cluster.kill("worker-1")
+
     try:
-        two_nodes.start()
-        check_batch(tmp_path, "slurm", N_SCANS - N_BAD, N_BAD, two_nodes.environment)
+        cluster.start(2)
+        case, settings = Case(tmp_path), {"scheduler": cluster.address}
+        case.check("dask", cluster.workers, settings, N_KILLS // 2, watch)
     finally:
-        two_nodes.stop()
+        cluster.stop()
+
+
+@pytest.mark.slow
+def test_many_scans_on_two_nodes_of_slurm_are_done_once(tmp_path, real_slurm, monkeypatch):
+    monkeypatch.setattr(slurm, "QUEUE_SECONDS", 1.0)
+    monkeypatch.setattr(slurm, "JOBS_A_PLACE", 2)
+    monkeypatch.setenv("SLURM_CONF", real_slurm.environment["SLURM_CONF"])
+    Case(tmp_path).check("slurm", lambda: tasks(tmp_path))

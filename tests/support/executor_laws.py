@@ -4,6 +4,8 @@ import os
 import signal
 import time
 from functools import partial
+from multiprocessing import active_children, parent_process
+from threading import Event, Thread
 
 import numpy as np
 
@@ -29,12 +31,17 @@ def work(folder, scan):
     if scan.name == "poison" or (scan.name == "unlucky" and not has_failed):
         (folder / f"{scan.name}.failed").touch()
         os.kill(os.getpid(), signal.SIGKILL)
+    if scan.name == "deadly":
+        os.kill(parent_process().pid, signal.SIGKILL)
+        time.sleep(120)
     (folder / scan.name).write_text("done")
 
 
 def slept(folder, seconds, scan):
-    """Take a while, and write a file."""
+    """Take a while, and write a file; `poison` ends its process."""
     time.sleep(seconds)
+    if scan.name == "poison":
+        os.kill(os.getpid(), signal.SIGKILL)
     (folder / scan.name).write_text("done")
 
 
@@ -83,6 +90,47 @@ def check_tries(execute, folder, settings=None):
     assert "set aside after 3 tries" in ended["poison"].sentence
     assert (folder / "begun").read_text().count("poison") == 3
     assert list(execute(partial(work, folder), [], conditions)) == []
+
+
+def check_kills(execute, folder):
+    """Check that work is done once though its processes are killed again and again.
+
+    Only executors whose processes are children of this one obey.
+    """
+    scans = [folder / "scans" / f"{n}" for n in range(12)] + [folder / "scans" / "poison"]
+    conditions = Conditions(4, tries=40, folder=folder / "own")
+    stop, killed = Event(), []
+    killer = Thread(target=kill_children, args=(stop, killed))
+    found = []
+    try:
+        for scan, failure in execute(partial(slept, folder, 0.05), scans, conditions):
+            found.append((scan, failure))
+            if len(found) == 1:
+                killer.start()
+    finally:
+        stop.set()
+        killer.join()
+    assert killed
+    check_done(folder, found, scans)
+
+
+def kill_children(stop, killed):
+    """Kill the youngest child of this process ten times a second."""
+    while not stop.wait(0.1):
+        for child in active_children()[-1:]:
+            child.kill()
+            killed.append(child)
+
+
+def check_done(folder, found, scans):
+    """Check that scans were told once and done, but for `poison`, which is set aside."""
+    assert sorted(scan for scan, _ in found) == sorted(scans)
+    failed = {scan.name: failure for scan, failure in found if failure is not None}
+    poison = failed.pop("poison", None)
+    assert poison is None or "set aside after 40 tries" in poison.sentence
+    assert failed == {}
+    done = [scan.name for scan in scans if scan.name != "poison"]
+    assert all((folder / name).read_text() == "done" for name in done)
 
 
 def check_limits(execute, folder, settings=None):

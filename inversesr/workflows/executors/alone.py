@@ -12,7 +12,7 @@ import psutil
 
 from inversesr.resources import gibibytes
 from inversesr.workflows.executors.protocol import Conditions, Failure, failure_from, set_aside
-from inversesr.workflows.worker import prepared_process
+from inversesr.workflows.worker import SECONDS_TO_END, prepared_process
 
 # How often limits are looked at, and whether the work is still wanted.
 LOOK_SECONDS = 0.5
@@ -88,7 +88,7 @@ def _watch(
         if not is_wanted():
             reason = "the work was interrupted"
         if reason:
-            _kill(pid)
+            kill_family(pid)
             return reason
     return ""
 
@@ -112,8 +112,12 @@ def _family(pid: int) -> list[psutil.Process]:
     return [process, *process.children(recursive=True)]
 
 
-def _kill(pid: int) -> None:
+def kill_family(pid: int) -> None:
+    """Kill a process and those that it started, and wait for their end."""
+    family: list[psutil.Process] = []
     with suppress(psutil.NoSuchProcess):
-        for process in _family(pid):
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
+        family = _family(pid)
+    for process in family:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(family, SECONDS_TO_END)

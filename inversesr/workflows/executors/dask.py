@@ -1,7 +1,11 @@
-"""The executor `dask`: workers of a Dask cluster, or processes that stand for one here.
+"""The executor `dask`: workers of a Dask cluster, or threads that stand for one here.
 
 Dask gives a scan whose worker vanished to another. A scheduler that restarts has forgotten all:
 what had not ended is handed in again. Work on a scan that is done already does nothing.
+
+Where the cluster is made here, its only worker is part of this process. Worker processes would be
+of no use, as each scan has a process of its own, and could be lost: Dask's `LocalCluster` gives up
+one for good that dies while it starts, or is starting again 15 s after it was lost.
 """
 
 import logging
@@ -13,14 +17,14 @@ from time import monotonic, sleep
 from typing import Any
 
 from inversesr.errors import InputError, MachineError
-from inversesr.workflows.executors.alone import carry_out
+from inversesr.workflows.executors.job_folder import JobFolder
 from inversesr.workflows.executors.protocol import (
     Conditions,
     Failure,
     check_settings,
     set_aside,
 )
-from inversesr.workflows.executors.work_file import read_work, write_work
+from inversesr.workflows.executors.tries import carry_out_noted
 
 # Settings: address of a scheduler; else the cluster is made here.
 SCHEDULER = "scheduler"
@@ -30,6 +34,11 @@ LEAST_OUTSTANDING, OUTSTANDING_A_THREAD = 1000, 3
 PATIENCE_SECONDS = 300.0
 ANSWER_SECONDS = 20.0
 LOOK_SECONDS = 0.2
+# How long there may be no worker at all: on a busy cluster they wait in a queue.
+WORKERLESS_SECONDS = 3600.0
+# How long work that was told to end may take to do so.
+END_SECONDS = 10.0
+LOST = Failure("its worker was lost", is_unusable=False, is_killed=True)
 CONFIGURATION = {
     # how long a call waits, a busy machine may be silent, and a silent worker is not gone
     "distributed.comm.timeouts.connect": f"{PATIENCE_SECONDS:.0f}s",
@@ -46,9 +55,10 @@ def execute(
     check_settings("dask", conditions, (SCHEDULER,))
     if not scans:
         return
-    file = write_work(conditions.folder, work, conditions)
+    folder = JobFolder(conditions.folder / "dask")
+    folder.begin(work, conditions)
     with _scheduler(conditions) as address:
-        rounds = _Rounds(address, _client_of(address), file, conditions.tries)
+        rounds = _Rounds(address, _client_of(address), folder, conditions.tries)
         try:
             yield from rounds.carry_out(scans)
         finally:
@@ -71,8 +81,9 @@ def _scheduler(conditions: Conditions) -> Iterator[str]:
             yield _reached(address)
             return
         with distributed.LocalCluster(
-            n_workers=conditions.n_jobs,
-            threads_per_worker=1,
+            processes=False,
+            n_workers=1,
+            threads_per_worker=conditions.n_jobs,
             memory_limit=0,  # of the worker itself; those of scans are in their conditions
             dashboard_address="127.0.0.1:0",
             silence_logs=logging.CRITICAL,
@@ -108,64 +119,71 @@ class _Rounds:
     Attributes:
         address: Of the scheduler.
         client: Client of the scheduler.
-        file: The work.
+        folder: The work, and which tries have begun.
         tries: How often Dask may give up on a scan whose workers died.
-        given_up: Scan -> how often it did.
-        outstanding: What the scheduler knows of -> the scan.
+        given_up: Number of a scan -> how often it did.
+        outstanding: What the scheduler knows of -> number and scan.
+        last_seen: When a worker was last known to be there.
     """
 
     address: str
     client: Any
-    file: Path
+    folder: JobFolder
     tries: int
-    given_up: dict[Path, int] = field(default_factory=dict)
-    outstanding: dict[Any, Path] = field(default_factory=dict)
+    given_up: dict[int, int] = field(default_factory=dict)
+    outstanding: dict[Any, tuple[int, Path]] = field(default_factory=dict)
+    last_seen: float = field(default_factory=monotonic)
 
     def carry_out(self, scans: Sequence[Path]) -> Generator[tuple[Path, Failure | None]]:
         """Give each scan once, as it has ended."""
-        waiting = list(reversed(scans))
+        waiting = list(enumerate(scans))[::-1]
         try:
             while waiting or self.outstanding:
                 self._hand_in(waiting)
                 ended = self._ended()
                 for future in ended:
-                    scan = self.outstanding.pop(future)
-                    is_final, failure = self._judged(scan, future)
+                    number, scan = self.outstanding.pop(future)
+                    is_final, failure = self._judged(number, future)
                     if is_final:
                         yield scan, failure
                     else:
-                        waiting.append(scan)
+                        waiting.append((number, scan))
+                self._look_for_workers(is_there=bool(ended))
                 if not ended:
                     sleep(LOOK_SECONDS)
         finally:
             with suppress(Exception):  # the scheduler may be gone, too
-                self.client.cancel(list(self.outstanding), force=True)
+                self._end()
 
-    def _hand_in(self, waiting: list[Path]) -> None:
+    def _hand_in(self, waiting: list[tuple[int, Path]]) -> None:
         """Let the scheduler know of more scans, where it knows of few."""
         room = self._room() - len(self.outstanding) if waiting else 0
         if room <= 0:
             return
         self._wait_for_scheduler()
         for _ in range(min(room, len(waiting))):
-            scan = waiting.pop()
+            number, scan = waiting.pop()
             # not pure: a scan that is handed in again is another piece of work
-            future = self.client.submit(_on_worker, str(self.file), str(scan), pure=False)
-            self.outstanding[future] = scan
+            words = (str(self.folder.path), number, str(scan))
+            future = self.client.submit(_on_worker, *words, pure=False)
+            self.outstanding[future] = (number, scan)
 
     def _room(self) -> int:
         """Return how many scans the scheduler may know of."""
         if len(self.outstanding) > LEAST_OUTSTANDING // 2:
             return max(LEAST_OUTSTANDING, len(self.outstanding))
-        n_threads = 0
+        return max(LEAST_OUTSTANDING, OUTSTANDING_A_THREAD * self._n_threads())
+
+    def _n_threads(self) -> int:
+        """Return how many threads all workers have."""
         with suppress(OSError):
-            n_threads = sum(self.client.nthreads().values())
-        return max(LEAST_OUTSTANDING, OUTSTANDING_A_THREAD * n_threads)
+            return sum(self.client.nthreads().values())
+        return 0
 
     def _ended(self) -> list[Any]:
         return [future for future in self.outstanding if future.status != "pending"]
 
-    def _judged(self, scan: Path, future: Any) -> tuple[bool, Failure | None]:  # noqa: ANN401
+    def _judged(self, number: int, future: Any) -> tuple[bool, Failure | None]:  # noqa: ANN401
         """Return whether a scan has ended, and its failure."""
         import distributed
 
@@ -178,10 +196,39 @@ class _Rounds:
             return True, Failure(*error.args)
         if not isinstance(error, distributed.scheduler.KilledWorker):
             return True, Failure(f"{type(error).__name__}: {error}", is_unusable=False)
-        self.given_up[scan] = self.given_up.get(scan, 0) + 1
-        lost = Failure("its worker was lost", is_unusable=False, is_killed=True)
-        is_final = self.given_up[scan] >= self.tries
-        return is_final, set_aside(lost, self.tries) if is_final else None
+        self.given_up[number] = self.given_up.get(number, 0) + 1
+        is_final = self.given_up[number] >= self.tries
+        return is_final, set_aside(LOST, self.tries) if is_final else None
+
+    def _look_for_workers(self, *, is_there: bool) -> None:
+        """Refuse to wait without end for workers.
+
+        Raises:
+            MachineError: there was none for a long time.
+        """
+        silent = monotonic() - self.last_seen
+        if is_there or (silent > ANSWER_SECONDS and self._n_threads()):
+            self.last_seen = monotonic()
+        elif silent > WORKERLESS_SECONDS:
+            message = (
+                f"no worker of Dask was at {self.address} for {silent / 60.0:.0f} min: start "
+                f"`dask worker {self.address}`, and give the same command again; what is done is "
+                "kept"
+            )
+            raise MachineError(message)
+
+    def _end(self) -> None:
+        """End what has begun, and wait for its end: nothing is written after that."""
+        if not self.outstanding:
+            return
+        keys = {future.key for future in self.outstanding}
+        self.client.cancel(list(self.outstanding), force=True)
+        start = monotonic()
+        while monotonic() - start < END_SECONDS:
+            active = self.client.run(_active_keys, on_error="ignore")
+            if not any(keys & found for found in active.values()):
+                return
+            sleep(LOOK_SECONDS)
 
     def _wait_for_scheduler(self) -> None:
         """Wait until a scheduler that went away is back; the client may not find it by itself."""
@@ -206,18 +253,22 @@ class _WorkFailedError(Exception):
     """Tells a failure: an error comes with the word that work has ended, a result does not."""
 
 
-def _on_worker(file: str, scan: str) -> None:
+def _on_worker(folder: str, number: int, scan: str) -> None:
     """Do the work on a scan in a process of its own, on a worker of Dask.
 
     Raises:
         _WorkFailedError: the facts of the failure.
     """
     _allow_children()
-    place = Path(file)
-    work, conditions = read_work(place, place.stat().st_mtime_ns)
-    failure = carry_out(work, Path(scan), conditions, _is_wanted())
+    place = JobFolder(Path(folder))
+    failure = carry_out_noted(place, number, Path(scan), LOST, _is_wanted())
     if failure is not None:
         raise _WorkFailedError(failure.sentence, failure.is_unusable, failure.is_killed)
+
+
+def _active_keys(dask_worker: Any) -> set[str]:  # noqa: ANN401 (a class of an optional package)
+    """Return what a worker's threads are doing."""
+    return set(dask_worker.active_keys)
 
 
 def _allow_children() -> None:
@@ -229,12 +280,15 @@ def _allow_children() -> None:
 
 def _is_wanted() -> Callable[[], bool]:
     """Return what tells whether the scheduler still wants what this thread is doing."""
-    from distributed import get_worker
+    from distributed import Status, get_worker
     from distributed.worker import thread_state
 
     worker, key = get_worker(), thread_state.key
+    at_work = (Status.running, Status.paused, Status.closing_gracefully)
 
     def is_wanted() -> bool:
+        if worker.status not in at_work:
+            return False
         task = worker.state.tasks.get(key)
         return task is not None and task.state in ("executing", "long-running")
 

@@ -39,7 +39,7 @@ class JobFolder:
 
     def work(self) -> tuple[Work, Conditions]:
         """Return what is to be done."""
-        return read_work(self.path / WORK_NAME, 0)
+        return read_work(self.path / WORK_NAME)
 
     def write_parts(self, n_array: int, scans: Mapping[int, Path], n_most: int) -> int:
         """Divide scans among the jobs of an array; return how many jobs there are.
@@ -75,6 +75,10 @@ class JobFolder:
                 n_before += 1
             else:
                 return n_before
+
+    def take_back(self, number: int, n_before: int) -> None:
+        """Forget that a try of a scan began: it ended as nobody wanted it any more."""
+        (self.path / "begun" / f"{number}-{n_before}").unlink(missing_ok=True)
 
     def n_begun(self) -> int:
         """Return how many tries have begun."""

@@ -21,6 +21,8 @@ from inversesr.workflows.executors.protocol import Conditions, Failure
 
 # Slurm's default MaxArraySize is 1001; more scans than that share jobs.
 LARGEST_ARRAY = 1000
+# Jobs for each that runs at a time: few, as each loads libraries; enough to share work evenly.
+JOBS_A_PLACE = 8
 LOOK_SECONDS = 0.5
 # Commands of Slurm burden its controller, which all users share.
 QUEUE_SECONDS = 5.0
@@ -59,7 +61,8 @@ def _carry_out(
     n_arrays = 0
     while waiting:
         n_known, n_arrays = folder.n_begun(), n_arrays + 1
-        n_jobs = folder.write_parts(n_arrays, waiting, LARGEST_ARRAY)
+        n_most = min(LARGEST_ARRAY, JOBS_A_PLACE * conditions.n_jobs)
+        n_jobs = folder.write_parts(n_arrays, waiting, n_most)
         _submit(folder, n_arrays, n_jobs, conditions, name)
         n_before = len(waiting)
         for number, failure in _ended(folder, waiting, name):

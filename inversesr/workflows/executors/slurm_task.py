@@ -7,9 +7,9 @@ import os
 import sys
 from pathlib import Path
 
-from inversesr.workflows.executors.alone import try_once
 from inversesr.workflows.executors.job_folder import JobFolder
-from inversesr.workflows.executors.protocol import Failure, set_aside
+from inversesr.workflows.executors.protocol import Failure
+from inversesr.workflows.executors.tries import carry_out_noted
 
 LOST = Failure("the job that worked on it was killed", is_unusable=False, is_killed=True)
 
@@ -22,18 +22,7 @@ def run_part(folder: JobFolder, n_array: int, n_job: int) -> None:
     """
     for number, scan in folder.parts(n_array)[n_job]:
         if not folder.has_ended(number):
-            folder.note_end(number, _carry_out(folder, number, Path(scan)))
-
-
-def _carry_out(folder: JobFolder, number: int, scan: Path) -> Failure | None:
-    work, conditions = folder.work()
-    failure = LOST
-    while folder.note_begin(number) < conditions.tries:
-        ended = try_once(work, scan, conditions)
-        if ended is None or not ended.is_killed:
-            return ended
-        failure = ended
-    return set_aside(failure, conditions.tries)
+            folder.note_end(number, carry_out_noted(folder, number, Path(scan), LOST))
 
 
 if __name__ == "__main__":

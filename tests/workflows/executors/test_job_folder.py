@@ -41,7 +41,15 @@ def test_a_new_batch_begins_with_an_empty_folder(tmp_path):
     folder.note_begin(1)
     folder.begin(len, Conditions(tries=5))
     assert folder.n_begun() == 0
-    assert folder.work() == (len, Conditions(tries=5))
+    work, conditions = folder.work()
+    assert (work.module, conditions) == ("builtins", Conditions(tries=5))
+
+
+def test_a_try_that_is_taken_back_is_not_counted(tmp_path):
+    folder = JobFolder(tmp_path / "jobs")
+    folder.begin(print, Conditions())
+    folder.take_back(1, folder.note_begin(1))
+    assert folder.note_begin(1) == 0
 
 
 def test_the_last_line_that_a_job_printed_is_found(tmp_path):

@@ -7,11 +7,15 @@ import pytest
 from inversesr.errors import InputError
 from inversesr.workflows.executors.local import execute
 from inversesr.workflows.executors.protocol import Conditions
-from tests.support.executor_laws import check_limits, check_tries, work
+from tests.support.executor_laws import check_kills, check_limits, check_tries, work
 
 
 def test_it_obeys_the_laws_of_executors(tmp_path):
     check_tries(execute, tmp_path)
+
+
+def test_work_is_done_once_though_its_processes_are_killed_again_and_again(tmp_path):
+    check_kills(execute, tmp_path)
 
 
 def test_work_that_has_begun_ends_with_an_interrupt(tmp_path):

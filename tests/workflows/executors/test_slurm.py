@@ -12,8 +12,8 @@ from inversesr.errors import InputError, MachineError
 from inversesr.workflows.executors import slurm
 from inversesr.workflows.executors.protocol import Conditions
 from inversesr.workflows.executors.slurm import execute
-from tests.support.executor_laws import check_limits, check_tries, slept, work
-from tests.support.slurm import Slurm, wait_until, why_not
+from tests.support.executor_laws import check_done, check_limits, check_tries, slept, work
+from tests.support.slurm import wait_until
 from tests.support.slurm_stand_in import install, is_running
 
 
@@ -22,31 +22,20 @@ def stand_in(tmp_path, monkeypatch):
     """A stand-in for Slurm's commands, whose jobs are processes on this machine."""
     monkeypatch.setattr(slurm, "QUEUE_SECONDS", 0.3)
     monkeypatch.setattr(slurm, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(slurm, "JOBS_A_PLACE", 1)
     place = install(tmp_path / "slurm")
     monkeypatch.setenv("PATH", f"{place}{os.pathsep}{os.environ['PATH']}")
     yield place
     slurm._end("inversesr-test")
 
 
-@pytest.fixture(scope="module")
-def real(tmp_path_factory):
-    """A Slurm of two nodes."""
-    if reason := why_not():
-        pytest.skip(reason)
-    started = Slurm(tmp_path_factory.mktemp("slurm"))
-    try:
-        started.start()
-        yield started
-    finally:
-        started.stop()
-
-
 @pytest.fixture
-def two_nodes(real, monkeypatch):
-    """That Slurm, whose commands this process finds."""
+def two_nodes(real_slurm, monkeypatch):
+    """A Slurm of two nodes, whose commands this process finds."""
     monkeypatch.setattr(slurm, "QUEUE_SECONDS", 1.0)
-    monkeypatch.setenv("SLURM_CONF", real.environment["SLURM_CONF"])
-    return real
+    monkeypatch.setattr(slurm, "JOBS_A_PLACE", 1)
+    monkeypatch.setenv("SLURM_CONF", real_slurm.environment["SLURM_CONF"])
+    return real_slurm
 
 
 @pytest.mark.usefixtures("stand_in")
@@ -163,5 +152,4 @@ def test_a_node_that_vanishes_and_a_controller_that_restarts_lose_no_scan(tmp_pa
             two_nodes.kill("controller")
             Timer(2.0, two_nodes.start_controller).start()
             Timer(4.0, two_nodes.start_node, ["node2"]).start()
-    assert sorted(found) == sorted((scan, None) for scan in scans)
-    assert all((tmp_path / scan.name).read_text() == "done" for scan in scans)
+    check_done(tmp_path, found, scans)

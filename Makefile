@@ -11,9 +11,10 @@ EXECUTED := $(patsubst notebooks/%,build/notebooks/%,$(wildcard notebooks/*.ipyn
 demo: $(READY)
 	$(BIN)/inversesr demo -o demo --force
 
-# the slow tests are one process after the other: some of them take times, or fill the machine
+# slow tests that take times, or fill the machine, come last and one after the other
 test: fast
-	$(BIN)/python -m pytest -q -m slow --strict-skips
+	$(BIN)/python -m pytest -q -m "slow and not alone" -n 2 --dist loadfile --strict-skips
+	$(BIN)/python -m pytest -q -m "slow and alone" --strict-skips
 
 check: lint fast
 

@@ -9,12 +9,17 @@ Options classes of solvers are here too: inversesr.restore(scan, solver=inverses
 Importing the package imports neither torch nor anything else that is slow.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from inversesr.config import Config, SimulateConfig
 from inversesr.errors import InputError, InverseSRError
 from inversesr.solvers.registry import SOLVERS
+
+# Threads of OpenMP that wait for each other sleep. By default they keep their cores busy, and
+# where another program takes a core that costs ten times the time. Read when torch is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
     from inversesr.api import evaluate, open_prior, restore, simulate

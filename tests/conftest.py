@@ -1,18 +1,38 @@
-"""What all tests share: the switch --strict-skips, and what the marker gpu needs."""
+"""What all tests share: the switch --strict-skips, and what the markers gpu and alone mean."""
 
 import gc
 import warnings
+from pathlib import Path
 
 import pytest
 
+import inversesr  # noqa: F401 (before torch, for what it says of waiting threads)
 from tests.support.skips import pytest_addoption, pytest_configure
 from tests.support.slurm import Slurm, why_not
 
 __all__ = ["pytest_addoption", "pytest_configure"]
 
 
+# Slow tests that take times, or fill the machine with processes of their own: nothing runs beside.
+ALONE = (
+    "benchmarks/test_default_run.py",
+    "benchmarks/test_executor_load.py",
+    "benchmarks/test_many_workers.py",
+    "end_to_end/test_batch_on_executors.py",
+    "end_to_end/test_node.py",
+    "end_to_end/test_node_storm.py",
+    "node/test_service.py",
+    "priors/networks/test_slabs.py",
+    "workflows/executors",
+)
+TESTS = Path(__file__).parent
+
+
 def pytest_collection_modifyitems(items):
-    """Skip what needs a GPU where there is none."""
+    """Mark what runs alone; skip what needs a GPU where there is none."""
+    for item in items:
+        if any(item.path.is_relative_to(TESTS / name) for name in ALONE):
+            item.add_marker(pytest.mark.alone)
     on_gpu = [item for item in items if item.get_closest_marker("gpu")]
     if not on_gpu:
         return

@@ -2,7 +2,9 @@
 
 import errno
 import resource
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,7 +41,7 @@ def failing_in_one_sentence() -> Iterator[None]:
     """Turn an expected failure into one sentence and an exit status."""
     try:
         refuse_small_address_space()
-        with _telling_old_names():
+        with _telling_old_names(), _interrupted_by_sigterm():
             yield
     except InputError as error:
         typer.echo(f"inversesr: {error}", err=True)
@@ -49,7 +51,8 @@ def failing_in_one_sentence() -> Iterator[None]:
         raise typer.Exit(1) from error
     except KeyboardInterrupt as error:
         typer.echo("inversesr: interrupted", err=True)
-        raise typer.Exit(130) from error
+        number = signal.SIGTERM if isinstance(error, TerminatedError) else signal.SIGINT
+        raise typer.Exit(128 + number) from error
     except BrokenPipeError:
         raise  # the reader went away: `cli.main` ends quietly
     except (MemoryError, RuntimeError, OSError, ImportError) as error:
@@ -78,6 +81,30 @@ def refuse_small_address_space() -> None:
             "machine with more memory"
         )
         raise MachineError(message)
+
+
+class TerminatedError(KeyboardInterrupt):
+    """An interrupt by SIGTERM, as where the time of a job is over or a machine is shut down."""
+
+
+@contextmanager
+def _interrupted_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does: nothing half written, no process left."""
+    is_ours = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if not is_ours or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(_number: int, _frame: object) -> None:
+        # what is ending already is not interrupted again
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise TerminatedError
+
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Processes of their own, which end with the process that asked for them."""
 
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -63,6 +64,8 @@ def follow_parent() -> None:
     parent = parent_process()
     if parent is None:
         return
+    # a terminal sends an interrupt to all processes: the parent ends this one in good order
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def wait() -> None:
         parent.join()

@@ -1,8 +1,11 @@
 import errno
 import io
 import json
+import os
 import resource
+import signal
 import sys
+import time
 
 import pytest
 import torch
@@ -145,6 +148,23 @@ def test_an_interrupt_is_told_in_one_line(capsys):
         raise KeyboardInterrupt
     assert found.value.exit_code == 130
     assert capsys.readouterr().err == "inversesr: interrupted\n"
+
+
+def test_sigterm_is_an_interrupt_with_a_status_of_its_own(capsys):
+    def be_terminated():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+        finally:  # a second one does not disturb the end
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.01)
+
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(typer.Exit) as found, failing_in_one_sentence():
+        be_terminated()
+    assert found.value.exit_code == 143
+    assert capsys.readouterr().err == "inversesr: interrupted\n"
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_a_name_that_is_too_long_is_the_users_to_change(capsys):

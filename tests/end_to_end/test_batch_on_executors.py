@@ -1,4 +1,4 @@
-"""A batch with bad scans, whose processes are killed at random, on every executor.
+"""A batch with bad scans on every executor: interrupted, its processes killed at random.
 
 INVERSESR_TEST_SCANS=200 restores 200 scans on each, 20 of them bad, in place of few.
 """
@@ -7,11 +7,13 @@ import csv
 import gzip
 import os
 import random
+import signal
+import time
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import forkserver
-from threading import Event, Thread
+from threading import Event, Thread, Timer
 
 import nibabel
 import numpy as np
@@ -19,10 +21,10 @@ import psutil
 import pytest
 
 from inversesr.workflows.batch import Batch, run_batch
-from inversesr.workflows.batch_table import DONE, REFUSED, TABLE_NAME
+from inversesr.workflows.batch_table import DONE, KEPT, REFUSED, TABLE_NAME
 from inversesr.workflows.executors import slurm
 from inversesr.workflows.executors.protocol import Conditions
-from tests.support.batches import SPLINE, write_scan
+from tests.support.batches import SPLINE, stamps, write_scan
 from tests.support.dask_cluster import DaskCluster
 
 FEW = 12
@@ -146,7 +148,7 @@ class Case:
     n_bad: int = N_BAD
 
     def check(self, executor, victims, settings=None, n_kills=N_KILLS, watch=lambda _n: None):
-        """Restore them while processes are killed; check that each is done once, or named."""
+        """Restore them, interrupted once and while processes are killed; see that all is well."""
         for i in range(self.n_good):
             write_scan(self.folder / "in" / f"ward {i % 3}" / f"good-{i}.nii.gz", seed=i)
         reasons = write_bad(self.folder / "in", self.n_bad)
@@ -158,9 +160,10 @@ class Case:
             conditions=conditions,
             executor=executor,
         )
-        told = []
         # what is copied has loaded what a batch needs, whatever other tests did
         forkserver._forkserver._stop()
+        kept = self.interrupt(batch)
+        told = []
         with Killer(victims, n_kills) as killer:
 
             def progress(entry, n_done, _n_all):
@@ -171,9 +174,29 @@ class Case:
             run_batch(batch, progress)
         self.check_told(told, reasons)
         assert killer.n_kills > 0
+        assert kept.items() <= stamps(batch.output).items()
+
+    def interrupt(self, batch):
+        """Begin the batch, and interrupt it; return what was done until then."""
+        cancel = []
+
+        def progress(_entry, _n_done, _n_all):
+            if not cancel:
+                cancel.append(Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)))
+                cancel[0].start()
+
+        with pytest.raises(KeyboardInterrupt):
+            run_batch(batch, progress)
+        assert not tasks(self.folder)
+        assert not copies()
+        kept = stamps(batch.output)
+        time.sleep(0.5)
+        assert stamps(batch.output) == kept
+        assert not list(batch.output.rglob(".inversesr*"))
+        return kept
 
     def check_told(self, told, reasons):
-        """Check the table, and what lies beside it."""
+        """Check what was told, the table, and what lies beside it."""
         output = self.folder / "out"
         with (output / TABLE_NAME).open(newline="") as file:
             rows = {row["scan"]: row for row in csv.DictReader(file)}
@@ -181,9 +204,9 @@ class Case:
         assert sorted(told) == sorted(rows)
         assert len(rows) == self.n_good + self.n_bad
         for name, row in rows.items():
-            assert row["status"] == (REFUSED if name in reasons else DONE), row
+            assert row["status"] in ((REFUSED,) if name in reasons else (DONE, KEPT)), row
             assert reasons.get(name, "") in row["reason"]
-            assert (row["image"] != "") == (row["status"] == DONE)
+            assert (row["image"] != "") == (name not in reasons)
         assert len(list(output.rglob("*_desc-sr.nii.gz"))) == self.n_good
         assert not list(output.rglob(".inversesr*"))
 

@@ -164,11 +164,15 @@ def test_an_interrupt_ends_all_processes_and_the_batch_can_go_on(tmp_path):
         write_scan(tmp_path / "in" / f"{n}.nii.gz", n)
     command = [sys.executable, "-m", "inversesr", "batch", "in", "-o", "out", "--solver", "tv"]
     with subprocess.Popen(
-        [*command, "--jobs", "2"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+        [*command, "--jobs", "2"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     ) as running:
         running.stderr.readline()  # the first is done
         start = time.monotonic()
-        running.send_signal(signal.SIGINT)
+        os.killpg(running.pid, signal.SIGINT)  # as a terminal does
         told = running.stderr.read()
         assert running.wait() == 130
     assert time.monotonic() - start < 20.0

@@ -103,7 +103,7 @@ def test_every_option_that_the_pages_name_exists():
         "--prior",
         "--help",
     }
-    foreign = {"--local-dir", "--force-reinstall", "--nproc-per-node"}
+    foreign = {"--local-dir", "--force-reinstall", "--nproc-per-node", "--dependency", "--wrap"}
     for page in PAGES:
         for line in page.read_text(encoding="utf-8").splitlines():
             if "inversesr" in line or line.startswith("| `--"):

@@ -1,0 +1,6 @@
+-- Send each MR series that came whole to the node, but not what the node has made.
+function OnStableSeries(series, tags, metadata)
+   if tags['Modality'] == 'MR' and metadata['RemoteAET'] ~= 'INVERSESR' then
+      SendToModality(series, 'inversesr')
+   end
+end

@@ -103,7 +103,10 @@ def test_every_option_that_the_pages_name_exists():
         "--prior",
         "--help",
     }
+    build = (ROOT / "docker" / "build").read_text(encoding="utf-8")
+    known |= set(re.findall(r"^ {8}(--[a-z-]+)\)", build, re.MULTILINE))
     foreign = {"--local-dir", "--force-reinstall", "--nproc-per-node", "--dependency", "--wrap"}
+    foreign |= {"--build-arg", "--index-url", "--no-index", "--find-links", "--upgrade"}
     for page in PAGES:
         for line in page.read_text(encoding="utf-8").splitlines():
             if "inversesr" in line or line.startswith("| `--"):

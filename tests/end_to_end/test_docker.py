@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,7 @@ def test_every_version_is_that_of_the_tests(tmp_path, package):
     assert calls[-1].endswith(package)
     for call in calls:
         assert call.startswith("constraints.txt install ")
+        assert ("--no-compile" in call) == ("--dry-run" not in call)
         assert "--no-index" in call
         assert ("--index-url=there" in call) == (package == "torch")
 
@@ -110,9 +112,24 @@ def test_what_no_run_needs_is_left_out_and_nothing_else(tmp_path):
     found = {path.relative_to(packages).as_posix() for path in packages.rglob("*")}
     assert found.issuperset(kept)
     assert found.isdisjoint(dropped)
-    uninstalled, compiled = (tmp_path / "calls").read_text().splitlines()
+    uninstalled, compiled, _ = (tmp_path / "calls").read_text().splitlines()
     assert uninstalled == "-m pip uninstall -q -y pip"
-    assert "unchecked-hash" in compiled
+    assert "-f --invalidation-mode unchecked-hash" in compiled
+
+
+@POSIX
+def test_an_image_with_files_that_are_compiled_at_each_start_is_not_made(tmp_path):
+    packages = tmp_path / "lib" / "python3.11" / "site-packages" / "torch"
+    for name in ("bin", "lib", "__pycache__"):
+        (packages / name).mkdir(parents=True)
+    real = f'case "$1" in -m) ;; *) exec {sys.executable} "$@" ;; esac\n'
+    environment = programs(tmp_path / "bin", python=real, strip="")
+    command = [DOCKER / "slim", tmp_path]
+    compiled = packages / "__pycache__" / "a.cpython-311.pyc"
+    for flags, status in ((1, 0), (0, 1)):
+        compiled.write_bytes(b"abcd" + flags.to_bytes(4, "little") + bytes(8))
+        ended = subprocess.run(command, check=False, env=environment, capture_output=True)
+        assert ended.returncode == status, ended.stderr
 
 
 @POSIX

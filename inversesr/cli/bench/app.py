@@ -9,6 +9,7 @@ from inversesr.cli.bench.dwi import dwi
 from inversesr.cli.bench.executors import executors
 from inversesr.cli.bench.gaps import gaps
 from inversesr.cli.bench.kspace import kspace
+from inversesr.cli.bench.lesions import lesions
 from inversesr.cli.bench.networks import networks
 from inversesr.cli.bench.old_spelling import BenchGroup
 from inversesr.cli.bench.picture import picture
@@ -34,6 +35,7 @@ app.command()(default_run)
 app.command()(executors)
 app.command()(picture)
 app.command()(gaps)
+app.command()(lesions)
 app.command()(series)
 app.command()(kspace)
 app.command()(dwi)

@@ -57,10 +57,11 @@ def lesions(
     wanted: Lesions,
     output: Output,
 ) -> None:
-    """Put lesions into heads, thicken and restore these, and count what is kept or invented.
+    """Count the lesions that restoring keeps, misses or invents.
 
-    Bright, dark and rim-like ones of 2 to 20 mm, in slices of 5 mm, by default. Every head is
-    restored without them too: nothing there may look like a lesion.
+    They are put into heads before these are thickened, by default to slices of 5 mm: bright, dark
+    and rim-like ones of 2 to 20 mm. Every head is restored without them too: nothing there may
+    look like a lesion.
     """
     setup, tasks = chosen.setup(images.crop), slices.tasks(chosen.seed, (5.0,))
     names = chosen.names or [BASELINE_NAME, FALLBACK_NAME, DEFAULT_NAME]

@@ -26,7 +26,7 @@ COLUMNS = (
 class Lesions:
     """What is put in, and what is tried besides."""
 
-    lesions: Annotated[
+    cases: Annotated[
         int | None,
         typer.Option(
             metavar="N",
@@ -70,7 +70,7 @@ def lesions(
 
     strip = Strip(wanted.picture) if wanted.picture else None
     look = strip.look if strip else (lambda _seen: None)
-    study = Study(tasks, names, setup, wanted.lesions, wanted.protect)
+    study = Study(tasks, names, setup, wanted.cases, wanted.protect)
     with given_or_template(images.truths) as truths:
         rows = measure_lesions(truths, study, output.keeping(tell_lesion), look)
     if strip:

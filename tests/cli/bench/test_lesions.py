@@ -27,7 +27,7 @@ def asked(monkeypatch):
 
 def test_options_arrive_and_the_table_has_what_was_kept_and_invented(bench, asked, desk):
     result = bench(
-        "lesions", str(desk / "head.nii.gz"), "--solver", "tv", "--crop", "20", "--lesions", "9",
+        "lesions", str(desk / "head.nii.gz"), "--solver", "tv", "--crop", "20", "--cases", "9",
         "--protect", "--thickness", "4", "--gap", "1", "--seed", "3",
     )  # fmt: skip
     assert result.exit_code == 0, result.output

@@ -102,6 +102,15 @@ def import_command(
     name: Annotated[
         str | None, typer.Option(help="Name to install it under [default: its own].")
     ] = None,
+    published: Annotated[
+        str | None,
+        typer.Option(
+            "--as",
+            metavar="MODEL",
+            help="Which published model the files are, such as brlp; an unknown name lists all "
+            "[default: as prior.json beside them says, else by their names].",
+        ),
+    ] = None,
     trust_pickle: Annotated[
         bool,
         typer.Option(
@@ -113,10 +122,12 @@ def import_command(
     """Convert foreign weights (MONAI, generative, InverseSR, mlflow) into an installed prior."""
     with failing_in_one_sentence():
         from inversesr.priors.conversion.checkpoints import import_prior
+        from inversesr.priors.published import published_prior
         from inversesr.priors.store import folder_of
 
         folder = None if name is None else folder_of(name)
-        card = import_prior(source, folder, trust_pickle=trust_pickle, force=force)
+        known = None if published is None else published_prior(published).card
+        card = import_prior(source, folder, trust_pickle=trust_pickle, card=known, force=force)
         typer.echo(f"installed {card.name} {card.version} ({card.licence}): {card.intended_use}")
 
 

@@ -1,7 +1,8 @@
-"""Moves an axis of an image to the end, as an operator: priors have the slices there."""
+"""Reorders the axes of an image, as an operator: priors want them in an order of their own."""
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from inversesr.operators.compose import Algebra
@@ -9,28 +10,41 @@ from inversesr.protocols import Shape
 
 
 @dataclass(frozen=True)
-class AxisLast(Algebra):
-    """Moves one axis of an image to the end.
+class AxisOrder(Algebra):
+    """Permutes and reverses the axes of an image.
 
     Attributes:
         in_shape: Shape of the image.
-        axis: Which one, counted from 0.
+        order: Axis of the image that becomes each axis of the result.
+        reversed_axes: Axes of the result that run against those of the image.
     """
 
     in_shape: Shape
-    axis: int
+    order: tuple[int, ...]
+    reversed_axes: tuple[int, ...] = ()
     is_unitary: bool = True
 
     @property
     def out_shape(self) -> Shape:
         """Shape of the result."""
-        others = [n for axis, n in enumerate(self.in_shape) if axis != self.axis]
-        return (*others, self.in_shape[self.axis])
+        return tuple(self.in_shape[axis] for axis in self.order)
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Move the axis to the end."""
-        return x.movedim(self.axis, -1).contiguous()
+        """Permute, then reverse."""
+        return _reverse(x.permute(self.order), self.reversed_axes)
 
     def adjoint(self, y: Tensor) -> Tensor:
-        """Move the last axis back to where it was."""
-        return y.movedim(-1, self.axis).contiguous()
+        """Reverse, then permute back."""
+        back = [self.order.index(axis) for axis in range(len(self.order))]
+        return _reverse(y, self.reversed_axes).permute(back).contiguous()
+
+
+def axis_last(shape: Shape, axis: int) -> AxisOrder:
+    """Return the operator that moves one axis of an image to the end."""
+    others = [other for other in range(len(shape)) if other != axis]
+    return AxisOrder(shape, (*others, axis))
+
+
+def _reverse(x: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """Reverse axes; without any, only the memory is put in order."""
+    return torch.flip(x, axes) if axes else x.contiguous()

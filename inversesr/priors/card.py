@@ -34,6 +34,8 @@ class GridCard:
         origin_mm: World position of voxel (0, 0, 0), RAS+ mm; fixed grids only.
         pose: Name of the space in which heads are aligned, such as "MNI152"; fixed grids only.
         multiple: Every side of a free grid is a multiple of this.
+        oriented: Whether a free grid takes the axes of a scan in the order and directions of
+            axcodes; else in the scan's own, the slice axis last.
     """
 
     kind: Literal["fixed", "free"]
@@ -43,6 +45,7 @@ class GridCard:
     origin_mm: tuple[float, float, float] | None = None
     pose: str | None = None
     multiple: int = 1
+    oriented: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ class LatentCard:
         mean: Mean of z by channel over training scans, before whitening, when measured.
         std: Standard deviation of z by channel over training scans, likewise.
         whitened: Whether z is moreover shifted by the mean and divided by std.
+        multiple: Every side of z is padded with zeros, on both sides, to a multiple of this.
     """
 
     channels: int
@@ -83,6 +87,7 @@ class LatentCard:
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     whitened: bool = False
+    multiple: int = 1
 
 
 @dataclass(frozen=True)
@@ -125,12 +130,18 @@ class ConditioningCard:
         concatenated: Whether they are appended to the latent as constant maps.
         cross_attention: Whether they are the context of cross-attention, shape [B, 1, n].
         null: Values seen by the network when conditioning was dropped in training, if it was.
+        class_label: Which of the classes that the network knows this prior makes, if it has any.
+        null_class: Class seen by the network when it was dropped in training, if it was.
+        spacing_factor: The network takes the voxel size in mm times this, if it takes it.
     """
 
     variables: tuple[VariableCard, ...] = ()
     concatenated: bool = False
     cross_attention: bool = False
     null: tuple[float, ...] | None = None
+    class_label: int | None = None
+    null_class: int | None = None
+    spacing_factor: float | None = None
 
 
 @dataclass(frozen=True)
@@ -220,13 +231,13 @@ def grid_of(card: PriorCard, shape: tuple[int, int, int] | None = None) -> Grid:
         )
         raise InputError(message)
     affine: Affine = np.eye(4)
-    affine[:3, :3] = _directions(spec.axcodes) * np.asarray(spec.spacing_mm)
+    affine[:3, :3] = directions(spec.axcodes) * np.asarray(spec.spacing_mm)
     affine[:3, 3] = spec.origin_mm or (0.0, 0.0, 0.0)
     return Grid(size, affine)
 
 
-def _directions(axcodes: str) -> Affine:
-    """Return unit vectors of the axes, one a column."""
+def directions(axcodes: str) -> Affine:
+    """Return unit vectors of axes such as "RAS", one a column, shape (3, 3)."""
     world = {"R": (0, 1), "L": (0, -1), "A": (1, 1), "P": (1, -1), "S": (2, 1), "I": (2, -1)}
     columns = np.zeros((3, 3))
     for axis, letter in enumerate(axcodes):

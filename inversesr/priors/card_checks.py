@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 def contradiction(card: "PriorCard") -> str:
     """Return how parts of a card contradict one another, or an empty text."""
     checks = (
+        _axes_problem,
         _grid_problem,
         _latent_problem,
         _denoiser_problem,
@@ -21,15 +22,23 @@ def contradiction(card: "PriorCard") -> str:
     return next((problem for check in checks if (problem := check(card))), "")
 
 
-def _grid_problem(card: "PriorCard") -> str:
-    """Return what is wrong with the grid, or an empty text."""
-    spec, factor = card.grid, card.latent.factor
+def _axes_problem(card: "PriorCard") -> str:
+    """Return what is wrong with the directions of the grid, or an empty text."""
+    spec = card.grid
     letters = [
         next((i for i, pair in enumerate(("LR", "PA", "IS")) if c in pair), -1)
         for c in spec.axcodes
     ]
     if sorted(letters) != [0, 1, 2]:
         return f"grid.axcodes is {spec.axcodes!r}, not three different directions"
+    if spec.oriented and spec.kind == "fixed":
+        return "grid.oriented is for free grids: a fixed one has its own axes"
+    return ""
+
+
+def _grid_problem(card: "PriorCard") -> str:
+    """Return what is wrong with the grid, or an empty text."""
+    spec, factor = card.grid, card.latent.factor
     if min(spec.spacing_mm) <= 0 or factor < 1 or spec.multiple < 1:
         return "grid.spacing_mm, grid.multiple and latent.factor must be above 0"
     if spec.kind == "fixed" and (spec.shape is None or spec.origin_mm is None):
@@ -44,6 +53,8 @@ def _grid_problem(card: "PriorCard") -> str:
 def _latent_problem(card: "PriorCard") -> str:
     """Return what is wrong with the statistics of the latent, or an empty text."""
     latent = card.latent
+    if latent.multiple < 1:
+        return "latent.multiple must be above 0"
     for name, values in (("mean", latent.mean), ("std", latent.std)):
         if values is None and latent.whitened:
             return f"whitened latents need latent.{name}"
@@ -81,6 +92,21 @@ def _conditioning_problem(card: "PriorCard") -> str:
     null = card.conditioning.null
     if null is not None and len(null) != len(card.conditioning.variables):
         return "conditioning.null needs one value a variable"
+    return _class_problem(card)
+
+
+def _class_problem(card: "PriorCard") -> str:
+    """Return how the class and the spacing that a denoiser takes are wrong, or an empty text."""
+    denoiser, given = card.networks.get("denoiser"), card.conditioning
+    arguments = {} if denoiser is None else denoiser.arguments
+    n_classes = arguments.get("num_class_embeds")
+    if (n_classes is None) != (given.class_label is None):
+        return "a denoiser with num_class_embeds needs conditioning.class_label, and no other"
+    for label in (given.class_label, given.null_class):
+        if label is not None and not 0 <= label < (n_classes or 0):
+            return f"class {label} is not one of the {n_classes or 0} that the denoiser knows"
+    if bool(arguments.get("include_spacing_input")) != (given.spacing_factor is not None):
+        return "a denoiser with include_spacing_input needs conditioning.spacing_factor, no other"
     return ""
 
 

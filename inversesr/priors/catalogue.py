@@ -12,6 +12,7 @@ from inversesr.priors import brain_ldm
 from inversesr.priors.card import PriorCard, read_card
 from inversesr.priors.conversion.checkpoints import import_prior, is_encoder
 from inversesr.priors.networks.build import check_tensors, tensor_shapes
+from inversesr.priors.published import PUBLISHED
 from inversesr.priors.store import (
     CARD_NAME,
     check_file,
@@ -69,7 +70,7 @@ class PriorSummary:
 
 
 def list_priors() -> list[PriorSummary]:
-    """Return all priors that are installed or can be fetched; hashes are not computed."""
+    """Return the priors that are installed or published; hashes are not computed."""
     folders = prior_folders()
     found = [_summarise(name, folder) for name, folder in folders.items()]
     for name, source in SOURCES.items():
@@ -78,6 +79,11 @@ def list_priors() -> list[PriorSummary]:
                 f"not installed: run `inversesr prior fetch {name}`, or "
                 f"`{source.download_command()}` and `inversesr prior import DIR`"
             )
+            found.append(PriorSummary(name, False, note, None))  # noqa: FBT003  (a field)
+    for name, published in PUBLISHED.items():
+        is_variant = any(name.startswith(f"{other}-") for other in PUBLISHED)
+        if name not in folders and name not in SOURCES and not is_variant:
+            note = f"not installed: {published.how_to_install()}"
             found.append(PriorSummary(name, False, note, None))  # noqa: FBT003  (a field)
     return found
 
@@ -140,6 +146,8 @@ def fetch_prior(name: str, *, endpoint: str | None = None) -> PriorCard:
     """
     if name not in SOURCES:
         message = f"prior {name!r} cannot be fetched; expected one of {', '.join(SOURCES)}"
+        if name in PUBLISHED:
+            message = f"prior {name!r} cannot be fetched: {PUBLISHED[name].how_to_install()}"
         raise InputError(message)
     source, folder = SOURCES[name], home() / "downloads" / name
     for file, md5 in source.files.items():

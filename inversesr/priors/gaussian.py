@@ -19,7 +19,7 @@ from inversesr.priors.schedule import Schedule, make_schedule
 from inversesr.volume import Grid
 
 # The schedule of the brain LDM, so that solver settings carry over.
-_SCHEDULE = ScheduleCard(
+BRAIN_LDM_SCHEDULE = ScheduleCard(
     "scaled_linear", 1000, "epsilon", arguments={"beta_start": 0.0015, "beta_end": 0.0205}
 )
 
@@ -112,7 +112,10 @@ class GaussianPrior:
 
 
 def make_gaussian_prior(
-    shape: tuple[int, int, int], n_waves: tuple[int, int, int], decay: float = 1.0
+    shape: tuple[int, int, int],
+    n_waves: tuple[int, int, int],
+    decay: float = 1.0,
+    schedule: ScheduleCard = BRAIN_LDM_SCHEDULE,
 ) -> GaussianPrior:
     """Make a prior of smooth images around 0.5.
 
@@ -120,6 +123,7 @@ def make_gaussian_prior(
         shape: Voxels along each axis, 1 mm apart.
         n_waves: Cosines along each axis, at most the number of voxels.
         decay: Power with which the standard deviation of a wave falls with its frequency.
+        schedule: Noise levels, of a diffusion or of a flow.
 
     Returns:
         The prior; a voxel's standard deviation is about 0.1.
@@ -133,7 +137,7 @@ def make_gaussian_prior(
     mean = torch.full(shape, 0.5)
     grid = Grid(shape, np.eye(4))
     basis = (bases[0], bases[1], bases[2])
-    return GaussianPrior(grid, mean, basis, variance[None], make_schedule(_SCHEDULE))
+    return GaussianPrior(grid, mean, basis, variance[None], make_schedule(schedule))
 
 
 def _cosines(n: int, n_waves: int) -> Tensor:

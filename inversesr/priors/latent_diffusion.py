@@ -16,6 +16,13 @@ from torch import Tensor, nn
 
 from inversesr.errors import InputError
 from inversesr.priors.card import PriorCard, grid_of
+from inversesr.priors.denoiser_inputs import (
+    Known,
+    denoiser_inputs,
+    scaled_variables,
+    unconditional,
+)
+from inversesr.priors.latent_padding import crop_latent, pad_latent, padded_shape
 from inversesr.priors.networks.lean_autograd import lean_copy
 from inversesr.priors.networks.local_autoencoder import (
     LocalAutoencoder,
@@ -56,9 +63,8 @@ class LatentDiffusionPrior:
 
     @property
     def latent_shape(self) -> tuple[int, ...]:
-        """Shape of a latent, (channels, X / factor, Y / factor, Z / factor)."""
-        latent = self.card.latent
-        return (latent.channels, *(n // latent.factor for n in self.grid.shape))
+        """Shape of a latent, (channels, X / factor, Y / factor, Z / factor), padded if need be."""
+        return padded_shape(self.card.latent, self.grid.shape)
 
     @property
     def device(self) -> torch.device:
@@ -105,7 +111,7 @@ class LatentDiffusionPrior:
         else:
             z = self._encode_frozen(seen)
         scale, shift = self._latent_map(z.device)
-        return z[0].float() * scale + shift
+        return pad_latent(z[0].float() * scale + shift, self.latent_shape)
 
     def decode(self, z: Tensor) -> Tensor:
         """Return the image of a latent.
@@ -117,7 +123,8 @@ class LatentDiffusionPrior:
             Image, nominally in [0, 1], shape grid.shape, float32.
         """
         scale, shift = self._latent_map(z.device)
-        seen = ((z.float() - shift) / scale)[None]
+        inner = crop_latent(z.float(), self.card.latent, self.grid.shape)
+        seen = ((inner - shift) / scale)[None]
         x: Tensor
         if _wants_gradient(z):
             x = self._differentiable(self._lean_autoencoder, self.autoencoder, "decode", seen)
@@ -139,21 +146,7 @@ class LatentDiffusionPrior:
         Raises:
             InputError: a variable is unknown or out of range.
         """
-        variables = self.card.conditioning.variables
-        given = dict(values or {})
-        unknown = sorted(set(given) - {v.name for v in variables})
-        if unknown:
-            known = ", ".join(v.name for v in variables) or "none"
-            message = f"prior {self.card.name!r} has no variable {unknown[0]!r}; it has {known}"
-            raise InputError(message)
-        scaled = []
-        for v in variables:
-            value = given.get(v.name, v.default)
-            if not v.low <= value <= v.high:
-                message = f"{v.name} is {value}; expected {v.low} to {v.high}"
-                raise InputError(message)
-            scaled.append((value - v.low) / (v.high - v.low))
-        return torch.tensor(scaled, dtype=torch.float32, device=self.device)
+        return scaled_variables(self.card, values, self.device)
 
     def denoise(self, z_t: Tensor, t: int, context: Tensor | None = None) -> Tensor:
         """Return the clean latent expected from the noisy one.
@@ -178,17 +171,11 @@ class LatentDiffusionPrior:
             InputError: guidance was asked for, but the prior was not trained for it.
         """
         seen = self.context() if context is None else context
-        output = self._network_output(z_t, t, seen)
+        output = self._network_output(z_t, t, seen, self.card.conditioning.class_label)
         if self.guidance == 1.0:
             return output
-        null = self.card.conditioning.null
-        if null is None:
-            message = (
-                f"prior {self.card.name!r} was not trained for guidance; expected 1, "
-                f"found {self.guidance}"
-            )
-            raise InputError(message)
-        without = self._network_output(z_t, t, seen.new_tensor(null))
+        null, null_class = unconditional(self.card, seen, self.guidance)
+        without = self._network_output(z_t, t, null, null_class)
         return without + self.guidance * (output - without)
 
     def sample(
@@ -211,7 +198,8 @@ class LatentDiffusionPrior:
         Returns:
             A latent, shape latent_shape, for `decode`.
         """
-        path = timestep_path(self._schedule, n_steps, spacing)
+        n_voxels = torch.Size(self.latent_shape[1:]).numel()
+        path = timestep_path(self._schedule, n_steps, spacing, n_voxels)
         noise = torch.randn(self.latent_shape, generator=generator, device=generator.device)
 
         def denoise(z_t: Tensor, t: int) -> Tensor:
@@ -249,20 +237,13 @@ class LatentDiffusionPrior:
             raise InputError(message)
         return self.schedule
 
-    def _network_output(self, z_t: Tensor, t: int, context: Tensor) -> Tensor:
+    def _network_output(self, z_t: Tensor, t: int, context: Tensor, label: int | None) -> Tensor:
         """Call the denoiser once."""
         if self.denoiser is None:
             message = f"prior {self.card.name!r} has no denoiser; this needs one"
             raise InputError(message)
-        conditioning = self.card.conditioning
-        seen = z_t.float()[None]
-        arguments: dict[str, Any] = {"timesteps": torch.tensor([t], device=z_t.device)}
-        if conditioning.concatenated:
-            maps = context.reshape(1, -1, 1, 1, 1).to(seen).expand(-1, -1, *seen.shape[2:])
-            seen = torch.cat([seen, maps], dim=1)
-        if conditioning.cross_attention:
-            arguments["context"] = context.reshape(1, 1, -1).to(seen.device, self.dtype)
-        seen = seen.to(self.dtype)
+        known = Known(context, label, self.grid.spacing_mm)
+        seen, arguments = denoiser_inputs(self.card.conditioning, z_t, t, known, self.dtype)
         if _wants_gradient(z_t) or _wants_gradient(context):
             lean = self.gradients == "lean"
             network = self._lean_denoiser if lean else self.denoiser

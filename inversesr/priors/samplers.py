@@ -21,7 +21,9 @@ from inversesr.priors.schedule import CLEAN, Schedule, noise_of
 Denoiser = Callable[[Tensor, int], Tensor]
 
 
-def timestep_path(schedule: Schedule, n_steps: int, spacing: str | None = None) -> list[int]:
+def timestep_path(
+    schedule: Schedule, n_steps: int, spacing: str | None = None, n_voxels: int | None = None
+) -> list[int]:
     """Choose the timesteps of a sampler.
 
     - `leading`: 0, c, 2c, ... with c = n_levels // n_steps, as in `generative` and MONAI <= 1.5;
@@ -34,9 +36,12 @@ def timestep_path(schedule: Schedule, n_steps: int, spacing: str | None = None) 
         schedule: The noise levels.
         n_steps: Number of denoiser calls, 1 to n_levels.
         spacing: One of the names above; None takes the schedule's own.
+        n_voxels: Voxels of the latent, by which a schedule with `base_voxels` moves the timesteps
+            towards noise; None leaves them where they are.
 
     Returns:
         Falling timesteps, the noisiest first; the last is where sampling ends (CLEAN, or 0).
+        Those that coincide after they were moved stand there once.
 
     Raises:
         InputError: an impossible number of steps or an unknown spacing.
@@ -54,7 +59,22 @@ def timestep_path(schedule: Schedule, n_steps: int, spacing: str | None = None) 
     if end == 0 and spacing in {"leading", "inversesr"}:
         message = f"spacing {spacing!r} does not fit a flow; expected 'trailing' or 'linspace'"
         raise InputError(message)
+    if schedule.base_voxels is not None and n_voxels is not None:
+        rising = _towards_noise(rising, top, (n_voxels / schedule.base_voxels) ** (1.0 / 3.0))
     return [*reversed(rising), 0 if spacing == "inversesr" else end]
+
+
+def _towards_noise(rising: list[int], top: int, ratio: float) -> list[int]:
+    """Move timesteps t = top u to top r u / (1 + (r - 1) u): noise to signal grows by r.
+
+    A large latent needs more noise than a small one to lose the same structure.
+
+    Reference: Esser et al. (2024), Scaling rectified flow transformers, arXiv:2403.03206; as in
+    MONAI's RFlowScheduler with use_timestep_transform.
+    """
+    shares = [t / top for t in rising]
+    moved = {round(top * ratio * u / (1.0 + (ratio - 1.0) * u)) for u in shares}
+    return sorted(moved - {0})
 
 
 def _rising(spacing: str, n_steps: int, top: int, end: int) -> list[int]:

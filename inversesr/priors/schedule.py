@@ -27,12 +27,15 @@ class Schedule:
         noise: Standard deviation of the noise by timestep, float64, rising.
         prediction: What the network returns: "epsilon", "v", "x0" or "flow".
         spacing: Default way to choose few timesteps out of many.
+        base_voxels: Voxels of a latent for which few timesteps of a flow are spaced evenly; for
+            larger latents they move towards noise. None spaces them evenly always.
     """
 
     signal: Tensor
     noise: Tensor
     prediction: str
     spacing: str
+    base_voxels: float | None = None
 
     @property
     def n_levels(self) -> int:
@@ -57,9 +60,9 @@ def make_schedule(card: ScheduleCard) -> Schedule:
         InputError: arguments are missing or unknown for this kind of schedule.
     """
     if card.kind == "rectified_flow":
-        _arguments(card, {})
+        base = _arguments(card, {"base_voxels": 0.0})["base_voxels"] or None
         noise = torch.arange(card.n_steps + 1, dtype=torch.float64) / card.n_steps
-        return Schedule(1.0 - noise, noise, card.prediction, card.spacing)
+        return Schedule(1.0 - noise, noise, card.prediction, card.spacing, base)
     signal_squared = _KINDS[card.kind](card)
     signal, noise = signal_squared.sqrt(), (1.0 - signal_squared).sqrt()
     return Schedule(signal, noise, card.prediction, card.spacing)

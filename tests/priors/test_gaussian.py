@@ -3,7 +3,8 @@ import torch
 
 from inversesr.priors.gaussian import make_gaussian_prior
 from inversesr.priors.samplers import ddim, timestep_path
-from inversesr.priors.schedule import add_noise
+from inversesr.priors.schedule import add_noise, clean_from_output
+from tests.support.problems import EITHER, FLOW
 
 
 class KeepEverySecond:
@@ -52,8 +53,10 @@ def test_samples_have_the_stated_spread(prior):
     assert 0.05 < float(images.std(0).mean()) < 0.15
 
 
+@EITHER
 @pytest.mark.parametrize("t", [50, 400, 950])
-def test_the_denoiser_is_the_conditional_mean(prior, t):
+def test_the_denoiser_is_the_conditional_mean(noise, t):
+    prior = make_gaussian_prior((6, 5, 8), (3, 2, 4), schedule=noise)
     z = samples(prior, 6000)
     eps = torch.randn(z.shape, generator=generator(5), dtype=torch.float64)
     z_t = add_noise(prior.schedule, z, t, eps)
@@ -66,11 +69,35 @@ def test_the_denoiser_is_the_conditional_mean(prior, t):
     assert torch.allclose(error.var(0), expected, rtol=0.15)
 
 
-def test_ddim_with_the_exact_denoiser_samples_the_prior(prior):
-    noise = torch.randn(1500, *prior.latent_shape, generator=generator(), dtype=torch.float64)
+@EITHER
+def test_ddim_with_the_exact_denoiser_samples_the_prior(noise):
+    prior = make_gaussian_prior((6, 5, 8), (3, 2, 4), schedule=noise)
+    start = torch.randn(1500, *prior.latent_shape, generator=generator(), dtype=torch.float64)
     path = timestep_path(prior.schedule, 250, "linspace")
-    drawn = ddim(prior.schedule, lambda z_t, t: prior.denoise(z_t, t), noise, path)
+    drawn = ddim(prior.schedule, lambda z_t, t: prior.denoise(z_t, t), start, path)
     assert torch.allclose(drawn.std(0), prior.variance.sqrt(), rtol=0.15, atol=0.02)
+
+
+@pytest.mark.parametrize("t", [1, 300, 999, 1000])
+def test_the_exact_velocity_of_a_flow_leads_to_the_exact_denoiser(t):
+    prior = make_gaussian_prior((6, 5, 8), (3, 2, 4), schedule=FLOW)
+    z_t = torch.randn(prior.latent_shape, generator=generator(6), dtype=torch.float64)
+    u, variance = t / 1000, prior.variance
+    # E[z - eps | z_t] = Cov(z - eps, z_t) / Var(z_t) z_t for z_t = (1 - u) z + u eps
+    velocity = ((1 - u) * variance - u) / ((1 - u) ** 2 * variance + u**2) * z_t
+    found = clean_from_output(prior.schedule, velocity, z_t, t)
+    assert torch.allclose(found, prior.denoise(z_t, t), atol=1e-12)
+
+
+def test_the_denoiser_of_a_flow_is_that_of_white_noise_on_the_scaled_latent():
+    prior = make_gaussian_prior((6, 5, 8), (3, 2, 4), schedule=FLOW)
+    z_t = torch.randn(prior.latent_shape, generator=generator(6), dtype=torch.float64)
+    for t in (10, 500, 990):
+        u = t / 1000
+        sigma = u / (1 - u)
+        assert prior.schedule.timestep_of(sigma) == t
+        white = prior.variance / (prior.variance + sigma**2) * (z_t / (1 - u))
+        assert torch.allclose(prior.denoise(z_t, t), white, atol=1e-12)
 
 
 def test_the_posterior_agrees_with_regression_on_joint_samples(prior):

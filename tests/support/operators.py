@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from inversesr.operators.axis_order import AxisLast
+from inversesr.operators.axis_order import AxisOrder, axis_last
 from inversesr.operators.blur import gaussian_blur
 from inversesr.operators.coils import Coils
 from inversesr.operators.complex_numbers import RealImage, RealPairs
@@ -103,8 +103,9 @@ OPERATORS = {
     "slices of a moved head": Case(SLICES @ turned((3, 4, 5), SHAPE)),
     "voxels": Case(Sampling(marks(SHAPE, 0.6)), "both"),
     "voxels of slices": Case(Sampling(marks(SLICES.out_shape, 0.7)) @ SLICES, "both"),
-    "axis last": Case(AxisLast(SHAPE, 1), "both"),
-    "slices of a turned image": Case(SLICES @ AxisLast((2, 6, 3), 1), "both"),
+    "axis last": Case(axis_last(SHAPE, 1), "both"),
+    "axes reversed": Case(AxisOrder(SHAPE, (1, 2, 0), (0, 2)), "both"),
+    "slices of a turned image": Case(SLICES @ axis_last((2, 6, 3), 1), "both"),
     "weights": Case(Diagonal(normal(SHAPE, 3).abs().round()), "both"),
     "complex weights": Case(Diagonal(normal(SHAPE, 3, torch.complex128)), "complex"),
     "weighted slices": Case(Diagonal(normal(SLICES.out_shape, 3).abs()) @ SLICES, "both"),
@@ -113,7 +114,7 @@ OPERATORS = {
     "adjoint of real k-space": Case(SampledFourier(marks(SHAPE, 0.5)).H, "complex"),
     "two stacks": Case(Stacked((SLICES, ACROSS)), "both"),
     "two weighted stacks": Case(Stacked((SLICES, WEIGHTED)), "both"),
-    "product": Case(Composed(ACROSS, AxisLast((2, 6, 3), 1)), "both"),
+    "product": Case(Composed(ACROSS, axis_last((2, 6, 3), 1)), "both"),
     "Fourier": Case(Fourier(SHAPE), "complex"),
     "Fourier within the slice": Case(Fourier((2, 3, 4), (-2, -1)), "complex"),
     "k-space": Case(KSPACE, "complex"),

@@ -11,8 +11,8 @@ import torch
 from inversesr.operators.interpolation import spline_operator
 from inversesr.operators.separable import SeparableOperator
 from inversesr.priors.brain_ldm import BRAIN_LDM
-from inversesr.priors.card import FileCard, dump_card, parse_card
-from inversesr.priors.gaussian import make_gaussian_prior
+from inversesr.priors.card import FileCard, ScheduleCard, dump_card, parse_card
+from inversesr.priors.gaussian import BRAIN_LDM_SCHEDULE, make_gaussian_prior
 from inversesr.priors.instrumented import InstrumentedPrior, instrument
 from inversesr.priors.loading import assemble_prior
 from inversesr.priors.networks.build import build_network
@@ -22,6 +22,14 @@ from inversesr.solvers.latent.problem import Problem
 from inversesr.volume import Grid
 
 FACTOR = 2
+# noise levels of a rectified flow; every closed form holds for them as for those of a diffusion
+FLOW = ScheduleCard("rectified_flow", 1000, "flow", "trailing")
+EITHER = pytest.mark.parametrize("noise", [BRAIN_LDM_SCHEDULE, FLOW], ids=["diffusion", "flow"])
+FLOW_SLOWLY = pytest.mark.parametrize(
+    "noise",
+    [BRAIN_LDM_SCHEDULE, pytest.param(FLOW, marks=pytest.mark.slow)],
+    ids=["diffusion", "flow"],
+)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -67,9 +75,11 @@ def gaussian_counted(prior):
     return InstrumentedPrior(prior, prior.schedule)
 
 
-def gaussian_case(sigma=0.02, shape=(6, 5, 8), n_waves=(3, 2, 4), seed=0):
+def gaussian_case(
+    sigma=0.02, shape=(6, 5, 8), n_waves=(3, 2, 4), seed=0, noise=BRAIN_LDM_SCHEDULE
+):
     """Return a Gaussian prior, a problem made from one of its samples, and the true latent."""
-    prior = make_gaussian_prior(shape, n_waves)
+    prior = make_gaussian_prior(shape, n_waves, schedule=noise)
     z = prior.sample(generator(seed))
     return gaussian_counted(prior), problem_of(prior.decode(z), sigma, seed), z
 

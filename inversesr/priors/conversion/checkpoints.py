@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from inversesr.errors import InputError
-from inversesr.priors.brain_ldm import BRAIN_LDM, REPOSITORY
 from inversesr.priors.card import (
     FileCard,
     NetworkCard,
@@ -28,6 +27,7 @@ from inversesr.priors.conversion.state_dict_keys import never_projects, own_tens
 from inversesr.priors.conversion.unpickling import read_checkpoint
 from inversesr.priors.networks.build import check_tensors, tensor_shapes
 from inversesr.priors.old_names import ROLES
+from inversesr.priors.published import PUBLISHED, recognised
 from inversesr.priors.schedule import make_schedule
 from inversesr.priors.store import CARD_NAME, digest, folder_of, read_json, write_text
 from inversesr.priors.tensors import save_tensors
@@ -72,7 +72,7 @@ def import_prior(
         destination: Folder of the new prior. None takes the cache folder and the card's name.
         trust_pickle: Whether files with pickled modules may be opened (their code never runs).
         card: Content of `prior.json` without `files`. None takes `prior.json` beside the weights,
-            else that of the UK Biobank brain LDM.
+            else that of the published model whose files are there, see `priors.published`.
         force: Whether a prior that is there already may be replaced.
 
     Returns:
@@ -83,7 +83,9 @@ def import_prior(
     """
     with _opened(source) as folder:
         described = _find_card(folder) if card is None else parse_card(card)
-        paths = {role: _find_weights(folder, role, source) for role in described.networks}
+        paths = {
+            role: _find_weights(folder, described, role, source) for role in described.networks
+        }
         destination = destination or folder_of(described.name)
         if (destination / CARD_NAME).exists() and not force:
             message = (
@@ -172,7 +174,23 @@ def _import_network(
     latent = card.latent
     if role == "autoencoder":
         latent = replace(latent, has_encoder=any(n.startswith("encoder.") for n in converted))
+    if role == "denoiser":
+        latent = replace(latent, scale=_scale(card, tensors, path))
     return replace(card, latent=latent, networks={**card.networks, role: network})
+
+
+def _scale(card: PriorCard, tensors: Mapping[str, Tensor], path: Path) -> float:
+    """Return the scale of latents: that of the checkpoint, if it holds one, else the card's."""
+    stored, scale = tensors.get("scale_factor"), card.latent.scale
+    if stored is not None:
+        return float(stored)
+    if card.networks["denoiser"].network == "DiffusionModelUNetMaisi" and scale == 1.0:
+        message = (
+            f"{path} holds no scale_factor, by which latents were multiplied in training; "
+            "expected the published checkpoint, or the number as latent.scale in a prior.json"
+        )
+        raise InputError(message)
+    return scale
 
 
 def _check_schedule(card: PriorCard, tensors: Mapping[str, Tensor], path: Path) -> None:
@@ -209,24 +227,30 @@ def _opened(source: Path) -> Iterator[Path]:
 
 
 def _find_card(folder: Path) -> PriorCard:
-    """Read `prior.json` beside the weights, or take the brain LDM's."""
+    """Read `prior.json` beside the weights, or take that of the published model."""
     found = sorted(folder.rglob(CARD_NAME), key=_depth)
-    data = read_json(found[0]) if found else BRAIN_LDM
+    data = read_json(found[0]) if found else recognised(folder).card
     return replace(parse_card(data), files={})
 
 
-def _find_weights(folder: Path, role: str, source: Path) -> Path:
+def _find_weights(folder: Path, card: PriorCard, role: str, source: Path) -> Path:
     """Find the checkpoint of a network, wherever the public forms keep it."""
-    for stem in _STEMS.get(role, (role,)):
-        for suffix in _SUFFIXES:
-            found = sorted(folder.rglob(stem + suffix), key=_depth)
-            if found:
-                return found[0]
-    first = _STEMS.get(role, (role,))[0] + ".pt"
-    message = (
-        f"{source} has no weights of the {role}; expected {first}: download it with "
-        f"`hf download {REPOSITORY} {first} --local-dir {source}`"
-    )
+    published = PUBLISHED.get(card.name)
+    stems = _STEMS.get(role, (role,))
+    names = [stem + suffix for stem in stems for suffix in _SUFFIXES]
+    if published is not None and role in published.files:
+        file = published.files[role]
+        names = [file, Path(file).name, *names]
+    for name in names:
+        found = sorted(folder.rglob(name), key=_depth)
+        if found:
+            return found[0]
+    message = f"{source} has no weights of the {role}; expected {stems[0]}.pt"
+    if published is not None and role in published.files:
+        message = (
+            f"{source} has no weights of the {role}; expected {published.files[role]}: "
+            f"download it by {published.download(role, str(source))}"
+        )
     raise InputError(message)
 
 

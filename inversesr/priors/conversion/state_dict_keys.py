@@ -1,6 +1,6 @@
 """Names of tensors: from the original code and from `generative` to those of MONAI core.
 
-    original -> generative -> MONAI core
+    original -> generative -> MONAI core <- MAISI
 
 Every rule is a renaming; none touches a value. MONAI's own `load_old_state_dict` is silently
 wrong for attention without a final projection, so the rules here are independent of it and
@@ -19,6 +19,8 @@ Tensors = dict[str, Tensor]
 _MARKERS = {
     "AutoencoderKL": ("decoder.blocks.", "post_quant_conv."),
     "DiffusionModelUNet": ("input_blocks.0.", "conv_in."),
+    "MaisiAutoencoder": ("decoder.blocks.", "post_quant_conv."),
+    "DiffusionModelUNetMaisi": ("conv_in.",),
 }
 # What the original code keeps beside the weights: functions of the betas.
 SCHEDULE_BUFFERS = frozenset(
@@ -108,6 +110,9 @@ def to_monai(tensors: Mapping[str, Tensor], network: str, arguments: Mapping[str
         rules = original_blocks(arguments) if network == "DiffusionModelUNet" else {}
         renamed = {_rename_original(name, rules): t for name, t in tensors.items()}
         renamed = _wrap_convolutions(renamed, int(arguments["spatial_dims"]))
+    if any(name.startswith("decoder.blocks.0.conv.conv.") for name in tensors):
+        # MAISI's layers that work in parts hold each convolution one level deeper
+        renamed = {n.replace(".conv.conv.", ".conv.", 1): t for n, t in renamed.items()}
     kept = {name: t for name, t in renamed.items() if ".proj_attn." not in name}
     return {_substitute(name, _GENERATIVE_PARTS): t for name, t in kept.items()}
 

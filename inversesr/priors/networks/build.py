@@ -22,6 +22,11 @@ from inversesr.priors.tensors import load_tensors
 MAKERS = {
     "AutoencoderKL": ("monai.networks.nets", "AutoencoderKL"),
     "DiffusionModelUNet": ("monai.networks.nets", "DiffusionModelUNet"),
+    "MaisiAutoencoder": ("inversesr.priors.networks.maisi_autoencoder", "build_maisi_autoencoder"),
+    "DiffusionModelUNetMaisi": (
+        "monai.apps.generation.maisi.networks.diffusion_model_unet_maisi",
+        "DiffusionModelUNetMaisi",
+    ),
     "LocalAutoencoder": ("inversesr.priors.networks.local_autoencoder", "LocalAutoencoder"),
     "LocalDenoiser": ("inversesr.priors.networks.local_denoiser", "LocalDenoiser"),
     "SuperResolutionUNet": ("inversesr.priors.networks.unet", "build_unet"),

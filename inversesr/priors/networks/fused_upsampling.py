@@ -23,13 +23,23 @@ Phase = tuple[int, int, int]
 
 def fusible(block: nn.Module) -> nn.Conv3d | None:
     """Return the convolution of an upsampling block of this kind, or None for any other block."""
+    return _plain_convolution(block, "nearest")
+
+
+def interpolates(block: nn.Module) -> bool:
+    """Whether a block is trilinear upsampling by 2 followed by a 3 x 3 x 3 convolution."""
+    return _plain_convolution(block, "trilinear") is not None
+
+
+def _plain_convolution(block: nn.Module, mode: str) -> nn.Conv3d | None:
+    """Return the convolution of a block that upsamples by 2 in one mode, or None."""
     children = list(block.children())
     if len(children) != 2 or not isinstance(children[0], nn.Upsample):
         return None
-    factor, mode = children[0].scale_factor, children[0].mode
+    factor, is_mode = children[0].scale_factor, children[0].mode == mode
     doubles = all(f == 2 for f in (factor if isinstance(factor, tuple) else (factor,)))
     layer: Any = getattr(children[1], "conv", None)
-    if mode != "nearest" or not doubles or not isinstance(layer, nn.Conv3d):
+    if not is_mode or not doubles or not isinstance(layer, nn.Conv3d):
         return None
     plain = (layer.kernel_size, layer.stride, layer.padding) == ((3,) * 3, (1,) * 3, (1,) * 3)
     plain = plain and layer.padding_mode == "zeros" and layer.dilation == (1,) * 3

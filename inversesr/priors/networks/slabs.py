@@ -13,7 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from inversesr.priors.networks.fused_upsampling import fusible, upsample_convolve
+from inversesr.priors.networks.fused_upsampling import (
+    fusible,
+    interpolates,
+    upsample_convolve,
+)
 from inversesr.priors.networks.slab_normalisation import Fill, Slabs, activation, normaliser
 
 Parts = tuple[Tensor | None, Tensor, Tensor | None]
@@ -88,6 +92,8 @@ def _step(block: Any, slabs: Slabs, work: _Pass) -> Slabs:  # noqa: ANN401  (MON
         return _downsample(slabs, block.conv.conv, work)
     if fusible(block) is not None:
         return _upsample(slabs, block, work)
+    if interpolates(block):
+        return _interpolate(slabs, block, work)
     if isinstance(block, nn.GroupNorm):
         normalise = normaliser(slabs, block)
         for slab in slabs:
@@ -159,6 +165,27 @@ def _upsample(slabs: Slabs, block: nn.Module, work: _Pass) -> Slabs:
         after = slabs[i + 1][:, :, :1] if i + 1 < len(slabs) else None
         last = slab[:, :, -1:].clone()
         slabs[i] = upsample_convolve(_window((before, slab, after), margin=(1, 1)), layer)
+        before = last
+    return slabs
+
+
+def _interpolate(slabs: Slabs, block: nn.Module, work: _Pass) -> Slabs:
+    """Double the resolution by trilinear interpolation and convolve."""
+    refine, convolution = block.children()
+    layer = _layer(convolution)
+    slabs = _split(torch.cat(slabs, dim=2), _Pass(work.dtype, work.slab_voxels // 8))
+    before = None
+    for i, slab in enumerate(slabs):
+        after = slabs[i + 1][:, :, :1] if i + 1 < len(slabs) else None
+        last = slab[:, :, -1:].clone()
+        known = [part for part in (before, slab, after) if part is not None]
+        fine = refine(torch.cat(known, dim=2))
+        # of a neighbour's two fine planes the nearer one counts; beyond the image there is zero
+        fine = fine[:, :, int(before is not None) : fine.shape[2] - int(after is not None)]
+        fine = functional.pad(fine, (0, 0, 0, 0, int(before is None), int(after is None)))
+        slabs[i] = _channels_last(
+            functional.conv3d(fine, layer.weight, layer.bias, padding=(0, 1, 1))
+        )
         before = last
     return slabs
 

@@ -56,6 +56,8 @@ def short_path(schedule: Schedule, t: int, n_steps: int) -> list[int]:
     """
     signal, noise = schedule.level(t)
     high = noise / max(signal, 1e-6)
+    if high == 0.0:
+        return [t, CLEAN]
     low = min(LAST_SIGMA, high)
     path = [t]
     for i in range(1, n_steps):
@@ -73,7 +75,9 @@ def draw(shape: Shape, like: Tensor, generator: torch.Generator) -> Tensor:
 
 def sample_latent(prior: InstrumentedPrior, like: Tensor, generator: torch.Generator) -> Tensor:
     """Draw a latent from the prior by the published number of deterministic steps."""
-    path = timestep_path(prior.schedule, min(N_SAMPLE_STEPS, prior.schedule.n_levels - 1))
+    n_steps = min(N_SAMPLE_STEPS, prior.schedule.n_levels - 1)
+    n_voxels = torch.Size(prior.latent_shape[1:]).numel()
+    path = timestep_path(prior.schedule, n_steps, n_voxels=n_voxels)
     noise = draw(prior.latent_shape, like, generator)
     with torch.no_grad():
         return ddim(prior.schedule, prior.denoise, noise, path)

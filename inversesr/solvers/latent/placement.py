@@ -1,23 +1,25 @@
 """Where a prior's grid lies on a scan: W, V and the soft mask m, for free and for fixed grids.
 
-Free: the scan's own axes with the slice axis last; spacings that differ are bridged by hat
-functions, and the sides are padded, by repeating the last voxel, to the prior's multiple.
+Free: the scan's own axes with the slice axis last, or, for an oriented prior, turned to the
+directions that it knows; spacings that differ are bridged by hat functions, and the sides are
+padded, by repeating the last voxel, to the prior's multiple.
 Fixed: rigid resampling by the pose of the head, which `solvers.pose` finds.
 """
 
 from dataclasses import dataclass
+from itertools import permutations
 
 import numpy as np
 import torch
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
-from inversesr.operators.axis_order import AxisLast
+from inversesr.operators.axis_order import AxisOrder, axis_last
 from inversesr.operators.compose import Composed
 from inversesr.operators.protocol import LinearOperator
 from inversesr.operators.resample import RigidResample
 from inversesr.operators.separable import Array, SeparableOperator
-from inversesr.priors.card import GridCard
+from inversesr.priors.card import GridCard, directions
 from inversesr.volume import Affine, Grid
 
 # Spacings that differ by less than this share are the same to a prior.
@@ -47,11 +49,11 @@ def place_free(fine: Grid, slice_axis: int, card: GridCard) -> Placement:
     Args:
         fine: The fine grid.
         slice_axis: Axis across the slices.
-        card: Spacing and multiple of the prior; its last axis lies across the slices.
+        card: Spacing and multiple of the prior; unless it is oriented, its last axis lies across
+            the slices.
     """
-    order = AxisLast(fine.shape, slice_axis)
-    spacing = [s for axis, s in enumerate(fine.spacing_mm) if axis != slice_axis]
-    spacing.append(fine.spacing_mm[slice_axis])
+    order = _oriented(fine, card) if card.oriented else axis_last(fine.shape, slice_axis)
+    spacing = [fine.spacing_mm[axis] for axis in order.order]
     there: list[Array | None] = []
     back: list[Array | None] = []
     sides = []
@@ -69,6 +71,19 @@ def place_free(fine: Grid, slice_axis: int, card: GridCard) -> Placement:
     V = Composed(SeparableOperator(order.out_shape, (there[0], there[1], there[2])), order)
     W = Composed(order.H, SeparableOperator(shape, (back[0], back[1], back[2])))
     return Placement(W, V, shape)
+
+
+def _oriented(fine: Grid, card: GridCard) -> AxisOrder:
+    """Return what turns the axes of a scan into those nearest to a prior's directions."""
+    own = fine.affine[:3, :3] / np.asarray(fine.spacing_mm)
+    # cosines between the axes of the prior (rows) and those of the scan
+    cosines = directions(card.axcodes).T @ own
+    rows = np.arange(3)
+    order = max(
+        permutations(range(3)), key=lambda axes: float(np.abs(cosines[rows, list(axes)]).sum())
+    )
+    against = tuple(row for row in range(3) if cosines[row, order[row]] < 0.0)
+    return AxisOrder(fine.shape, order, against)
 
 
 def place_fixed(fine: Grid, prior: Grid, prior_world_from_scan_world: Affine) -> Placement:

@@ -24,6 +24,7 @@ from inversesr.priors.schedule import make_schedule
 from inversesr.priors.store import check_file, find_prior, read_json
 from inversesr.priors.tensors import load_tensors
 from tests.support import problems
+from tests.support.golden import generative_network, randn, randomise, worst
 from tests.support.problems import free_card, random_tensors
 
 EXACT = parse_card(brain_ldm.BRAIN_LDM)
@@ -53,28 +54,6 @@ def small_card():
     }
     data["grid"] |= {"shape": [16, 24, 16]}
     return data
-
-
-def randomise(network, seed=0):
-    """Give every weight, also those that start at zero, a value that keeps activations tame."""
-    generator = torch.Generator().manual_seed(seed)
-    for name, parameter in network.named_parameters():
-        noise = torch.empty(parameter.shape).normal_(generator=generator)
-        around = 1.0 if parameter.ndim == 1 and name.endswith("weight") else 0.0
-        scale = 0.1 if parameter.ndim == 1 else parameter[0].numel() ** -0.5
-        parameter.data = around + scale * noise
-    return network.eval().requires_grad_(requires_grad=False)
-
-
-def generative_network(card):
-    """Build the independent truth: the class of `generative` with the same arguments."""
-    nets = pytest.importorskip(
-        "generative.networks.nets", reason="needs monai-generative, the extra [generative]"
-    )
-    arguments = dict(card.arguments)
-    arguments["num_channels"] = arguments.pop("channels")
-    arguments.pop("include_fc", None)
-    return randomise(getattr(nets, card.network)(**arguments))
 
 
 # Written out by hand from the original code's constructor, for 3 levels of 2 residual blocks
@@ -156,14 +135,6 @@ def original_autoencoder_state(state):
         leaf = name.rsplit(".", 1)[1]
         renamed[name.replace(f".conv.{leaf}", f".{leaf}")] = tensor
     return renamed
-
-
-def randn(*shape, seed=7):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
-
-def worst(a, b):
-    return float((a - b).abs().max() / b.abs().max())
 
 
 def autoencoder_differences(theirs, ours, image, latent):
@@ -399,9 +370,9 @@ def test_the_denoiser_of_mlflow_folders_is_not_taken_from_that_of_the_decoder(tm
     for name in ("decoder", "ddpm"):
         (tmp_path / name / "data").mkdir(parents=True)
         (tmp_path / name / "data" / "model.pth").write_bytes(b"")
-    found = _find_weights(tmp_path, "denoiser", tmp_path)
+    found = _find_weights(tmp_path, EXACT, "denoiser", tmp_path)
     assert found == tmp_path / "ddpm" / "data" / "model.pth"
-    assert _find_weights(tmp_path, "autoencoder", tmp_path).parts[-3] == "decoder"
+    assert _find_weights(tmp_path, EXACT, "autoencoder", tmp_path).parts[-3] == "decoder"
 
 
 def test_without_a_destination_the_prior_is_installed_under_its_name(tmp_path, monkeypatch):
@@ -454,9 +425,7 @@ def test_importing_mlflow_folders_of_pickled_modules_needs_trust(tmp_path, monke
 def test_a_missing_file_is_named_with_the_command_that_fetches_it(tmp_path):
     made, _ = states("core")
     torch.save(dict(made["autoencoder"]), tmp_path / "autoencoder.pt")
-    with pytest.raises(
-        InputError, match=r"models/model\.pt: download it with `hf download MONAI/"
-    ):
+    with pytest.raises(InputError, match=r"models/model\.pt: download it by `hf download MONAI/"):
         import_prior(tmp_path, tmp_path / "prior", card=small_card())
 
 

@@ -15,6 +15,8 @@ from inversesr.solvers.latent.chain import (
 )
 from inversesr.solvers.latent.pnp import LatentPnP
 from tests.support.problems import (
+    EITHER,
+    FLOW_SLOWLY,
     gaussian_case,
     gaussian_counted,
     generator,
@@ -31,10 +33,11 @@ def test_noise_levels_fall_in_equal_ratios():
     assert warm[0] < 8.0
 
 
+@EITHER
 @pytest.mark.parametrize("t", [999, 300, 5, 0])
 @pytest.mark.parametrize("n_steps", [1, 4])
-def test_a_short_path_falls_from_its_start_to_clean(t, n_steps):
-    schedule = make_gaussian_prior((4, 4, 4), (2, 2, 2)).schedule
+def test_a_short_path_falls_from_its_start_to_clean(t, n_steps, noise):
+    schedule = make_gaussian_prior((4, 4, 4), (2, 2, 2), schedule=noise).schedule
     path = short_path(schedule, t, n_steps)
     assert path[0] == t
     assert path[-1] == CLEAN
@@ -57,8 +60,9 @@ def test_noise_comes_from_the_generator_alone():
     assert not torch.equal(draw((5,), like, generator(1)), draw((5,), like, generator(2)))
 
 
-def test_samples_have_the_spread_of_the_prior_and_their_mean_a_smaller_one():
-    prior, problem, _ = gaussian_case()
+@FLOW_SLOWLY
+def test_samples_have_the_spread_of_the_prior_and_their_mean_a_smaller_one(noise):
+    prior, problem, _ = gaussian_case(noise=noise)
     g = generator()
     samples = torch.stack([sample_latent(prior, problem.y, g) for _ in range(200)])
     ratio = samples.var(0) / prior.inner.variance
@@ -68,16 +72,17 @@ def test_samples_have_the_spread_of_the_prior_and_their_mean_a_smaller_one():
     assert float((means.var(0) / samples.var(0)).mean()) == pytest.approx(0.25, abs=0.1)
 
 
+@EITHER
 @pytest.mark.parametrize("t", [150, 400])
-def test_clean_latents_drawn_from_a_noisy_one_have_the_conditional_law(t):
-    gaussian = make_gaussian_prior((8, 8, 8), (4, 4, 4), decay=0.0)
+def test_clean_latents_drawn_from_a_noisy_one_have_the_conditional_law(t, noise):
+    gaussian = make_gaussian_prior((8, 8, 8), (4, 4, 4), decay=0.0, schedule=noise)
     prior = gaussian_counted(gaussian)
-    signal, noise = gaussian.schedule.level(t)
+    signal, spread = gaussian.schedule.level(t)
     z_t = add_noise(gaussian.schedule, gaussian.sample(generator()), t, torch.ones(1, 4, 4, 4))
     g = generator(3)
     path = short_path(gaussian.schedule, t, 3)
     drawn = torch.stack([sample_clean(prior, z_t, path, g) for _ in range(300)])
-    variance = gaussian.variance * noise**2 / (signal**2 * gaussian.variance + noise**2)
+    variance = gaussian.variance * spread**2 / (signal**2 * gaussian.variance + spread**2)
     # all variances are equal, so three steps suffice
     assert float((drawn.var(0) / variance).mean()) == pytest.approx(1.0, abs=0.05)
     off = (drawn.mean(0) - gaussian.denoise(z_t, t)) / (variance / 300).sqrt()

@@ -6,11 +6,19 @@ import torch
 from inversesr.priors.samplers import ddim, timestep_path
 from inversesr.solvers.latent.chain import short_path
 from inversesr.solvers.latent.few_step_noise import FewStepNoise, few_step_noise, noise_penalty
-from tests.support.problems import gaussian_case, generator, one_thread, quiet, tiny_case  # noqa: F401  (a fixture)
+from tests.support.problems import (
+    FLOW_SLOWLY,
+    gaussian_case,
+    generator,
+    one_thread,  # noqa: F401  (a fixture)
+    quiet,
+    tiny_case,
+)
 
 
-def test_it_finds_the_most_probable_image_of_what_the_chain_makes_of_noise():
-    prior, problem, _ = gaussian_case(sigma=0.05)
+@FLOW_SLOWLY
+def test_it_finds_the_most_probable_image_of_what_the_chain_makes_of_noise(noise):
+    prior, problem, _ = gaussian_case(sigma=0.05, noise=noise)
     options = FewStepNoise(noise_term="gaussian", n_steps=300, learning_rate=0.05)
     found = few_step_noise(problem, prior, options, generator(), quiet)
     # with this denoiser the chain multiplies each wave by a factor: a Gaussian prior of its own

@@ -7,6 +7,7 @@ from inversesr.measurements.consistency import make_consistent
 from inversesr.solvers.latent.pnp import LatentPnP, latent_pnp, weigh_in_warm_start
 from inversesr.solvers.latent.problem import IntensityScale
 from tests.support.problems import (
+    EITHER,
     gaussian_case,
     generator,
     problem_of,
@@ -22,8 +23,9 @@ def relative(a, b):
     return float((a - b).norm() / b.norm())
 
 
-def test_it_ends_at_the_most_probable_latent_of_a_gaussian_prior():
-    prior, problem, _ = gaussian_case(sigma=0.05)
+@EITHER
+def test_it_ends_at_the_most_probable_latent_of_a_gaussian_prior(noise):
+    prior, problem, _ = gaussian_case(sigma=0.05, noise=noise)
     closed = prior.inner.posterior(problem.A, problem.y, 0.05).mean.reshape(prior.latent_shape)
     far = replace(problem, warm=torch.zeros_like(problem.s))
     # a start that is not to be trusted

@@ -4,21 +4,30 @@ import pytest
 import torch
 
 from inversesr.solvers.latent.split_gibbs import SplitGibbs, split_gibbs
-from tests.support.problems import gaussian_case, generator, one_thread, quiet, tiny_case  # noqa: F401  (a fixture)
+from tests.support.problems import (
+    FLOW,
+    FLOW_SLOWLY,
+    gaussian_case,
+    generator,
+    one_thread,  # noqa: F401  (a fixture)
+    quiet,
+    tiny_case,
+)
 
 
-def test_latents_have_the_mean_and_the_covariance_of_the_posterior():
-    n, sigma, r = 200, 0.1, 0.4
-    prior, problem, _ = gaussian_case(sigma)
+@FLOW_SLOWLY
+def test_latents_have_the_mean_and_the_covariance_of_the_posterior(noise):
+    n, sigma, r = 80 if noise is FLOW else 200, 0.1, 0.4
+    prior, problem, _ = gaussian_case(sigma, noise=noise)
     # one noise level from first to last: a Gibbs sampler whose stationary law is known
     options = SplitGibbs(
         delta=False, fit_gain=False, image_sd=1.0, encoder_noise_gain=1.0,
         sigma_high=r, sigma_low=r, n_levels=10, n_denoiser_steps=8, n_samples=n,
     )  # fmt: skip
     found = split_gibbs(problem, prior, options, generator(), quiet)
-    signal, noise = prior.schedule.level(prior.schedule.timestep_of(r))
+    signal, spread = prior.schedule.level(prior.schedule.timestep_of(r))
     # image and latent are bound by r, and A A' = 1/2: the scan seems noisier by r^2 / 2
-    seeming = (sigma**2 + 0.5 * (noise / signal) ** 2) ** 0.5
+    seeming = (sigma**2 + 0.5 * (spread / signal) ** 2) ** 0.5
     closed = prior.inner.posterior(problem.A, problem.y, seeming)
     z = found.z.reshape(n, -1).double()
     sd = closed.covariance.diagonal().sqrt()

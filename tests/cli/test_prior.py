@@ -97,6 +97,8 @@ def test_an_installed_prior_is_replaced_only_by_force(folder, own_home):
         (("show", "unicorn", "-o", "out", "--samples", "0"), "prior 'unicorn' is not installed"),
         (("import", "nowhere"), "is no folder and no zip file"),
         (("import", "SOURCE", "--name", "../up"), "expected letters, digits"),
+        (("import", "SOURCE", "--as", "unicorn"), "expected one of brain-ldm, brlp, nv-generate"),
+        (("import", "SOURCE", "--as", "brlp"), "expected weights of AutoencoderKL"),
         (("fetch", "unicorn"), "expected one of brain-ldm"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",

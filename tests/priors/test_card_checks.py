@@ -6,6 +6,7 @@ from inversesr.errors import InputError
 from inversesr.priors.brain_ldm import BRAIN_LDM
 from inversesr.priors.card import parse_card
 from inversesr.priors.card_checks import contradiction
+from inversesr.priors.nv_generate import nv_generate_card
 
 
 def changed(path, value):
@@ -34,6 +35,12 @@ def changed(path, value):
         ("sd_over_error", 0.0, "sd_over_error is 0; it must be finite and above 0"),
         ("sd_over_error", 1.2, "sd_over_error needs a network error"),
         ("sd_factor", float("nan"), "sd_factor is nan; it must be finite and above 0"),
+        ("grid.oriented", True, "grid.oriented is for free grids"),
+        ("latent.multiple", 0, "latent.multiple must be above 0"),
+        ("networks.denoiser.arguments.num_class_embeds", 8, "needs conditioning.class_label"),
+        ("conditioning.class_label", 3, "needs conditioning.class_label, and no other"),
+        ("conditioning.null_class", 3, "class 3 is not one of the 0"),
+        ("conditioning.spacing_factor", 100.0, "needs conditioning.spacing_factor, no other"),
         ("networks.denoiser.file", "../denoiser.safetensors", "beside prior.json"),
         ("networks.denoiser.file", "denoiser.pt", "beside prior.json"),
     ],
@@ -47,6 +54,13 @@ def test_a_card_that_contradicts_itself_is_refused_in_one_sentence(path, value, 
 
 def test_a_sound_card_has_no_contradiction():
     assert contradiction(parse_card(BRAIN_LDM)) == ""
+
+
+def test_a_class_that_the_network_does_not_know_is_refused():
+    data = nv_generate_card("T1w")
+    data["conditioning"]["class_label"] = 128
+    with pytest.raises(InputError, match="class 128 is not one of the 128"):
+        parse_card(data)
 
 
 def test_a_default_outside_its_range_is_refused():

@@ -72,6 +72,17 @@ def test_a_prior_that_is_not_installed_is_listed_with_what_to_do():
     assert "hf download MONAI/brain_image_synthesis_latent_diffusion_model" in found.note
 
 
+def test_published_models_that_cannot_be_fetched_are_listed_with_what_to_do():
+    note = summary("nv-generate-mr-brain").note
+    assert note.startswith("not installed: ")
+    assert "`hf download nvidia/NV-Generate-MR-Brain " in note
+    assert "`inversesr prior import DIR --as brlp`" in summary("brlp").note
+    # the same weights for other contrasts would only fill the list
+    assert not [p for p in list_priors() if p.name == "nv-generate-mr-brain-flair"]
+    with pytest.raises(InputError, match=r"cannot be fetched: .*import DIR --as brlp"):
+        fetch_prior("brlp")
+
+
 def test_an_installed_prior_is_listed_described_and_verified(own_home, tmp_path):
     folder = installed(own_home, tmp_path)
     found = summary("brain-ldm")

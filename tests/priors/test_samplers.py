@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -63,6 +64,28 @@ def test_flow_timesteps_are_those_of_monai():
     path = timestep_path(make_schedule(CARDS["rectified_flow"]), 30)
     # MONAI passes its timesteps through float16
     assert np.abs(np.array(path[:-1]) - theirs.timesteps.numpy()).max() <= 1
+    assert path[-1] == 0
+
+
+@pytest.mark.parametrize("n_voxels", [16**3, 32**3, 64**3, 64 * 64 * 48])
+def test_large_latents_move_the_timesteps_of_a_flow_as_monai_does(n_voxels):
+    from monai.networks.schedulers import RFlowScheduler
+
+    theirs = RFlowScheduler(1000, use_discrete_timesteps=False, use_timestep_transform=True)
+    theirs.set_timesteps(30, input_img_size_numel=n_voxels)
+    card = replace(CARDS["rectified_flow"], arguments={"base_voxels": 32.0**3})
+    path = timestep_path(make_schedule(card), 30, n_voxels=n_voxels)
+    assert np.abs(np.array(path[:-1]) - theirs.timesteps.numpy()).max() <= 1
+    assert path[-1] == 0
+    even = timestep_path(make_schedule(card), 30)
+    assert (path == even) == (n_voxels == 32**3)
+
+
+def test_timesteps_that_coincide_after_they_were_moved_are_visited_once():
+    card = replace(CARDS["rectified_flow"], arguments={"base_voxels": 1.0})
+    path = timestep_path(make_schedule(card), 1000, n_voxels=1000)
+    assert path == sorted(set(path), reverse=True)
+    assert path[0] == 1000
     assert path[-1] == 0
 
 

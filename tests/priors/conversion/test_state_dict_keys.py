@@ -177,3 +177,32 @@ def test_networks_of_this_package_keep_all_their_names():
     tensors = {"stem.weight": torch.ones(1), "betas": torch.ones(2)}
     assert own_tensors(tensors, "LocalDenoiser") == tensors
     assert to_monai(tensors, "LocalDenoiser", {}) == tensors
+
+
+# one autoencoder under the names of MAISI and of MONAI core, written out by hand
+MAISI = [
+    ("encoder.blocks.0.conv.conv.weight", "encoder.blocks.0.conv.weight"),
+    ("encoder.blocks.1.conv2.conv.conv.bias", "encoder.blocks.1.conv2.conv.bias"),
+    ("encoder.blocks.3.conv.conv.conv.weight", "encoder.blocks.3.conv.conv.weight"),
+    ("decoder.blocks.0.conv.conv.weight", "decoder.blocks.0.conv.weight"),
+    (
+        "decoder.blocks.1.nin_shortcut.conv.conv.weight",
+        "decoder.blocks.1.nin_shortcut.conv.weight",
+    ),
+    ("decoder.blocks.3.conv.conv.conv.weight", "decoder.blocks.3.postconv.conv.weight"),
+    ("decoder.blocks.8.norm1.weight", "decoder.blocks.8.norm1.weight"),
+    ("quant_conv_mu.conv.weight", "quant_conv_mu.conv.weight"),
+]
+
+
+def test_the_deeper_names_of_maisi_become_those_of_monai_core_and_stay_so():
+    tensors = {theirs: torch.ones(2) for theirs, _ in MAISI}
+    found = to_monai(tensors, "MaisiAutoencoder", {})
+    assert set(found) == {core for _, core in MAISI}
+    assert all(found[core] is tensors[theirs] for theirs, core in MAISI)
+    assert set(to_monai(found, "MaisiAutoencoder", {})) == set(found)
+
+
+def test_networks_of_maisi_are_found_where_a_checkpoint_nests_them():
+    nested = {"unet_state_dict.conv_in.conv.weight": torch.ones(1), "scale_factor": torch.ones(())}
+    assert set(own_tensors(nested, "DiffusionModelUNetMaisi")) == {"conv_in.conv.weight"}

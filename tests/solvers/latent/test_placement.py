@@ -47,6 +47,44 @@ def test_with_the_same_spacing_nothing_is_interpolated(axis):
     assert torch.equal(seen[tuple(slice(n) for n in inner.shape)], inner)
 
 
+# how the axes of one head lie in memory: order and directions of RAS axes
+STORED = {"RAS": ((0, 1, 2), ()), "LPS": ((0, 1, 2), (0, 1)), "PIR": ((1, 2, 0), (0, 1))}
+
+
+def stored(x, way):
+    """Return a head whose voxels of 1 mm run as `way` says, and its grid."""
+    order, against = STORED[way]
+    affine = np.eye(4)[:, [*order, 3]]
+    for axis in against:
+        affine[:3, 3] += affine[:3, axis] * (x.shape[order[axis]] - 1)
+        affine[:3, axis] *= -1.0
+    data = x.permute(order).flip(against) if against else x.permute(order)
+    return data, Grid(tuple(data.shape), affine)
+
+
+@pytest.mark.parametrize("way", STORED)
+@pytest.mark.parametrize("axis", [0, 2])
+def test_an_oriented_prior_sees_the_same_head_however_its_axes_are_stored(way, axis):
+    card = GridCard("free", (1.0, 1.0, 1.0), multiple=4, oriented=True)
+    x = normal((7, 9, 6), 0)
+    data, own = stored(x, way)
+    placed = place_free(own, axis, card)
+    check_operator(placed.V)
+    assert placed.shape == (8, 12, 8)
+    assert torch.equal(placed.V(data)[:7, :9, :6], x)
+    assert torch.allclose(placed.W(placed.V(data)), data, atol=1e-12)
+
+
+def test_an_oblique_scan_takes_the_nearest_directions_of_an_oriented_prior():
+    card = GridCard("free", (1.0, 1.0, 1.0), axcodes="LPI", multiple=4, oriented=True)
+    angle = 0.4
+    turn = np.eye(4)
+    turn[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    x = normal((4, 4, 4), 0)
+    placed = place_free(Grid((4, 4, 4), turn), 2, card)
+    assert torch.equal(placed.V(x), x.flip(0, 1, 2))
+
+
 def test_padding_repeats_the_last_voxel():
     placed = place_free(grid((7, 8, 8), (1.0, 1.0, 1.0)), 2, CARD)
     seen = placed.V(normal((7, 8, 8), 0))

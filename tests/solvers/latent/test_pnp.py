@@ -4,6 +4,9 @@ import pytest
 import torch
 
 from inversesr.measurements.consistency import make_consistent
+from inversesr.priors.card import parse_card
+from inversesr.priors.instrumented import instrument
+from inversesr.priors.loading import assemble_prior
 from inversesr.solvers.latent.pnp import LatentPnP, latent_pnp, weigh_in_warm_start
 from inversesr.solvers.latent.problem import IntensityScale
 from tests.support.problems import (
@@ -12,8 +15,10 @@ from tests.support.problems import (
     generator,
     problem_of,
     quiet,
+    random_tensors,
     tiny_case,
 )
+from tests.support.published import small_nv
 
 # in the Gaussian prior an image moves by as much as its latent
 GAUSSIAN = LatentPnP(delta=False, fit_gain=False, image_sd=1.0)
@@ -128,3 +133,14 @@ def test_where_the_prior_is_silent_the_spline_speaks():
     x = latent_pnp(replace(problem, m=mask), prior, options, generator(), quiet).x
     assert torch.allclose(x[:8], problem.s[:8])
     assert not torch.allclose(x[8:], problem.s[8:], atol=1e-3)
+
+
+def test_a_flow_that_knows_class_and_voxel_size_restores_a_scan():
+    card = parse_card(small_nv())
+    prior = instrument(assemble_prior(card, random_tensors(card), shape=(32, 32, 32)))
+    x = prior.decode(torch.randn(prior.latent_shape, generator=generator(5)))
+    problem = problem_of(x, 0.02, factor=4)
+    found = latent_pnp(problem, prior, LatentPnP(n_levels=2), generator(), quiet)
+    assert torch.isfinite(found.x).all()
+    misfits = found.history["misfit_over_noise"]
+    assert misfits[-1] < misfits[0]

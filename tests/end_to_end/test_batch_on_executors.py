@@ -30,8 +30,8 @@ from tests.support.dask_cluster import DaskCluster
 FEW = 12
 N_SCANS = int(os.environ.get("INVERSESR_TEST_SCANS", FEW))
 N_BAD = max(10, N_SCANS // 10)
-N_KILLS = max(2, N_SCANS // 5)
-SECONDS_BETWEEN_KILLS = 1.5 if N_SCANS > FEW else 0.5
+N_KILLS = max(2, N_SCANS // 10)
+SECONDS_BETWEEN_KILLS = 3.0 if N_SCANS > FEW else 0.5
 # a busy machine may lose a node or a worker of itself
 MORE_TRIES = 10
 

@@ -58,8 +58,8 @@ def try_once(
             future = process.submit(work, scan)
             reason = _watch(future, pid, conditions, is_wanted)
             return Failure(reason, is_unusable=False) if reason else failure_from(future)
-    except (BrokenProcessPool, EOFError) as error:
-        # EOFError: killed was what processes are copied from
+    except (BrokenProcessPool, EOFError, ConnectionError) as error:
+        # the others: killed was what processes are copied from
         died: Future[None] = Future()
         died.set_exception(BrokenProcessPool(str(error)))
         return failure_from(died)

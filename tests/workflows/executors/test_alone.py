@@ -1,5 +1,7 @@
 from functools import partial
 
+import pytest
+
 from inversesr.workflows.executors import alone
 from inversesr.workflows.executors.alone import carry_out, try_once
 from inversesr.workflows.executors.protocol import Conditions
@@ -43,9 +45,10 @@ def test_a_process_that_cannot_be_started_is_a_failure(tmp_path, monkeypatch):
     assert not failure.is_unusable
 
 
-def test_a_killed_server_of_processes_is_a_killed_process(tmp_path, monkeypatch):
+@pytest.mark.parametrize("error", [EOFError, BrokenPipeError, ConnectionResetError])
+def test_a_killed_server_of_processes_is_a_killed_process(tmp_path, monkeypatch, error):
     def die(_work):
-        raise EOFError
+        raise error
 
     monkeypatch.setattr(alone, "prepared_process", die)
     assert try_once(partial(work, tmp_path), tmp_path / "first", Conditions()).is_killed

@@ -219,7 +219,7 @@ class _Rounds:
 
     def _end(self) -> None:
         """End what has begun, and wait for its end: nothing is written after that."""
-        if not self.outstanding:
+        if not self.outstanding or self.client.status != "running":
             return
         keys = {future.key for future in self.outstanding}
         self.client.cancel(list(self.outstanding), force=True)

@@ -2,7 +2,7 @@
 
 work.pickle      the work and its conditions
 array-N.json     which scans each job of the N-th array does
-begun/I-K        the K-th try of scan I has begun
+begun/I-K        the K-th try of scan I has begun, and has not ended or was killed
 ended/I.json     scan I has ended, and how
 log-*.txt        what jobs print
 """
@@ -77,7 +77,7 @@ class JobFolder:
                 return n_before
 
     def take_back(self, number: int, n_before: int) -> None:
-        """Forget that a try of a scan began: it ended as nobody wanted it any more."""
+        """Forget that a try of a scan began, as nothing killed it."""
         (self.path / "begun" / f"{number}-{n_before}").unlink(missing_ok=True)
 
     def n_begun(self) -> int:

@@ -31,10 +31,9 @@ def carry_out_noted(
     failure = lost
     while (n_before := folder.note_begin(number)) < conditions.tries:
         ended = try_once(work, scan, conditions, is_wanted)
-        if not is_wanted():
+        if ended is None or not ended.is_killed or not is_wanted():
+            # Dask does work again whose result was lost with a worker: only kills count
             folder.take_back(number, n_before)
-            return ended
-        if ended is None or not ended.is_killed:
             return ended
         failure = ended
     return set_aside(failure, conditions.tries)

@@ -39,3 +39,10 @@ def test_a_try_that_was_not_wanted_any_more_does_not_count(tmp_path):
         assert failure.sentence == "the work was interrupted"
     assert folder.n_begun() == 0
     assert carry_out_noted(folder, 7, tmp_path / "first", LOST) is None
+
+
+def test_work_that_ended_does_not_count_where_it_is_done_again(tmp_path):
+    folder = begun(tmp_path)
+    for _ in range(4):
+        assert carry_out_noted(folder, 7, tmp_path / "first", LOST) is None
+    assert (tmp_path / "begun").read_text().split() == ["first"] * 4

@@ -21,8 +21,8 @@ def read(path):
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def test_the_five_notebooks_are_there():
-    assert [path.name[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04", "05"]
+def test_the_seven_notebooks_are_there():
+    assert [path.name[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04", "05", "06", "07"]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

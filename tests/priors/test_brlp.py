@@ -75,6 +75,7 @@ def test_it_samples_what_the_published_sampler_samples(published, imported):
     assert worst(found, z[0]) < 1e-4
 
 
+@pytest.mark.slow
 def test_it_obeys_the_laws_of_priors(imported):
     check_prior(imported, t=400)
 

@@ -7,11 +7,14 @@ and nothing is interpolated to be errors.
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy.ndimage import affine_transform
 
 from inversesr.acquisition.foreground import foreground
 from inversesr.acquisition.geometry import Acquisition
@@ -35,12 +38,14 @@ from inversesr.uncertainty.coverage import (
     fit_factor,
     width,
 )
-from inversesr.volume import Volume
+from inversesr.volume import Grid, Volume
 from inversesr.workflows.prepare import prepare_task
 
 # Crops are about this wide: samples of a whole head take many minutes.
 CROP_VOXELS = 48
 N_SAMPLES = 8
+# Where labels of the cortex by area begin, and the least voxels of a region.
+LEFT_CORTEX, RIGHT_CORTEX, LEAST_REGION = 1000, 2000, 500
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,7 @@ class Coverage:
         mean_width: Mean width of the 90 % interval, likewise.
         crps: Mean continuous ranked probability score, likewise.
         n_voxels: Voxels errors.
+        regions: Label of a label map -> share of the truth inside 90 % intervals, 0 to 1.
     """
 
     image: str
@@ -72,6 +78,7 @@ class Coverage:
     mean_width: float
     crps: float
     n_voxels: int
+    regions: dict[str, float] = field(default_factory=dict)
 
 
 def measure_calibration(
@@ -80,6 +87,7 @@ def measure_calibration(
     config: Config,
     progress: Callable[[Coverage], None] = lambda _row: None,
     crop: int = CROP_VOXELS,
+    labels: Sequence[Path] = (),
 ) -> list[Coverage]:
     """Restore degraded crops and count how often the intervals hold the truth.
 
@@ -89,6 +97,7 @@ def measure_calibration(
         config: Solver (`diffusion` unless another is named), prior, settings, seed, samples.
         progress: Called with each row as it is done.
         crop: Voxels along each side of a crop at the most.
+        labels: Label maps of the images, one for each, on any grid; none for no regions.
 
     Returns:
         One row an image and thickness, and their mean at the end.
@@ -114,17 +123,54 @@ def measure_calibration(
     )
     rows: list[Coverage] = []
     cases: list[PredictedErrors] = []
-    for path in images:
+    paths = list(images)
+    if labels and len(labels) != len(paths):
+        message = f"{len(labels)} label maps for {len(paths)} images: give one for each"
+        raise InputError(message)
+    for path, label_map in zip_longest(paths, labels):
         whole = read_scan(path).volume
         for wanted in slices_mm:
             truth = crop_for_slices(whole, sum(wanted), crop)
             row, errors = _measure(stem(path), truth, wanted, config)
+            if label_map is not None:
+                found = by_region(errors, truth, read_scan(label_map).volume)
+                row = replace(row, regions=found)
             rows.append(row)
             cases.append(errors)
             progress(row)
     rows.append(_mean(rows, fit_factor(cases)))
     progress(rows[-1])
     return rows
+
+
+def by_region(errors: PredictedErrors, truth: Volume, labels: Volume) -> dict[str, float]:
+    """Return the share of the truth inside 90 % intervals in each region of a label map.
+
+    Labels of the cortex by area (1000 and above left, 2000 and above right, as FreeSurfer has
+    them) count as one region a side, and 0 is none.
+
+    Args:
+        errors: Errors within the foreground of the truth.
+        truth: The truth.
+        labels: Label map, on any grid.
+    """
+    fine = nearest(labels, truth.grid)[foreground(truth.data)]
+    fine = np.where(fine >= RIGHT_CORTEX, 42, np.where(fine >= LEFT_CORTEX, 3, fine))
+    is_inside = errors.ratio <= width(FITTED_LEVEL, errors.n_samples)
+    return {
+        str(label): float(np.mean(is_inside[fine == label]))
+        for label in np.unique(fine).tolist()
+        if label > 0 and int(np.sum(fine == label)) >= LEAST_REGION
+    }
+
+
+def nearest(labels: Volume, grid: Grid) -> NDArray[np.int64]:
+    """Return a label map on another grid: the label of the nearest voxel, 0 outside."""
+    voxels_from_voxels = np.linalg.inv(labels.grid.affine) @ grid.affine
+    found = affine_transform(
+        labels.data, voxels_from_voxels[:3, :3], voxels_from_voxels[:3, 3], grid.shape, order=0
+    )
+    return np.asarray(np.rint(found), dtype=np.int64)
 
 
 def crop_for_slices(whole: Volume, wanted_mm: float, n: int = CROP_VOXELS) -> Volume:

@@ -17,6 +17,9 @@ BRIGHT_QUANTILE = 0.999
 # Noise that is met exactly, as a share of the scan's bright end. Measured: at 2 % both ways are
 # about as good, at 3 % the exact one is up to 0.9 dB worse, and may be below splines.
 LARGEST_EXACT_NOISE = 0.025
+# The same for slices nearly as thin as the result, where exact agreement is a deconvolution. At
+# 0.5 % the exact image is the better one, at 1 % it may be below splines (docs/decisions, 027).
+LARGEST_EXACT_NOISE_OF_THIN = 0.009
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Agreement:
 
 
 def automatic_consistency(
-    y: torch.Tensor, sigma: float, wanted: str = AUTOMATIC
+    y: torch.Tensor, sigma: float, wanted: str = AUTOMATIC, *, is_nearly_isotropic: bool = False
 ) -> tuple[str, tuple[str, ...]]:
     """Return the data consistency that was asked for; for "auto", the one that suits a scan.
 
@@ -48,6 +51,7 @@ def automatic_consistency(
         y: Scan.
         sigma: Standard deviation of its noise.
         wanted: "auto", "exact", "noise" or "off".
+        is_nearly_isotropic: Whether the slices are hardly thicker than the voxels of the result.
 
     Returns:
         Data consistency, "exact" or "noise" for "auto", and what a reader should know of the
@@ -57,8 +61,14 @@ def automatic_consistency(
         return wanted, ()
     bright = torch.kthvalue(y.flatten(), max(1, round(BRIGHT_QUANTILE * y.numel()))).values
     share = sigma / max(float(bright) - air_level(y.cpu().numpy()), 1e-30)
-    if share <= LARGEST_EXACT_NOISE:
+    if share <= (LARGEST_EXACT_NOISE_OF_THIN if is_nearly_isotropic else LARGEST_EXACT_NOISE):
         return "exact", ()
+    if is_nearly_isotropic:
+        return "noise", (
+            f"the slices are nearly as thin as those of the result, and noisy ({share:.1%} of the "
+            "brightest tissue): the result agrees with them to within their noise, which exact "
+            "agreement would amplify; give --consistency exact to reproduce them",
+        )
     return "noise", (
         f"the scan is noisy ({share:.1%} of its brightest tissue): the result agrees with it to "
         "within its noise; give --consistency exact to reproduce the slices, noise and all",

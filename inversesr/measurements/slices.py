@@ -14,6 +14,10 @@ from inversesr.operators.separable import Array, SeparableOperator
 from inversesr.operators.slice_interpolation import interpolation_matrix
 from inversesr.volume import Grid, voxel_centres
 
+# Slices thinner than so many fine voxels are nearly isotropic: there is little to restore, and
+# exact agreement amplifies noise.
+NEARLY_ISOTROPIC = 1.5
+
 
 @dataclass(frozen=True, eq=False)
 class Task:
@@ -82,6 +86,12 @@ class Task:
             matrices[axis] = filling_matrix(self.scan_grid.shape[axis], missing)
         shape = tuple(self.y.shape)
         return SeparableOperator(shape, (matrices[0], matrices[1], matrices[2]))
+
+    @property
+    def is_nearly_isotropic(self) -> bool:
+        """Whether slices are hardly thicker than the voxels of the result."""
+        thin = self.fine.plane_distance_mm[self.slice_axis]
+        return self.acquisition.thickness_mm < NEARLY_ISOTROPIC * thin
 
     @property
     def seen(self) -> torch.Tensor:

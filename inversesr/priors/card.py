@@ -145,6 +145,21 @@ class ConditioningCard:
 
 
 @dataclass(frozen=True)
+class IntervalCard:
+    """Factors of the expected error by group; see `inversesr.uncertainty.conformal`.
+
+    Attributes:
+        sd_edges: Edges between groups of the expected error, as shares of the bright end.
+        detail_edges: Edges between groups of detail over expected error.
+        factors: One row for each group of the expected error, one column for each of detail.
+    """
+
+    sd_edges: tuple[float, ...]
+    detail_edges: tuple[float, ...]
+    factors: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
 class FileCard:
     """Size in bytes and SHA-256 of a file beside `prior.json`."""
 
@@ -174,6 +189,7 @@ class PriorCard:
     sd_factor: float = 1.0
     sd_over_error: float | None = None
     error_factor: float = 1.0
+    intervals: IntervalCard | None = None
     files: dict[str, FileCard] = field(default_factory=dict)
     format: int = FORMAT
 

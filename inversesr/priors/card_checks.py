@@ -17,6 +17,7 @@ def contradiction(card: "PriorCard") -> str:
         _denoiser_problem,
         _conditioning_problem,
         _sd_problem,
+        _interval_problem,
         _file_problem,
     )
     return next((problem for check in checks if (problem := check(card))), "")
@@ -118,6 +119,22 @@ def _sd_problem(card: "PriorCard") -> str:
             return f"{name} is {factor:g}; it must be finite and above 0"
     is_lost = card.sd_over_error is not None and "error" not in card.networks
     return "sd_over_error needs a network error, which measures deviations" if is_lost else ""
+
+
+def _interval_problem(card: "PriorCard") -> str:
+    """Return what is wrong with the table of intervals, or an empty text."""
+    table = card.intervals
+    if table is None:
+        return ""
+    for edges in (table.sd_edges, table.detail_edges):
+        if list(edges) != sorted(set(edges)):
+            return "edges of intervals must rise"
+    n_rows, n_columns = len(table.sd_edges) + 1, len(table.detail_edges) + 1
+    if [len(row) for row in table.factors] != n_rows * [n_columns]:
+        return f"intervals.factors has not {n_rows} rows of {n_columns} factors"
+    if not all(0.0 < factor < np.inf for row in table.factors for factor in row):
+        return "factors of intervals must be finite and above 0"
+    return ""
 
 
 def _file_problem(card: "PriorCard") -> str:

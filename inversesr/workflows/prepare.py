@@ -174,7 +174,9 @@ def choose_consistency(
             "slices overlap: the result agrees with them to within their noise, which exact "
             "agreement would amplify",
         )
-    return automatic_consistency(task.y, task.sigma, config.consistency)
+    return automatic_consistency(
+        task.y, task.sigma, config.consistency, is_nearly_isotropic=task.is_nearly_isotropic
+    )
 
 
 def solver_of_fusion(scans: Sequence[Scan], config: Config) -> SolverEntry:

@@ -2,9 +2,10 @@ import nibabel
 import numpy as np
 import pytest
 
-from inversesr.benchmarks.calibration import crop_for_slices, measure_calibration
+from inversesr.benchmarks.calibration import by_region, crop_for_slices, measure_calibration
 from inversesr.config import Config
 from inversesr.errors import InputError
+from inversesr.uncertainty.coverage import errors_inside
 from inversesr.volume import Grid, Volume
 from tests.support.problems import one_thread  # noqa: F401  (a fixture)
 from tests.support.whole_priors import write_whole_prior
@@ -75,3 +76,26 @@ def test_one_sample_is_refused_before_any_work(image):
 def test_slices_that_overlap_are_refused(image):
     with pytest.raises(InputError, match="the gap is negative"):
         measure_calibration([image], [(4.0, -1.0)], Config())
+
+
+def test_coverage_is_told_by_region_of_a_label_map_on_any_grid():
+    shape = (20, 20, 20)
+    truth = Volume(np.ones(shape, np.float32), Grid(shape, np.eye(4)))
+    truth.data[:2] = 0.0
+    # twice as fine, mirrored: 1007 where x is below 10 mm, 8 beyond
+    fine = np.full((40, 40, 40), 8.0, np.float32)
+    fine[20:] = 1007.0
+    affine = np.diag([-0.5, 0.5, 0.5, 1.0])
+    affine[:3, 3] = [19.7, -0.25, -0.25]
+    x = truth.data.copy()
+    x[12:] += 5.0
+    inside = truth.data > 0
+    errors = errors_inside(x, np.ones(shape, np.float32), truth.data, inside, np.inf)
+    found = by_region(errors, truth, Volume(fine, Grid(fine.shape, affine)))
+    assert found == {"3": 1.0, "8": pytest.approx(0.2)}
+
+
+def test_as_many_label_maps_as_images_are_needed(image, tmp_path):
+    config = Config(prior=prior_of(tmp_path / "tiny"), settings=FAST, samples=2)
+    with pytest.raises(InputError, match="2 label maps for 1 images"):
+        measure_calibration([image], [(3.6, 0.0)], config, crop=16, labels=[image, image])

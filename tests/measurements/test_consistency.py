@@ -73,3 +73,13 @@ def test_a_noisy_scan_is_met_to_within_its_noise_and_another_one_exactly(y):
 def test_an_offset_of_the_intensities_does_not_change_data_consistency(offset, sigma, expected):
     y = torch.linspace(0.0, 1000.0, 8000).reshape(20, 20, 20) + offset
     assert automatic_consistency(y, sigma)[0] == expected
+
+
+def test_thin_slices_are_met_exactly_only_where_they_are_quiet(y):
+    bright = float(torch.quantile(y, 0.999))
+    found = [
+        automatic_consistency(y, share * bright, is_nearly_isotropic=True)[0]
+        for share in (0.005, 0.02)
+    ]
+    assert found == ["exact", "noise"]
+    assert automatic_consistency(y, 0.02 * bright, "exact", is_nearly_isotropic=True)[0] == "exact"

@@ -19,6 +19,11 @@ def changed(path, value):
     return data
 
 
+def table(sd_edges, detail_edges, n_rows, factor=1.0):
+    rows = n_rows * [(len(detail_edges) + 1) * [factor]]
+    return {"sd_edges": sd_edges, "detail_edges": detail_edges, "factors": rows}
+
+
 @pytest.mark.parametrize(
     ("path", "value", "sentence"),
     [
@@ -41,6 +46,9 @@ def changed(path, value):
         ("conditioning.class_label", 3, "needs conditioning.class_label, and no other"),
         ("conditioning.null_class", 3, "class 3 is not one of the 0"),
         ("conditioning.spacing_factor", 100.0, "needs conditioning.spacing_factor, no other"),
+        ("intervals", table([0.2, 0.1], [], 3), "edges of intervals must rise"),
+        ("intervals", table([0.1], [], 3), "not 2 rows of 1 factors"),
+        ("intervals", table([0.1], [], 2, 0.0), "must be finite and above 0"),
         ("networks.denoiser.file", "../denoiser.safetensors", "beside prior.json"),
         ("networks.denoiser.file", "denoiser.pt", "beside prior.json"),
     ],

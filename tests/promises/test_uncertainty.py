@@ -10,6 +10,7 @@ from inversesr.acquisition.foreground import foreground
 from inversesr.acquisition.simulation import simulate
 from inversesr.config import SimulateConfig
 from inversesr.io.nifti import Scan, to_image
+from inversesr.priors.card import IntervalCard
 from inversesr.uncertainty.coverage import coverage, errors_inside
 from inversesr.volume import Grid, Volume
 from tests.support.problems import one_thread  # noqa: F401  (a fixture)
@@ -56,6 +57,24 @@ def test_the_deviation_map_is_widened_by_the_factor_of_the_priors_card(tmp_path)
     shipped = inversesr.restore(scan, settings=PLAIN)
     factor = shipped.facts["error_factor"]
     np.testing.assert_allclose(shipped.sd.data, factor * plain.sd.data, rtol=1e-5)
+
+
+def test_the_deviation_map_is_widened_group_by_group_by_the_table_of_the_priors_card(tmp_path):
+    scan = thick(nested_ellipsoids((24, 24, 24)))
+    tables = {
+        "none": None,
+        "same": IntervalCard((), (), ((3.0,),)),
+        "split": IntervalCard((), (1.0,), ((2.0, 5.0),)),
+    }
+    plain, same, split = (
+        inversesr.restore(scan, settings=PLAIN, prior=change_shipped_prior(
+            tmp_path / name, intervals=table))
+        for name, table in tables.items()
+    )  # fmt: skip
+    np.testing.assert_allclose(same.sd.data, 3.0 * plain.sd.data, rtol=1e-5)
+    found = split.sd.data / plain.sd.data
+    assert np.unique(found.round(2)).tolist() == [2.0, 5.0]
+    np.testing.assert_array_equal(split.volume.data, plain.volume.data)
 
 
 def test_samples_and_their_quantiles_are_widened_by_the_factor_of_the_priors_card(tmp_path):

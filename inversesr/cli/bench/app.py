@@ -11,6 +11,7 @@ from inversesr.cli.bench.gaps import gaps
 from inversesr.cli.bench.kspace import kspace
 from inversesr.cli.bench.lesions import lesions
 from inversesr.cli.bench.networks import networks
+from inversesr.cli.bench.noise import noise
 from inversesr.cli.bench.old_spelling import BenchGroup
 from inversesr.cli.bench.picture import picture
 from inversesr.cli.bench.robustness import robustness
@@ -39,3 +40,4 @@ app.command()(lesions)
 app.command()(series)
 app.command()(kspace)
 app.command()(dwi)
+app.command()(noise)

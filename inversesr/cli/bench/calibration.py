@@ -1,6 +1,7 @@
 """The command `inversesr bench calibration`: coverage of intervals, on crops."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,6 +25,13 @@ def calibration(
         typer.Option(metavar="MM", help="Slice thickness; may be repeated [default: 4]."),
     ] = None,
     gap: Annotated[float, typer.Option(metavar="MM", help="Gap between slices.")] = 0.0,
+    labels: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Label map of an image, for coverage by region; one for each image, in order.",
+        ),
+    ] = None,
     chosen: SolverChoice,
     output: Output,
 ) -> None:
@@ -43,7 +51,7 @@ def calibration(
 
     tell, crop = output.unless_json(tell_coverage), images.crop or CROP_VOXELS
     with given_or_template(images.truths) as truths:
-        rows = measure_calibration(truths, slices_mm, config, tell, crop)
+        rows = measure_calibration(truths, slices_mm, config, tell, crop, labels or ())
     output.finish(rows, print_coverage)
 
 
@@ -77,3 +85,5 @@ def print_coverage(rows: "Sequence[Coverage]") -> None:
             f"  rms error {row.rms_error:.4g}, sd {row.rms_sd:.4g}"
             f"  90% width {row.mean_width:.4g}  CRPS {row.crps:.4g}"
         )
+        for label, share in sorted(row.regions.items(), key=lambda found: found[1]):
+            typer.echo(f"    label {label:5s} 90% interval holds {share:.1%}")

@@ -30,6 +30,7 @@ from inversesr.solvers.setup import Setup
 from inversesr.solvers.unet.fine_tuning import Slicing, adapt, can_adapt
 from inversesr.solvers.unet.missing import completed, holes_of
 from inversesr.solvers.unet.slices import Slices, average, describe_slices, spread
+from inversesr.uncertainty.conformal import detail_within, factors_of
 
 
 @dataclass(frozen=True)
@@ -181,7 +182,13 @@ def restore(task: Measurement, setup: Setup) -> Solution:
         return solution
     factor = prior.card.error_factor
     facts = {**solution.facts, "error_factor": factor}
-    return replace(solution, sd=factor * solution.sd, facts=facts)
+    sd, table = solution.sd, prior.card.intervals
+    if table is not None:
+        x = project(task.A, solution.x, task.y).x
+        detail = detail_within(x, task.slice_axis)
+        sd = sd * factors_of(table, sd, detail, float(white_level(task.x0)))
+        facts["calibrated_by_group"] = True
+    return replace(solution, sd=factor * sd, facts=facts)
 
 
 def thin(task: Task, setup: Setup, judge: ErrorNet | None = None) -> Solution:

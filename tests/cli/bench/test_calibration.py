@@ -15,17 +15,31 @@ def test_every_choice_reaches_the_measurement(bench, monkeypatch):
     seen = []
     monkeypatch.setattr(
         "inversesr.benchmarks.calibration.measure_calibration",
-        lambda truths, slices_mm, config, _tell, crop: (
-            seen.append((truths, slices_mm, config, crop)) or []
+        lambda truths, slices_mm, config, _tell, crop, labels: (
+            seen.append((truths, slices_mm, config, crop, labels)) or []
         ),
     )
-    words = ("--thickness", "4", "--thickness", "6", "--gap", "1", "--crop", "96", "--seed", "3")
+    words = (
+        "--thickness",
+        "4",
+        "--thickness",
+        "6",
+        "--gap",
+        "1",
+        "--crop",
+        "96",
+        "--seed",
+        "3",
+        "--labels",
+        "map.nii.gz",
+    )
     result = bench("calibration", "head.nii.gz", "--solver", "unet", *words)
     assert result.exit_code == 0, result.output
-    ((truths, slices_mm, config, crop),) = seen
+    ((truths, slices_mm, config, crop, labels),) = seen
     assert [path.name for path in truths] == ["head.nii.gz"]
     assert (slices_mm, crop) == ([(4.0, 1.0), (6.0, 1.0)], 96)
     assert (config.solver, config.seed) == ("unet", 3)
+    assert [path.name for path in labels] == ["map.nii.gz"]
 
 
 @pytest.mark.usefixtures("desk")

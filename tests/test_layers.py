@@ -27,6 +27,7 @@ LAYERS = (
     "solvers",
     "evaluation",
     "result",
+    "explain",
     "dwi",
     "training",
     "report",
@@ -41,7 +42,7 @@ LAYERS = (
 # Packages that only some modules may import, even inside a function.
 OWNERS = {
     "nibabel": ("io", "report.display"),
-    "jinja2": ("report.html", "report.group", "report.dwi"),
+    "jinja2": ("report.html", "report.group", "report.dwi", "report.explain"),
     "typer": ("cli",),
     "rich": ("cli",),
     "dipy": ("dwi.maps",),

@@ -23,6 +23,7 @@ from inversesr.cli.console import (
     warn,
 )
 from inversesr.cli.dwi import app as dwi_app
+from inversesr.cli.explain_result import explain
 from inversesr.cli.fill import fill
 from inversesr.cli.listen import listen
 from inversesr.cli.old_names import OldNames
@@ -53,6 +54,7 @@ app.command()(fill)
 app.command()(series)
 app.command()(simulate)
 app.command()(recon)
+app.command()(explain)
 app.add_typer(bench_app, name="bench")
 app.add_typer(dwi_app, name="dwi")
 

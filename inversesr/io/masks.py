@@ -57,6 +57,40 @@ def read_mask(
     return inside, (*mask.warnings, *_doubts(mask.volume, marked, grid, path.name))
 
 
+def read_labels(path: Path, grid: Grid) -> NDArray[np.int32]:
+    """Read a label map and bring it onto a grid (nearest neighbour).
+
+    Args:
+        path: Image file of whole numbers.
+        grid: Voxels.
+
+    Returns:
+        Labels, shape grid.shape; 0 where the map does not reach.
+
+    Raises:
+        InputError: the file is unusable, holds other numbers, or nothing on that grid.
+    """
+    from scipy.ndimage import affine_transform
+
+    labels = read_scan(path, is_mask=True).volume
+    if not np.array_equal(labels.data, np.round(labels.data)):
+        message = f"{path.name} holds fractions; expected a label map of whole numbers"
+        raise InputError(message)
+    found = np.asarray(
+        affine_transform(
+            labels.data.astype(np.int32),
+            np.linalg.inv(labels.grid.affine) @ grid.affine,
+            output_shape=grid.shape,
+            order=0,
+        ),
+        dtype=np.int32,
+    )
+    if not found.any():
+        message = f"{path.name} labels nothing inside the image: expected one in the same space"
+        raise InputError(message)
+    return found
+
+
 def read_regions(
     files: Sequence[Path | None], scan: Scan, voxel_size: VoxelSize | None = None
 ) -> tuple[list[Image | None], Scan]:

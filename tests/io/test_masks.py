@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 
 from inversesr.errors import InputError
-from inversesr.io.masks import read_mask, read_regions
-from inversesr.io.nifti import read_scan
-from inversesr.volume import Grid
+from inversesr.io.masks import read_labels, read_mask, read_regions
+from inversesr.io.nifti import Scan, read_scan, write_volume
+from inversesr.volume import Grid, Volume
 
 SHAPE = (7, 6, 5)
 AFFINE = np.diag([1.0, 1.0, 4.0, 1.0])
@@ -104,3 +104,20 @@ def test_a_damaged_mask_is_refused(tmp_path):
     path.write_bytes(blob)
     with pytest.raises(InputError, match="is damaged"):
         read_mask(path, Grid(SHAPE, AFFINE))
+
+
+def test_labels_are_brought_to_a_grid_by_their_place_and_stay_whole(tmp_path):
+    labels = np.zeros((4, 4, 4), np.float32)
+    labels[1, 2, 3] = 42.0
+    volume = Volume(labels, Grid((4, 4, 4), np.diag([2.0, 2.0, 2.0, 1.0])))
+    write_volume(tmp_path / "labels.nii.gz", volume, Scan.made_here(volume))
+    found = read_labels(tmp_path / "labels.nii.gz", Grid((8, 8, 8), np.eye(4)))
+    assert set(np.unique(found)) == {0, 42}
+    assert found[2, 4, 6] == 42
+    away = np.eye(4)
+    away[:3, 3] = 100.0
+    with pytest.raises(InputError, match="labels nothing inside"):
+        read_labels(tmp_path / "labels.nii.gz", Grid((8, 8, 8), away))
+    write_volume(tmp_path / "half.nii.gz", volume.with_data(labels / 4), Scan.made_here(volume))
+    with pytest.raises(InputError, match="holds fractions"):
+        read_labels(tmp_path / "half.nii.gz", volume.grid)

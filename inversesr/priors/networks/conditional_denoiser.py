@@ -91,18 +91,44 @@ class ConditionalDenoiser(SuperResolutionUNet):
         Returns:
             r, of the same shape, float32.
         """
-        s = sigma[:, None, None, None, None].float()
-        wiener = RESIDUAL_SD**2 / (s**2 + RESIDUAL_SD**2)
+        features, embedding = self.enter(start, slices, residual, sigma, noise)
+        return self.leave(self._body(features, embedding), residual, sigma)
+
+    def enter(
+        self,
+        start: torch.Tensor,
+        slices: torch.Tensor,
+        residual: torch.Tensor,
+        sigma: torch.Tensor,
+        noise: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the features and the embedding with which `denoise` enters the U-Net."""
+        wiener = _wiener(sigma)
         # no noise enters where it would tell nothing
         noisy = channels_last(haar.analyse(wiener / RESIDUAL_SD * residual))
         features = self._shown(start, slices) + slabwise(self.noisy, noisy, 1)
         embedding = self.embed(describe(slices).to(start))
         embedding = embedding + self.level(describe_level(sigma, noise).to(start))
-        change = self._body(features, embedding)
+        return features, embedding
+
+    def leave(
+        self, change: torch.Tensor, residual: torch.Tensor, sigma: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the mean of r from the bands that leave the U-Net."""
+        s = _as_factor(sigma)
         # the last step in full precision: bfloat16 would round the image itself
-        with torch.autocast(start.device.type, enabled=False):
+        with torch.autocast(change.device.type, enabled=False):
             learned = haar.synthesise(change.float())
-            return wiener * residual + s / (s**2 + RESIDUAL_SD**2).sqrt() * learned
+            return _wiener(sigma) * residual + s / (s**2 + RESIDUAL_SD**2).sqrt() * learned
+
+
+def _as_factor(sigma: torch.Tensor) -> torch.Tensor:
+    return sigma[:, None, None, None, None].float()
+
+
+def _wiener(sigma: torch.Tensor) -> torch.Tensor:
+    """Return the share of a noisy residual that is not noise, by their variances."""
+    return RESIDUAL_SD**2 / (_as_factor(sigma) ** 2 + RESIDUAL_SD**2)
 
 
 def describe_level(sigma: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:

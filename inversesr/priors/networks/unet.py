@@ -106,12 +106,24 @@ class SuperResolutionUNet(nn.Module):
 
     def _body(self, features: torch.Tensor, embedding: torch.Tensor) -> torch.Tensor:
         """Return the bands that are to be added, from the features of those that are there."""
+        return self.up(*self.down(features, embedding), embedding)
+
+    def down(
+        self, features: torch.Tensor, embedding: torch.Tensor
+    ) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """Return features of the coarsest level, the bottleneck, and those kept on the way."""
         skipped: list[torch.Tensor] = []
         for level, level_blocks in enumerate(self.down_blocks):
             features = apply_blocks(level_blocks, features, embedding)
             if level < len(self.downs):
                 skipped.append(features)
                 features = self.downs[level](features)
+        return features, skipped
+
+    def up(
+        self, features: torch.Tensor, skipped: list[torch.Tensor], embedding: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the bands that are to be added; what was kept on the way is used up."""
         for level in reversed(range(len(self.ups))):
             features = self.ups[level](features) + skipped.pop()
             features = apply_blocks(self.up_blocks[level], features, embedding)

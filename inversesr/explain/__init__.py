@@ -1,0 +1,1 @@
+"""What of a finished result the data determine, and what the prior; what else it could be."""

@@ -88,9 +88,16 @@ def test_the_tested_version_of_each_dependency_is_pinned_and_allowed(requirement
     assert requirement.specifier.contains(pins()[canonicalize_name(requirement.name)])
 
 
-@pytest.mark.parametrize("file", ["Makefile", "docker/Dockerfile", ".ci/wheel"])
+@pytest.mark.parametrize("file", ["Makefile", ".ci/wheel"])
 def test_every_installation_takes_the_tested_versions(file):
     text = (TOP / file).read_text(encoding="utf-8").replace("\\\n", " ")
     installs = [line for line in text.splitlines() if re.search(r'pip"? install', line)]
     assert installs
     assert all(re.search(r"-c \S*(constraints|lowest)\.txt", line) for line in installs)
+
+
+def test_an_image_takes_the_tested_versions():
+    assert "pip install" not in (TOP / "docker" / "Dockerfile").read_text(encoding="utf-8")
+    text = (TOP / "docker" / "packages").read_text(encoding="utf-8")
+    before, _, _ = text.partition("pip install")
+    assert "\nexport PIP_CONSTRAINT=constraints.txt\n" in before

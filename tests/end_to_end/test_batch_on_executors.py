@@ -13,7 +13,7 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import forkserver
-from threading import Event, Thread, Timer
+from threading import Event, Thread
 
 import nibabel
 import numpy as np
@@ -178,12 +178,10 @@ class Case:
 
     def interrupt(self, batch):
         """Begin the batch, and interrupt it; return what was done until then."""
-        cancel = []
 
-        def progress(_entry, _n_done, _n_all):
-            if not cancel:
-                cancel.append(Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)))
-                cancel[0].start()
+        def progress(_entry, n_done, _n_all):
+            if n_done == 1:
+                os.kill(os.getpid(), signal.SIGINT)
 
         with pytest.raises(KeyboardInterrupt):
             run_batch(batch, progress)

@@ -25,8 +25,8 @@ MUTANTS = (
     ),
     mutant(
         "solvers/unet/solver.py",
-        "sd=factor * solution.sd, facts=facts",
-        "sd=solution.sd, facts=facts",
+        "sd=factor * sd, facts=facts",
+        "sd=sd, facts=facts",
         "the card's factor is applied to the expected error",
         "solvers/unet/test_solver.py",
     ),
@@ -133,7 +133,7 @@ MUTANTS = (
     ),
     mutant(
         "solvers/tv/single.py",
-        '(1.0 if setup.consistency == "exact" else SHARE_OF_NOISE)',
+        '(1.0 if setup.consistency == "exact" else share)',
         '(1.0 if setup.consistency == "exact" else 0.0)',
         "tv meets a noisy scan to within its noise",
         "solvers/tv/test_single.py",

@@ -13,7 +13,7 @@ demo: $(READY)
 
 # slow tests that take times, or fill the machine, come last and one after the other
 test: fast
-	$(BIN)/python -m pytest -q -m "slow and not alone" -n 2 --dist loadfile --strict-skips
+	$(BIN)/python -m pytest -q -m "slow and not alone" -n 2 --dist loadgroup --strict-skips
 	$(BIN)/python -m pytest -q -m "slow and alone" --strict-skips
 
 check: lint fast

@@ -33,6 +33,10 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if any(item.path.is_relative_to(TESTS / name) for name in ALONE):
             item.add_marker(pytest.mark.alone)
+        # where two processes share the slow tests: what a file sets up is set up once, and
+        # notebooks, which take longest, are shared singly
+        if item.path.name != "test_notebooks.py":
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
     on_gpu = [item for item in items if item.get_closest_marker("gpu")]
     if not on_gpu:
         return

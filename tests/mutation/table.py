@@ -229,6 +229,7 @@ MUTANTS = (
         "return Found(once)",
         "rounding is removed where slices overlap",
         "operators/test_proximal.py",
+        "operators/test_laws.py",
     ),
     mutant(
         "operators/proximal.py",
@@ -236,6 +237,7 @@ MUTANTS = (
         "r2 / (r2 * spectrum.values + 2.0 * sigma2)",
         "prox weighs data and image by their variances",
         "operators/test_proximal.py",
+        "operators/test_laws.py",
     ),
     mutant(
         "operators/proximal.py",
@@ -243,6 +245,7 @@ MUTANTS = (
         "noisy = y",
         "samples of a Gaussian have its variance",
         "operators/test_proximal.py",
+        "operators/test_laws.py",
     ),
     mutant(
         "uncertainty/intervals.py",

@@ -148,3 +148,32 @@ def test_samples_of_a_stack_that_lacks_slices_are_refused(prior):
     task = replace(task, acquisition=replace(task.acquisition, missing=(2,)))
     with pytest.raises(InputError, match="leave out --samples, or give --solver split-gibbs"):
         restore(task, setup_of(prior, n_samples=1))
+
+
+class Known:
+    """A denoiser that knows the residual: a share of the image that it is given."""
+
+    def __init__(self):
+        self.noise = []
+
+    def denoise(self, start, _geometry, _residual, _level, noise):
+        self.noise.append(float(noise))
+        return 0.3 * start
+
+
+def test_samples_of_a_denoiser_that_knows_the_residual_are_the_posterior_mean(prior):
+    task = problem()
+    mean = project(task.A, task.x0, task.y).x + 1.0
+    samples = draw_samples(task, Known(), mean, setup_of(prior, n_samples=1))
+    torch.testing.assert_close(samples[0], project(task.A, mean, task.y).x, rtol=1e-3, atol=0.05)
+
+
+def test_voxels_that_are_averaged_have_less_noise(prior):
+    task = replace(problem(spacing=(0.45, 0.45, 0.45)), sigma=1.0)
+    group = describe_slices(task.scan_grid, task.fine, task.acquisition).group
+    assert group == (2, 2)
+    averaged, plain = Known(), Known()
+    draw_samples(task, averaged, task.x0, setup_of(prior, n_samples=1))
+    one = replace(problem(), sigma=1.0)
+    draw_samples(one, plain, one.x0, setup_of(prior, n_samples=1))
+    assert averaged.noise[0] < 0.6 * plain.noise[0]

@@ -1,6 +1,7 @@
 """What all tests share: the switch --strict-skips, and what the markers gpu and alone mean."""
 
 import gc
+import signal
 import warnings
 from pathlib import Path
 
@@ -28,6 +29,10 @@ ALONE = (
 TESTS = Path(__file__).parent
 
 
+# A shell that starts tests in the background lets them, and all they start, ignore an interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def pytest_collection_modifyitems(items):
     """Mark what runs alone; skip what needs a GPU where there is none."""
     for item in items:
@@ -45,6 +50,18 @@ def pytest_collection_modifyitems(items):
     if not torch.cuda.is_available():
         for item in on_gpu:
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
+@pytest.fixture(autouse=True)
+def signals_as_before():
+    """See that no test, and nothing it calls, leaves an interrupt without effect."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.getsignal(number) for number in numbers]
+    yield
+    after = [signal.getsignal(number) for number in numbers]
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+    assert after == before, "a handler of signals was left behind"
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,8 @@
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Annotated
@@ -56,14 +57,15 @@ def listen(
             for key in release_series(queue, release):
                 typer.echo(f"{key} is tried again when the node is started")
             return
-        stop, signals = _stopped_by_signals()
-        serve(of_node, choices, queue, _log, stop)
+        with _stopped_by_signals() as (stop, signals):
+            serve(of_node, choices, queue, _log, stop)
         if signal.SIGINT in signals:
             raise typer.Exit(130)
 
 
-def _stopped_by_signals() -> tuple[Event, list[int]]:
-    """Return an event that SIGTERM and SIGINT set, and which of them came."""
+@contextmanager
+def _stopped_by_signals() -> Iterator[tuple[Event, list[int]]]:
+    """Give an event that SIGTERM and SIGINT set, and which of them came."""
     stop: Event = Event()
     signals: list[int] = []
 
@@ -71,9 +73,12 @@ def _stopped_by_signals() -> tuple[Event, list[int]]:
         signals.append(number)
         stop.set()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
-    return stop, signals
+    before = {n: signal.signal(n, end) for n in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop, signals
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _log(line: str) -> None:

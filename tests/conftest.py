@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import inversesr  # noqa: F401 (before torch, for what it says of waiting threads)
+import tests.support.processors  # noqa: F401 (before numpy and torch, which read what it sets)
 from tests.support.skips import pytest_addoption, pytest_configure
 from tests.support.slurm import Slurm, why_not
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inversesr.io.json_text import json_text
-from inversesr.report.figures import write_figure
+from inversesr.report.figures import without_axes, write_figure
 from inversesr.report.planes import PLANES, anatomical_plane, middle_voxel_mm, nearest_index
 from inversesr.volume import Grid, Volume
 
@@ -66,7 +66,7 @@ def side_by_side(name: str, maps: dict[str, Maps], grids: dict[str, Grid]) -> An
             panel = panels[row, axis]
             drawn = panel.imshow(plane, cmap="gray", vmin=0.0, vmax=high, aspect=aspect)
             panel.set_title(f"{which} slices, {PLANES[axis]}", fontsize=10)
-            panel.axis("off")
+            without_axes(panel)
     figure.colorbar(drawn, ax=panels, shrink=0.7)
     return figure
 

@@ -60,7 +60,7 @@ def compare(result: Result, at_mm: tuple[float, float, float] | None = None) -> 
             panel = panels[row, axis]
             panel.imshow(plane, cmap="gray", vmin=low, vmax=high, aspect=aspect)
             panel.set_title(f"{title}, {PLANES[axis]}", color="white", fontsize=11)
-            panel.axis("off")
+            without_axes(panel)
     return figure
 
 
@@ -103,7 +103,7 @@ def mosaic(rows: Sequence[Sequence[Panel]], at_mm: tuple[float, float, float]) -
             window = {"vmin": panel.low, "vmax": panel.high}
             axes.imshow(plane, cmap=panel.colours, aspect=aspect, **window)
             axes.set_title(panel.title, color="white", fontsize=9)
-            axes.axis("off")
+            without_axes(axes)
     return figure
 
 
@@ -118,6 +118,12 @@ def _proportion(grid: Grid, axis: int) -> float:
 def write_figure(figure: Figure, file: Path | BinaryIO, dots_per_inch: int) -> None:
     """Write a figure as PNG, without a date or a program's name inside."""
     figure.savefig(file, format="png", dpi=dots_per_inch, metadata={"Software": None})
+
+
+def without_axes(panel: Any) -> None:  # noqa: ANN401  (matplotlib axes)
+    """Draw a panel without its axes."""
+    panel.set(xticks=[], yticks=[])  # hidden ticks are laid out too: half the time of a picture
+    panel.axis("off")
 
 
 def slices(image: Drawable, n_slices: int = 12, plane: str = "axial") -> Figure:
@@ -144,7 +150,7 @@ def slices(image: Drawable, n_slices: int = 12, plane: str = "axial") -> Figure:
     figure = _dark_figure(2.1 * n_columns, 2.3 * n_rows)
     panels = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
     for panel in panels:
-        panel.axis("off")
+        without_axes(panel)
     for panel, index in zip(panels, shown, strict=False):
         picture, aspect = anatomical_plane(volume, axis, int(index))
         panel.imshow(picture, cmap="gray", vmin=low, vmax=high, aspect=aspect)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inversesr.measurements.series import SeriesModel
-from inversesr.report.figures import Figure, light_figure, write_figure
+from inversesr.report.figures import Figure, light_figure, without_axes, write_figure
 from inversesr.volume import Grid, Image
 
 # A cine of more frames only makes the page heavy.
@@ -179,7 +179,7 @@ def _cut(volume: Image, plane: int) -> Image:
 
 def _draw(ax: Any, image: Image, grid: Grid, plane: int, high: float) -> Any:  # noqa: ANN401
     spacing = [s for axis, s in enumerate(grid.spacing_mm) if axis != plane]
-    ax.set_axis_off()
+    without_axes(ax)
     return ax.imshow(
         image.T, origin="lower", cmap="gray", vmin=0.0, vmax=high, aspect=spacing[1] / spacing[0]
     )

@@ -25,6 +25,13 @@ def result():
     return restore([Scan.made_here(volume)], Config(solver="tv", threads=1))
 
 
+def test_pictures_have_no_axes_not_even_hidden_ones_that_take_time(result):
+    for figure in (compare(result), slices(result.volume)):
+        for panel in figure.axes:
+            assert not panel.axison
+            assert [*panel.get_xticks(), *panel.get_yticks()] == []
+
+
 def marked(codes, world_mm):
     """A volume in some orientation with one bright voxel at a world position."""
     shape_ras, spacing_ras = (7, 9, 11), (1.0, 2.0, 3.0)

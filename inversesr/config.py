@@ -1,7 +1,7 @@
 """Every choice a user can make: its name, default and help text. Imports no torch."""
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import InitVar, dataclass, field, fields
 from math import isfinite
 from numbers import Integral, Real
@@ -21,6 +21,7 @@ MOTION_NAMES = ("off", "auto", "interleaves", "slices")
 DEVICE_NAMES = ("auto", "cpu", "cuda")
 OUTPUT_TYPES = ("float32", "input")
 
+Lengths = tuple[float, float, float]  # along three axes, in mm
 DEFAULT_SPACING_MM = 1.0
 SMALLEST_SPACING_MM = 0.05
 
@@ -83,12 +84,13 @@ class Config:
         "Also write the image as it was before surprising tissue, and that of --protect, was "
         "kept from the prior.",
     )
-    spacing_mm: float | None = option(
+    spacing_mm: str | float | tuple[float, ...] | None = option(
         None,
-        "Distance between thin slices [default: 1 mm].",
+        "Distance between thin slices, or three voxel sizes, along the axes of the file; axes "
+        "that are finer stay as they are [default: 1 mm].",
         flag="--spacing",
-        unit="MM",
-        least=SMALLEST_SPACING_MM,
+        unit="MM|X,Y,Z",
+        kind=str | None,
     )
     thickness_mm: float | None = option(
         None,
@@ -164,15 +166,24 @@ class Config:
         # the command line and JSON give lists
         object.__setattr__(self, "settings", tuple(self.settings))
         check_fields(self)
-        object.__setattr__(self, "voxel_size", _plain_sizes(self.voxel_size))
+        if self.voxel_size is not None:
+            sizes = _lengths("voxel_size", self.voxel_size, 3)
+            object.__setattr__(self, "voxel_size", ",".join(f"{size:g}" for size in sizes))
+        if self.spacing_mm is not None:
+            found = _lengths("spacing", self.spacing_mm, 1, 3)
+            # one number stays a number, in the record too
+            object.__setattr__(self, "spacing_mm", found if len(found) == 3 else found[0])
 
     @property
-    def voxel_size_mm(self) -> tuple[float, float, float] | None:
+    def voxel_size_mm(self) -> Lengths | None:
         """Voxel sizes that were given, in mm."""
-        if self.voxel_size is None:
-            return None
-        x, y, z = (float(size) for size in self.voxel_size.split(","))
-        return (x, y, z)
+        return None if self.voxel_size is None else _lengths("voxel_size", self.voxel_size, 3)
+
+    @property
+    def target_mm(self) -> Lengths | None:
+        """Voxel sizes that were asked for along the axes of the scan, in mm."""
+        found: Any = self.spacing_mm
+        return (found,) * 3 if isinstance(found, float) else found
 
 
 @dataclass(frozen=True)
@@ -250,8 +261,7 @@ def _expected(value: Any, kind: Any, facts: Mapping[str, Any], unit: str) -> str
     if is_number and all(holds(value, limit) for _, holds, limit in limits):
         return ""
     ranges = " and ".join(f"{words} {limit}{unit}" for words, _, limit in limits)
-    noun = "a whole number" if kind is int else "a finite number"
-    return f"{noun} {ranges}".strip()
+    return f"a {'whole' if kind is int else 'finite'} number {ranges}".strip()
 
 
 def _shown(value: Any, facts: Mapping[str, Any], unit: str) -> str:  # noqa: ANN401
@@ -269,19 +279,19 @@ def _make_plain(config: object) -> None:
             object.__setattr__(config, name, plain)
 
 
-def _plain_sizes(given: object) -> str | None:
-    """Return three voxel sizes as "X,Y,Z", whether they came as text or as numbers."""
-    if given is None:
-        return None
+def _lengths(name: str, given: Any, *counts: int) -> Any:  # noqa: ANN401 (numbers or text)
+    """Return a tuple of lengths in mm, whether they came as text or as numbers."""
     parts = given.split(",") if isinstance(given, str) else given
-    expected = "three lengths above 0 mm, such as 0.9,0.9,5"
     try:
-        sizes = [float(part) for part in parts]  # type: ignore[attr-defined]
+        found = tuple(float(part) for part in (parts if isinstance(parts, Iterable) else [parts]))
     except (TypeError, ValueError):
-        sizes = []
-    is_fine = len(sizes) == 3 and all(isfinite(s) and s >= SMALLEST_SPACING_MM for s in sizes)
-    _require(is_fine, "voxel_size", repr(given), expected)
-    return ",".join(f"{size:g}" for size in sizes)
+        found = ()
+    is_fine = all(isfinite(mm) and mm >= SMALLEST_SPACING_MM for mm in found)
+    is_fine = is_fine and len(found) in counts and not isinstance(given, bool)
+    wanted = "a length, or three," if 1 in counts else "three lengths"
+    expected = f"{wanted} of at least {SMALLEST_SPACING_MM} mm, such as 0.9,0.9,5"
+    _require(is_fine, name, given if isinstance(given, str) else repr(given), expected)
+    return found
 
 
 def _require(fulfilled: bool, name: str, found: object, expected: str) -> None:  # noqa: FBT001 (a predicate)

@@ -168,3 +168,41 @@ def test_limits_that_are_taken_and_numbers_of_numpy_pass():
     assert Choices(n=np.int64(8), share=np.float32(0.5), maybe=-3, length_mm=1) == Choices(
         n=8, share=0.5, maybe=-3, length_mm=1.0
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "kept", "target"),
+    [
+        (0.7, 0.7, (0.7, 0.7, 0.7)),
+        (2, 2.0, (2.0, 2.0, 2.0)),
+        ("0.7", 0.7, (0.7, 0.7, 0.7)),
+        ("0.5,0.5,1", (0.5, 0.5, 1.0), (0.5, 0.5, 1.0)),
+        ([0.5, 0.5, 1], (0.5, 0.5, 1.0), (0.5, 0.5, 1.0)),
+        (np.array([0.5, 0.5, 1], np.float32), (0.5, 0.5, 1.0), (0.5, 0.5, 1.0)),
+        (None, None, None),
+    ],
+    ids=str,
+)
+def test_a_spacing_is_one_length_or_three(given, kept, target):
+    config = Config(spacing_mm=given)
+    assert (config.spacing_mm, config.target_mm) == (kept, target)
+    # what a record holds gives the same choices again
+    assert Config(**json.loads(json.dumps(asdict(config)))) == config
+
+
+@pytest.mark.parametrize(
+    "given", ["", "1,2", "1,2,3,4", "1,x,3", (1.0, 1.0, 0.0), (1, 2), True, [], {}, "1;2"]
+)
+def test_any_other_spacing_is_refused_in_one_sentence(given):
+    with pytest.raises(
+        InputError,
+        match=r"spacing is .*; expected a length, or three, of at least 0.05 mm, such as",
+    ):
+        Config(spacing_mm=given)
+
+
+def test_voxel_sizes_are_three_lengths():
+    assert Config(voxel_size=[1, 1, 5]).voxel_size_mm == (1.0, 1.0, 5.0)
+    for given in ("1", "1,1", "0,1,1", 3.0):
+        with pytest.raises(InputError, match=r"voxel_size is .*; expected three lengths of"):
+            Config(voxel_size=given)

@@ -18,7 +18,7 @@ from inversesr.acquisition.thickness import (
     find_thickness,
     is_stated_thick,
 )
-from inversesr.config import DEFAULT_SPACING_MM, Config
+from inversesr.config import DEFAULT_SPACING_MM, Config, Lengths
 from inversesr.errors import InputError
 from inversesr.io.nifti import Scan
 from inversesr.operators.separable import SeparableOperator
@@ -91,7 +91,7 @@ def describe_acquisition(scan: Scan, config: Config) -> Acquisition:
         # slices that are stated to be as thick as they are stored apart were measured so
         found, slice_axis = None, find_slice_axis(grid, scan.slice_axis)
     is_thick = is_thick or found is not None or bool(missing)
-    fine_spacing = _fine_spacing(scan, slice_axis, config.spacing_mm, is_thick=is_thick)
+    fine_spacing = _fine_spacing(scan, slice_axis, config.target_mm, is_thick=is_thick)
     if fine_spacing[slice_axis] == spacing and scan.slice_axis is not None and not is_thick:
         slice_axis = int(np.argmax(np.array(grid.spacing_mm) / np.array(fine_spacing)))
     spacing = grid.plane_distance_mm[slice_axis]
@@ -242,7 +242,7 @@ def voxel_distances(grid: Grid, slice_axis: int) -> Array:
 
 
 def _fine_spacing(
-    scan: Scan, slice_axis: int, wanted: float | None, *, is_thick: bool
+    scan: Scan, slice_axis: int, wanted: Lengths | None, *, is_thick: bool
 ) -> tuple[float, float, float]:
     spacing, name = voxel_distances(scan.volume.grid, slice_axis), scan.name
     found = " x ".join(f"{s:.4g}" for s in spacing)
@@ -257,11 +257,12 @@ def _fine_spacing(
             # what programs write that know no place
             message += ", or --voxel-size X,Y,Z if its header, the identity, is not true"
         raise InputError(message)
-    target = DEFAULT_SPACING_MM if wanted is None else wanted
+    target = np.array((DEFAULT_SPACING_MM,) * 3 if wanted is None else wanted)
     fine = np.where(spacing > target * (1.0 + SAME_SPACING), target, spacing)
     if (fine == spacing).all() and not is_thick:
+        words = " x ".join(f"{s:.4g}" for s in (target if np.ptp(target) else target[:1]))
         message = (
-            f"{name} has voxels of {found} mm, not coarser than the wanted {target:.4g} mm: "
+            f"{name} has voxels of {found} mm, not coarser than the wanted {words} mm: "
             "there is nothing to refine; give a finer --spacing"
         )
         raise InputError(message)

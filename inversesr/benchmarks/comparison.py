@@ -133,15 +133,28 @@ def read_truth(path: Path, axis: str, crop: int | None) -> Scan:
         crop: Voxels to keep along each of the other two axes; None for all.
     """
     scan = read_scan(path)
-    grid = scan.volume.grid
     if crop is None:
         return scan
+    grid = scan.volume.grid
+    return Scan.made_here(
+        scan.volume.cropped(middle_box(grid, slice_axis_towards(grid, axis), crop))
+    )
+
+
+def middle_box(grid: Grid, axis: int, crop: int | None) -> tuple[slice, slice, slice]:
+    """Return the voxels about the middle of the slices.
+
+    Args:
+        grid: Voxels of the image.
+        axis: Axis across the slices, which is kept whole.
+        crop: Voxels to keep along each of the other two axes; None for all.
+    """
     box = [slice(0, n) for n in grid.shape]
-    for other in {0, 1, 2} - {slice_axis_towards(grid, axis)}:
-        n = min(crop, grid.shape[other])
+    for other in {0, 1, 2} - {axis}:
+        n = min(crop or grid.shape[other], grid.shape[other])
         start = (grid.shape[other] - n) // 2
         box[other] = slice(start, start + n)
-    return Scan.made_here(scan.volume.cropped((box[0], box[1], box[2])))
+    return box[0], box[1], box[2]
 
 
 def runnable_solvers(prior: str = BUILTIN_PRIOR) -> list[str]:

@@ -59,8 +59,36 @@ def spectral_error(x: Image, truth: Image, mask: Mask, axis: int) -> float:
 
     Source: the log-spectral distance of Gray and Markel (1976), doi:10.1109/TASSP.1976.1162849.
     """
+    return float(np.sqrt(np.mean(np.square(spectral_difference(x, truth, mask, axis)))))
+
+
+def unseen_spectral_error(
+    x: Image, truth: Image, mask: Mask, axis: int, slice_voxels: float
+) -> float:
+    """Mean absolute difference of the power spectra beyond what slices can show, in dB.
+
+    Slices that lie d voxels apart show frequencies up to 1 / (2 d) cycles per voxel: beyond it all
+    power is a solver's.
+
+    Args:
+        x: Image.
+        truth: What it should be, same shape.
+        mask: Voxels that count; both are zero elsewhere.
+        axis: Axis across the slices.
+        slice_voxels: Distance between slices in voxels of the image, above 1.
+    """
+    difference = spectral_difference(x, truth, mask, axis)
+    beyond = np.fft.rfftfreq(x.shape[axis])[1:] > 0.5 / slice_voxels
+    return float(np.mean(np.abs(difference[beyond])))
+
+
+def spectral_difference(x: Image, truth: Image, mask: Mask, axis: int) -> NDArray[np.float64]:
+    """Return the power spectrum of x over that of truth along an axis, in dB, without frequency 0.
+
+    Arguments are those of `spectral_error`.
+    """
     ratio = _power(x, mask, axis) / _power(truth, mask, axis)
-    return float(np.sqrt(np.mean(np.square(10.0 * np.log10(ratio)))))
+    return np.asarray(10.0 * np.log10(ratio))
 
 
 def _power(x: Image, mask: Mask, axis: int) -> NDArray[np.float64]:

@@ -90,6 +90,28 @@ def crps(errors: PredictedErrors) -> float:
     return float(np.mean(np.where(sd > 0.0, score, np.abs(error))))
 
 
+def ensemble_crps(samples: Image, truth: Image) -> float:
+    """Return the mean fair continuous ranked probability score of samples, likewise.
+
+        mean_k |x_k - t|  -  sum_{j<k} |x_j - x_k| / (n (n - 1))
+
+    Its expectation does not depend on how many samples there are, and is least where they are
+    drawn from the distribution of the truth. A point estimate has its mean absolute error.
+
+    Args:
+        samples: Shape (n, ...), n at least 2.
+        truth: Shape (...).
+
+    Source: Ferro (2014), Fair scores for ensemble forecasts, doi:10.1002/qj.2270.
+    """
+    n = len(samples)
+    error = np.mean(np.abs(samples - truth), dtype=np.float64)
+    # the k-th smallest is subtracted from n - 1 - k others, and k are subtracted from it
+    ranked = np.sort(samples, axis=0)
+    between = sum((2 * k - n + 1) * float(ranked[k].mean(dtype=np.float64)) for k in range(n))
+    return float(error - between / (n * (n - 1)))
+
+
 def fit_factor(cases: list[PredictedErrors], level: float = FITTED_LEVEL) -> float:
     """Return the factor of all deviations at which intervals have their nominal coverage.
 

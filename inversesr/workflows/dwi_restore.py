@@ -82,8 +82,8 @@ def describe_series(series: Series, config: DwiConfig) -> tuple[Acquisition, int
             "missing); expected those of the scanner: convert the series again without resampling"
         )
         raise InputError(message)
-    target = plain.spacing_mm if wanted is not None else float(np.mean(within))
-    n_thin = round(found.slice_spacing_mm / (target or 1.0))
+    target = float(np.mean(within)) if wanted is None else wanted
+    n_thin = round(found.slice_spacing_mm / target)
     if n_thin < 2:
         message = (
             f"slices of {scan.name} lie {found.slice_spacing_mm:.4g} mm apart and thin ones would "

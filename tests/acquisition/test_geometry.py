@@ -395,3 +395,46 @@ def test_measured_slices_beyond_the_first_stored_one_are_taken_at_its_edge():
     found = describe_acquisition(scan, Config())
     A = forward_operator(scan.volume.grid, fine_grid(scan.volume.grid, found), found)
     np.testing.assert_allclose(A.matrices[2].sum(axis=1), 1.0, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("voxel_mm", "target", "fine"),
+    [
+        ((1.0, 1.0, 5.0), (1.0, 1.0, 0.7), (1.0, 1.0, 0.7)),
+        ((1.0, 1.0, 5.0), (0.5, 0.8, 1.25), (0.5, 0.8, 1.25)),
+        ((5.0, 0.9, 0.9), (1.2, 0.45, 2.0), (1.2, 0.45, 0.9)),
+        # what is finer than was asked for stays
+        ((0.4, 1.0, 3.0), (0.7, 0.7, 0.7), (0.4, 0.7, 0.7)),
+    ],
+)
+def test_each_axis_has_the_spacing_that_was_asked_for(voxel_mm, target, fine):
+    scan = scan_of(voxel_mm)
+    found = describe_acquisition(scan, Config(spacing_mm=target))
+    assert found.fine_spacing_mm == pytest.approx(fine)
+    grid, own = fine_grid(scan.volume.grid, found), scan.volume.grid
+    assert grid.spacing_mm == pytest.approx(fine)
+    # a whole number of voxels: the field of view is that of the scan to within half of one
+    for n, mm, n_own, own_mm in zip(
+        grid.shape, grid.spacing_mm, own.shape, own.spacing_mm, strict=True
+    ):
+        assert abs(n * mm - n_own * own_mm) <= mm / 2.0 + 1e-9
+
+
+def test_the_slice_axis_stays_the_thick_one_whatever_is_refined_within():
+    found = describe_acquisition(scan_of((1.0, 1.0, 3.0)), Config(spacing_mm=(0.25, 0.25, 1.0)))
+    assert (found.slice_axis, found.thickness_mm) == (2, pytest.approx(3.0))
+
+
+def test_refined_within_the_slice_a_voxel_averages_over_itself():
+    scan = scan_of((1.0, 1.0, 4.0), (6, 5, 4))
+    acquisition = describe_acquisition(scan, Config(spacing_mm=(0.5, 0.25, 1.0)))
+    fine = fine_grid(scan.volume.grid, acquisition)
+    A = forward_operator(scan.volume.grid, fine, acquisition)
+    x = torch.from_numpy(np.random.default_rng(0).normal(size=fine.shape).astype(np.float32))
+    expected = x.reshape(6, 2, 5, 4, 4, 4).mean(dim=(1, 3, 5))
+    torch.testing.assert_close(A(x), expected)
+
+
+def test_three_targets_that_refine_nothing_are_refused():
+    with pytest.raises(InputError, match="not coarser than the wanted 1 x 1 x 5 mm"):
+        described(spacing_mm=(1.0, 1.0, 5.0))

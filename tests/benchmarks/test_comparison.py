@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 
 from inversesr.benchmarks import comparison as benchmark
-from inversesr.benchmarks.comparison import Setup, compare_solvers, read_truth, runnable_solvers
+from inversesr.benchmarks.comparison import (
+    Setup,
+    compare_solvers,
+    middle_box,
+    read_truth,
+    runnable_solvers,
+)
 from inversesr.config import SimulateConfig
 from inversesr.errors import InputError
 from inversesr.solvers.registry import names
@@ -79,3 +85,9 @@ def test_a_misstated_thickness_leaves_the_distance_between_slices(misstated):
     told = Setup(misstated=misstated).config("tv", task, Grid((9, 9, 9), np.eye(4)))
     assert told.thickness_mm == pytest.approx(4.0 * (1.0 + misstated))
     assert told.thickness_mm + told.gap_mm == pytest.approx(5.0)
+
+
+def test_the_middle_of_a_side_shorter_than_the_crop_is_all_of_it():
+    grid = Grid((20, 9, 30), np.eye(4))
+    assert middle_box(grid, 2, 12) == (slice(4, 16), slice(0, 9), slice(0, 30))
+    assert middle_box(grid, 2, None) == (slice(0, 20), slice(0, 9), slice(0, 30))

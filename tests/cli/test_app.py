@@ -94,6 +94,14 @@ def test_every_field_of_a_config_is_one_flag_with_its_name_default_and_help(comm
     [
         (["--solver", "spline"], lambda r: r["solver"]["used"] == "spline"),
         (["--spacing", "2"], lambda r: r["output"]["shape"] == [12, 11, 12]),
+        (
+            ["--spacing", "2,1.8,1"],
+            lambda r: (
+                np.allclose(r["output"]["spacing_mm"], [2, 1.8, 1])
+                and r["config"]["spacing_mm"] == [2, 1.8, 1]
+                and r["scans"][0]["agreement"]["largest_share"] < 1e-5
+            ),
+        ),
         (["--thickness", "3"], lambda r: r["scans"][0]["acquisition"]["thickness_mm"] == 3.0),
         (["--gap", "1.5"], lambda r: r["scans"][0]["acquisition"]["thickness_mm"] == 2.5),
         (["--profile", "slr"], lambda r: r["scans"][0]["acquisition"]["profile"] == "slr"),
@@ -176,8 +184,10 @@ def test_doctor_fails_where_something_is_missing(monkeypatch):
         (["--thickness", "3", "--gap", "3"], "contradict the image"),
         (["--gap", "4"], "leaves no slice"),
         (["--thickness", "30", "--gap", "-26"], "overlap more than"),
-        (["--spacing", "0"], "spacing is 0.0 mm; expected"),
+        (["--spacing", "0"], "spacing is 0; expected a length, or three, of at least 0.05 mm"),
         (["--spacing", "4"], "nothing to refine"),
+        (["--spacing", "4,4,5"], "not coarser than the wanted 4 x 4 x 5 mm"),
+        (["--spacing", "1,2"], "spacing is 1,2; expected a length, or three, of"),
         (["--spacing", "0.05"], "give a coarser --spacing"),
         (["--noise", "-1"], "noise is -1.0; expected"),
         (["--volume", "1"], "has no volume 1"),

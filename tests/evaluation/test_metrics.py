@@ -4,7 +4,14 @@ from scipy.ndimage import binary_dilation, binary_erosion, gaussian_filter
 from skimage.metrics import normalized_root_mse, peak_signal_noise_ratio, structural_similarity
 
 from inversesr.acquisition.foreground import foreground
-from inversesr.evaluation.metrics import intensity_range, nmse, psnr, spectral_error, ssim
+from inversesr.evaluation.metrics import (
+    intensity_range,
+    nmse,
+    psnr,
+    spectral_error,
+    ssim,
+    unseen_spectral_error,
+)
 
 SHAPE = (30, 28, 26)
 
@@ -149,3 +156,20 @@ def test_smoothing_is_an_error_along_its_axis_and_grows_with_it(truth, axis_mask
     first, second = (spectral_error(x, truth, axis_mask, 2) for x in (sharp, soft))
     assert 0.0 < first < second
     assert spectral_error(soft, truth, axis_mask, 0) < second / 2.0
+
+
+def test_only_what_slices_cannot_show_counts_as_unseen(truth, axis_mask):
+    n = truth.shape[2]
+    spectrum = np.fft.rfft(truth, axis=2)
+    at = np.fft.rfftfreq(n)
+    # slices four voxels apart show an eighth of a cycle per voxel
+    below, beyond = (np.fft.irfft(spectrum * np.where(there, 2.0, 1.0), n, axis=2)
+                     for there in ((at > 0) & (at <= 0.125), at > 0.125))  # fmt: skip
+    everywhere = np.ones(truth.shape, bool)
+    assert unseen_spectral_error(below, truth, everywhere, 2, 4.0) == pytest.approx(0.0, abs=1e-4)
+    doubled = unseen_spectral_error(beyond, truth, everywhere, 2, 4.0)
+    assert doubled == pytest.approx(20.0 * np.log10(2.0), rel=1e-4)
+    # neither sign cancels the other
+    assert unseen_spectral_error(0.5 * truth, truth, axis_mask, 2, 4.0) == pytest.approx(
+        20.0 * np.log10(2.0), rel=1e-4
+    )

@@ -8,6 +8,7 @@ from inversesr.uncertainty.coverage import (
     PredictedErrors,
     coverage,
     crps,
+    ensemble_crps,
     errors_inside,
     fit_factor,
     width,
@@ -94,3 +95,32 @@ def test_the_score_has_the_unit_of_the_image(factor):
     errors = gaussian_case(0.7, 1000)
     scaled = PredictedErrors(factor * errors.error, factor * errors.sd, math.inf)
     assert crps(scaled) == pytest.approx(factor * crps(errors), rel=1e-9)
+
+
+@pytest.mark.parametrize("n_samples", [2, 4, 16])
+def test_the_crps_of_samples_expects_the_same_however_few_they_are(n_samples):
+    rng = np.random.default_rng(0)
+    truth = rng.standard_normal(N_VOXELS)
+    samples = rng.standard_normal((n_samples, N_VOXELS))
+    # of a Gaussian about itself: 1 / sqrt(pi)
+    assert ensemble_crps(samples, truth) == pytest.approx(np.pi**-0.5, abs=0.01)
+
+
+def test_the_crps_of_samples_is_the_formula_pair_by_pair():
+    rng = np.random.default_rng(1)
+    truth, samples = rng.standard_normal(20), rng.standard_normal((5, 20))
+    pairs = np.abs(samples[:, None] - samples[None]).sum(axis=(0, 1)) / 2.0
+    expected = np.mean(np.abs(samples - truth).mean(axis=0) - pairs / 20.0)
+    assert ensemble_crps(samples, truth) == pytest.approx(expected, rel=1e-12)
+
+
+def test_samples_that_are_all_the_same_have_their_absolute_error():
+    truth = np.array([1.0, 2.0])
+    assert ensemble_crps(np.zeros((3, 2)), truth) == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize("spread", [0.5, 2.0])
+def test_the_crps_of_samples_is_least_at_the_spread_of_the_truth(spread):
+    rng = np.random.default_rng(2)
+    truth, drawn = rng.standard_normal(N_VOXELS), rng.standard_normal((8, N_VOXELS))
+    assert ensemble_crps(drawn, truth) < ensemble_crps(spread * drawn, truth)

@@ -14,6 +14,7 @@ from inversesr.cli.bench.networks import networks
 from inversesr.cli.bench.noise import noise
 from inversesr.cli.bench.old_spelling import BenchGroup
 from inversesr.cli.bench.picture import picture
+from inversesr.cli.bench.realism import realism
 from inversesr.cli.bench.robustness import robustness
 from inversesr.cli.bench.scaling import scaling
 from inversesr.cli.bench.series import series
@@ -29,6 +30,7 @@ app.command()(solvers)
 app.command()(tasks)
 app.command()(robustness)
 app.command()(calibration)
+app.command()(realism)
 app.command()(scaling)
 app.command()(autoencoder)
 app.command()(networks)

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from inversesr.cli.bench.groups import with_groups
-from inversesr.cli.bench.options import Images, Slices, SolverChoice, given_or_template
+from inversesr.cli.bench.options import (
+    PICTURE_HELP,
+    Images,
+    Slices,
+    SolverChoice,
+    given_or_template,
+)
 from inversesr.cli.bench.output import Output
 from inversesr.cli.bench.tables import text, wide_console
 from inversesr.solvers.registry import BASELINE_NAME, DEFAULT_NAME, FALLBACK_NAME
@@ -44,7 +50,7 @@ class Lesions:
     ] = False
     picture: Annotated[
         Path | None,
-        typer.Option(metavar="PNG", help="Also draw lesions of the first image beside the truth."),
+        typer.Option(metavar="PNG", help=PICTURE_HELP),
     ] = None
 
 

@@ -29,6 +29,7 @@ Truths = Annotated[
         help="Thin-slice images [default: the MNI152 template of `inversesr demo`].",
     ),
 ]
+PICTURE_HELP = "Also draw what becomes of the first image beside the truth."
 # those that take a minute or two a scan
 QUICK_SOLVERS = (BASELINE_NAME, FALLBACK_NAME, DEFAULT_NAME)
 

@@ -84,7 +84,7 @@ def _acquisition(series: Series, choices: SeriesConfig, tr: float) -> tuple[Acqu
     within = min(s for a, s in enumerate(grid.spacing_mm) if a != axis)
     config = choices.of_a_volume(within)
     spacing = grid.spacing_mm[axis]
-    is_thin = spacing <= config.spacing_mm * 1.05 if config.spacing_mm else False
+    is_thin = spacing <= config.target_mm[axis] * 1.05 if config.target_mm else False
     is_finer_in_time = choices.tr is not None and choices.tr < tr
     if is_thin and is_finer_in_time and choices.thickness_mm is None:
         # slices are thin already: only time is refined

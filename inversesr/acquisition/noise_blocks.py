@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import correlate1d, uniform_filter, uniform_filter1d
-from scipy.stats import chi2
+from scipy.special import gammaincinv
 
 from inversesr.volume import Image
 
@@ -94,4 +94,5 @@ def low_share(order: int, n_slices: int) -> float:
     lags = np.arange(-min(middle, BLOCK - 1), min(middle, BLOCK - 1) + 1)
     one_axis = float(np.sum((BLOCK - np.abs(lags)) * shared[lags + middle])) / BLOCK**2
     freedom = n_slices / one_axis**2
-    return float(np.sqrt(chi2.ppf(QUANTILE, freedom) / freedom))
+    quantile_of_chi_squared = 2.0 * gammaincinv(freedom / 2.0, QUANTILE)
+    return float(np.sqrt(quantile_of_chi_squared / freedom))

@@ -4,6 +4,7 @@ y = I y0,      I[j, k] = weight of measured slice k in the slice that is stored 
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 from scipy.interpolate import CubicSpline
@@ -24,9 +25,14 @@ def _linear(u: Array, n: int) -> Array:
     return np.asarray(np.clip(1.0 - np.abs(inside[:, None] - np.arange(n)[None]), 0.0, None))
 
 
+@lru_cache(maxsize=64)
+def _through_units(n: int) -> CubicSpline:
+    """Return the splines through each unit vector; every number of slices is tried many times."""
+    return CubicSpline(np.arange(n), np.eye(n), bc_type="natural")
+
+
 def _cubic(u: Array, n: int) -> Array:
-    through_units = CubicSpline(np.arange(n), np.eye(n), bc_type="natural")
-    return np.asarray(through_units(np.clip(u, 0.0, n - 1.0)))
+    return np.asarray(_through_units(n)(np.clip(u, 0.0, n - 1.0)))
 
 
 def _fourier(u: Array, n: int) -> Array:

@@ -13,7 +13,6 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 from scipy.integrate import cumulative_trapezoid
-from scipy.signal import remez
 from scipy.special import ndtr
 
 Array = NDArray[np.float64]
@@ -59,6 +58,8 @@ def _slr_table() -> tuple[Array, Array]:
     d_infinity = (5.309e-3 * log1**2 + 7.114e-2 * log1 - 4.761e-1) * log2 + (
         -2.66e-3 * log1**2 - 5.941e-1 * log1 - 4.278e-1
     )
+    from scipy.signal import remez  # half a second of every start, for this profile alone
+
     half_band = SLR_TIME_BANDWIDTH / SLR_TAPS / 2.0
     half_transition = d_infinity / SLR_TAPS / 2.0
     bands = [0.0, half_band - half_transition, half_band + half_transition, 0.5]

@@ -112,6 +112,10 @@ def cine(pictured: Pictured) -> bytes:
         _draw(ax, _cut(volume, plane), grid, plane, high)
         for ax, volume, grid in zip(axes, first, (model.scan_grid, model.fine), strict=True)
     ]
+    for ax, title in zip(axes, ("measured", "restored"), strict=True):
+        ax.set_title(title)
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # laid out once, not for every frame
     writer = PillowWriter(fps=FRAMES_PER_SECOND)
     with tempfile.TemporaryDirectory() as name:
         file = Path(name) / "cine.gif"

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
-from scipy.stats import t as student
+from scipy.special import ndtr, stdtrit
 
 from inversesr.volume import Image
 
@@ -30,7 +29,7 @@ def width(level: float, n_samples: float) -> float:
         n_samples: Samples behind mean and deviation, at least 2; infinite where the deviation is
             no sample's.
     """
-    quantile = float(student.ppf(0.5 + level / 2.0, n_samples - 1))
+    quantile = float(stdtrit(n_samples - 1, 0.5 + level / 2.0))
     return float(quantile * np.sqrt(1.0 + 1.0 / n_samples))
 
 
@@ -86,7 +85,8 @@ def crps(errors: PredictedErrors) -> float:
     """
     error, sd = errors.error.astype(np.float64), errors.sd.astype(np.float64)
     w = np.divide(error, sd, out=np.zeros_like(error), where=sd > 0.0)
-    score = sd * (w * (2.0 * norm.cdf(w) - 1.0) + 2.0 * norm.pdf(w) - 1.0 / np.sqrt(np.pi))
+    density = np.exp(-np.square(w) / 2.0) / np.sqrt(2.0 * np.pi)
+    score = sd * (w * (2.0 * ndtr(w) - 1.0) + 2.0 * density - 1.0 / np.sqrt(np.pi))
     return float(np.mean(np.where(sd > 0.0, score, np.abs(error))))
 
 

@@ -24,7 +24,7 @@ lint: $(READY)
 	$(BIN)/mypy
 
 fast: $(READY)
-	$(BIN)/python -m pytest -q -m "not slow" -n 2 --strict-skips
+	$(BIN)/python -m pytest -q -m "not slow" -n 2 --dist loadgroup --strict-skips
 
 # every promise in tests/mutation/table.py is broken once: a test has to notice
 mutants: $(READY)

@@ -39,7 +39,7 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if any(item.path.is_relative_to(TESTS / name) for name in ALONE):
             item.add_marker(pytest.mark.alone)
-        # where two processes share the slow tests: what a file sets up is set up once, and
+        # where two processes share the tests: what a file sets up is set up once, and
         # notebooks, which take longest, are shared singly
         if item.path.name != "test_notebooks.py":
             item.add_marker(pytest.mark.xdist_group(item.path.name))
@@ -63,6 +63,15 @@ def signals_as_before():
     for number, handler in zip(numbers, before, strict=True):
         signal.signal(number, handler)
     assert after == before, "a handler of signals was left behind"
+
+
+@pytest.fixture
+def without_pictures(monkeypatch):
+    """Reports of one line: pictures take longer than the restoration of a few voxels."""
+    from inversesr.workflows import run
+    from tests.support.thin_slices import write_short_report
+
+    monkeypatch.setattr(run, "write_report", write_short_report)
 
 
 @pytest.fixture(scope="session")

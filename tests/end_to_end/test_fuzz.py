@@ -23,7 +23,7 @@ from inversesr.errors import InputError, MachineError
 from inversesr.io.nifti import read_scan, to_image
 from inversesr.io.paths import parts_of
 
-N_EXAMPLES = 2000
+N_EXAMPLES = 600
 # Neither time nor memory for images that only a large machine can refuse.
 MEMORY_BYTES = 2**26
 ODD = (
@@ -322,7 +322,7 @@ def outcome(path):
     return is_same, float(np.linalg.norm(apart, axis=1).max()), scan.warnings
 
 
-@settings(SETTINGS, max_examples=400)
+@settings(SETTINGS, max_examples=200)
 @given(
     kind=st.sampled_from(["1.nii.gz", "2.nii.gz", "a.mgz", "a.img.gz"]),
     bits=st.lists(st.integers(0, 2**16), min_size=1, max_size=3, unique=True),
@@ -347,7 +347,7 @@ def test_bits_of_a_compressed_file_give_the_right_image_or_a_sentence(
         assert apart_mm < 1e-3
 
 
-@settings(SETTINGS, max_examples=1000)
+@settings(SETTINGS, max_examples=400)
 @given(version=st.sampled_from([1, 2, "pair"]), bit=st.integers(0, 2**16))
 def test_a_bit_of_a_header_gives_the_right_image_or_is_told(folder, version, bit):
     kinds = {1: nibabel.Nifti1Image, 2: nibabel.Nifti2Image, "pair": nibabel.Nifti1Pair}

@@ -100,8 +100,13 @@ def walk(node, *, into_functions):
         yield from walk(child, into_functions=into_functions)
 
 
+@cache
 def imported(name, *, into_functions=True):
     """Dotted names of what a module imports."""
+    return tuple(find_imports(name, into_functions=into_functions))
+
+
+def find_imports(name, *, into_functions):
     for node in walk(tree(name), into_functions=into_functions):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -175,11 +180,14 @@ def test_what_the_command_line_starts_with_imports_nothing_slow(name):
     assert not tops & SLOW
 
 
+@cache
+def called(name):
+    """Dotted names of what a module calls."""
+    return {ast.unparse(node.func) for node in ast.walk(tree(name)) if isinstance(node, ast.Call)}
+
+
 def calls(name, function):
-    return any(
-        isinstance(node, ast.Call) and ast.unparse(node.func) == function
-        for node in ast.walk(tree(name))
-    )
+    return function in called(name)
 
 
 @pytest.mark.parametrize("function", ["torch.load", "pickle.load", "pickle.loads"])

@@ -115,6 +115,7 @@ def test_every_field_of_a_config_is_one_flag_with_its_name_default_and_help(comm
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
+@pytest.mark.usefixtures("without_pictures")
 def test_an_option_reaches_the_run(scan, arguments, fulfilled):
     result = invoke("run", scan, "--json", "--threads", 1, *arguments)
     assert result.exit_code == 0, result.output
@@ -124,6 +125,7 @@ def test_an_option_reaches_the_run(scan, arguments, fulfilled):
 # what it prints
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_json_prints_one_object_on_standard_output_and_warnings_on_standard_error(scan, tmp_path):
     result = invoke("run", scan, "--solver", "spline", "--json", "-o", tmp_path / "out")
     assert result.exit_code == 0
@@ -140,6 +142,7 @@ def test_a_run_names_its_outputs_and_no_text_of_the_header(scan):
     assert "SECRET" not in result.stdout + result.stderr
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_what_was_simulated_can_be_run_and_evaluated(tmp_path):
     x, y, z = np.meshgrid(*[np.linspace(0, 3, n) for n in (16, 14, 24)], indexing="ij")
     data = (100 * (2 + np.sin(2 * x) + np.cos(3 * y + z))).astype(np.float32)
@@ -220,6 +223,7 @@ def test_an_image_that_cannot_be_used_is_refused(tmp_path, shape, affine, senten
     assert sentence in refuse(tmp_path, "run", path, "-o", tmp_path / "out", *json_too)
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_a_missing_scan_a_folder_and_an_existing_output_are_refused(scan, tmp_path):
     assert "does not exist" in refuse(tmp_path, "run", tmp_path / "none.nii.gz")
     assert "holds no DICOM" in refuse(tmp_path, "run", tmp_path)

@@ -14,7 +14,7 @@ def invoke(*arguments):
 
 @pytest.fixture
 def scan(tmp_path):
-    return write_series(tmp_path, thickened(fine_head((16, 16, 16), n=6, noise=8.0), 2))
+    return write_series(tmp_path, thickened(fine_head((10, 10, 12), n=6, noise=8.0), 2))
 
 
 def test_a_series_is_restored_without_naming_a_subcommand(scan):

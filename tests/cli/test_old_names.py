@@ -55,6 +55,7 @@ def test_what_only_looks_like_an_earlier_name_is_left_alone(typed, capsys):
     assert not capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_a_run_with_earlier_names_is_recorded_under_the_present_ones(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     volume = Volume(np.random.default_rng(0).random((10, 11, 6), dtype=np.float32), GRID)

@@ -6,7 +6,9 @@ import pytest
 from typer.testing import CliRunner
 
 from inversesr.cli.app import app
+from inversesr.workflows.series import run
 from tests.support.series import write_bold
+from tests.support.thin_slices import write_short_report
 
 RUN = CliRunner()
 
@@ -15,13 +17,14 @@ def call(*words):
     return RUN.invoke(app, ["series", *map(str, words)])
 
 
-def test_files_and_tsnr_are_told(tmp_path):
+def test_files_and_tsnr_are_told(tmp_path, monkeypatch):
     path = write_bold(tmp_path)
     words = [path, "--tr", 1, "--solver", "spline", "--motion", "none", "-o", tmp_path / "o"]
     told = call(*words)
     assert told.exit_code == 0, told.output
     assert "bold_desc-sr.nii.gz  (12 x 12 x 8 x 16, 3 x 3 x 3 mm, 1 s)" in told.stdout
     assert "median tSNR" in told.stdout
+    monkeypatch.setattr(run, "write_series_report", write_short_report)
     again = call(*words, "--force", "--json")
     assert json.loads(again.stdout)["RepetitionTime"] == 1.0
 

@@ -61,9 +61,14 @@ def extend(package, example):
         path.write_text(before.replace(f"{anchor}\n", f"{anchor}\n{text}"))
 
 
-@pytest.fixture
-def package(tmp_path):
-    """A copy of the package; weights and the viewer are links."""
+# each in a module of its own, but in one process: torch takes seconds to load
+RUN_ALL = "import runpy, sys\nfor check in sys.argv[1:]: runpy.run_path(check)"
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory):
+    """A copy of the package with all examples; weights and the viewer are links."""
+    folder = tmp_path_factory.mktemp("copy")
 
     def link(source, target):
         if Path(source).suffix in (".safetensors", ".js"):
@@ -72,23 +77,26 @@ def package(tmp_path):
             shutil.copyfile(source, target)
 
     ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "inversesr", tmp_path / "inversesr", ignore=ignored, copy_function=link)
-    (tmp_path / "tests").symlink_to(ROOT / "tests")
-    return tmp_path
+    shutil.copytree(ROOT / "inversesr", folder / "inversesr", ignore=ignored, copy_function=link)
+    (folder / "tests").symlink_to(ROOT / "tests")
+    for example in EXAMPLES.values():
+        extend(folder, example)
+    return folder
 
 
-@pytest.mark.parametrize("title", EXAMPLES)
-def test_an_example_works_as_it_stands(title, package):
-    example = EXAMPLES[title]
-    assert example.checks, "an example without a check proves nothing"
-    extend(package, example)
+def test_the_examples_work_as_they_stand(package):
+    files = []
+    for title, example in EXAMPLES.items():
+        assert example.checks, f"without a check the example of {title} proves nothing"
+        for check in example.checks:
+            files.append(package / f"check {len(files)}, {title}.py")
+            files[-1].write_text(check)
     environment = {**os.environ, "PYTHONPATH": str(package)}
-    for check in example.checks:
-        ended = subprocess.run(
-            [sys.executable, "-W", "error", "-c", check],
-            cwd=package, env=environment, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert ended.returncode == 0, ended.stderr
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-c", RUN_ALL, *files],
+        cwd=package, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
 
 
 @pytest.mark.parametrize("title", EXAMPLES)
@@ -102,10 +110,8 @@ def test_there_is_an_example_of_every_kind(what):
     assert f"Adding a {what}" in EXAMPLES or f"Adding an {what}" in EXAMPLES
 
 
-@pytest.mark.parametrize("title", EXAMPLES)
-def test_an_example_keeps_the_style_of_the_package(title, package):
-    extend(package, EXAMPLES[title])
-    files = [package / name for name in EXAMPLES[title].files]
+def test_the_examples_keep_the_style_of_the_package(package):
+    files = [package / name for example in EXAMPLES.values() for name in example.files]
     for command in (["check", "--ignore", "ANN401"], ["format", "--check"]):
         ruff = [sys.executable, "-m", "ruff", *command, "--config", ROOT / "pyproject.toml"]
         ended = subprocess.run([*ruff, *files], capture_output=True, text=True, check=False)

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import nibabel
 import numpy as np
@@ -15,6 +16,7 @@ from inversesr.cli.app import app
 from inversesr.io.dicom.privacy import identity_of
 from inversesr.io.dicom.taking import taken_in
 from inversesr.io.nifti import read_scan
+from inversesr.workflows.executors import alone
 from tests.support.dicom import affine_of, header, slices, write
 from tests.support.heads import head_volume
 
@@ -62,6 +64,7 @@ def test_a_refusal_is_one_sentence_and_nothing_is_written(tmp_path):
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_several_series_are_listed_and_one_is_chosen(tmp_path):
     folder = write(tmp_path / "scan", head())
     write(folder / "other", head(series="2", number=5, description="FLAIR"))
@@ -73,6 +76,7 @@ def test_several_series_are_listed_and_one_is_chosen(tmp_path):
     assert (tmp_path / "scan_series-5_desc-sr.nii.gz").is_file()
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_two_series_of_one_archive_are_fused(tmp_path):
     folder = write(tmp_path / "scan", head())
     write(folder / "other", head(series="2", number=5))
@@ -99,6 +103,7 @@ def test_a_broken_archive_is_one_sentence(tmp_path, content):
     assert (told.exit_code, told.stderr.count("\n")) == (2, 1)
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_a_result_is_written_as_a_series_that_is_no_scan_to_restore(tmp_path):
     folder = write(tmp_path / "scan", head())
     told = run(folder, "--dicom", "-o", tmp_path / "out")
@@ -115,6 +120,7 @@ def test_a_result_is_written_as_a_series_that_is_no_scan_to_restore(tmp_path):
     assert run(folder, "-o", tmp_path / "again").exit_code == 0
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_series_of_results_are_replaced_and_removed_with_the_result(tmp_path):
     folder, out = write(tmp_path / "scan", head()), tmp_path / "out"
     assert run(folder, "--dicom", "-o", out).exit_code == 0
@@ -163,7 +169,9 @@ def test_a_batch_restores_every_series_and_names_those_at_fault(tmp_path):
     ]  # fmt: skip
 
 
-def test_a_batch_of_one_folder_with_series_and_images_takes_both(tmp_path):
+@pytest.mark.usefixtures("without_pictures")
+def test_a_batch_of_one_folder_with_series_and_images_takes_both(tmp_path, monkeypatch):
+    monkeypatch.setattr(alone, "prepared_process", lambda _work: ThreadPoolExecutor(1))
     folder = write(tmp_path / "in", head())
     volume = head_volume((48, 52, 12))
     nibabel.save(nibabel.Nifti1Image(volume.data, volume.grid.affine), folder / "b.nii.gz")

@@ -11,6 +11,7 @@ import pytest
 from inversesr.errors import InputError, MachineError, machine_fault
 from inversesr.io import source as module
 from inversesr.io.nifti import read_scan
+from tests.support import processors
 
 AFFINE = np.diag([1.0, 1.0, 4.0, 1.0])
 
@@ -179,7 +180,7 @@ def test_a_limit_of_memory_is_told_as_such(tmp_path, kilobytes, words):
     save(tmp_path / "a.nii.gz")
     command = f'exec "{sys.executable}" -m inversesr run a.nii.gz --solver spline'
     # as many threads as ever, each with an address space of its own
-    env = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    env = {name: value for name, value in os.environ.items() if name not in processors.NAMES}
     ended = subprocess.run(
         ["bash", "-c", f"ulimit -v {kilobytes}; {command}"],
         cwd=tmp_path, capture_output=True, text=True, timeout=120, env=env,

@@ -20,7 +20,7 @@ def problem(pose):
     """A head, the operator of a stack at any pose, and what the stack shows at one."""
     truth = head_volume()
     thick = simulate(truth, SimulateConfig(thickness_mm=4.0, axis="A"))
-    acquisition = describe_acquisition(Scan.made_here(thick), Config())
+    acquisition = describe_acquisition(Scan.made_here(thick), Config(spacing_mm=2.0))
     own = fine_grid(thick.grid, acquisition)
     A = forward_operator(thick.grid, own, acquisition)
 

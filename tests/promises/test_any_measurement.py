@@ -9,6 +9,7 @@ from inversesr.measurements.consistency import make_consistent
 from inversesr.operators.inner_product import norm
 from inversesr.priors.samplers import ddim
 from inversesr.solvers import registry
+from inversesr.solvers.latent import inversesr_ldm as ldm
 from inversesr.solvers.latent.chain import short_path, start_levels
 from inversesr.solvers.latent.few_step_noise import FewStepNoise, few_step_noise
 from inversesr.solvers.latent.inversesr_dec import InverseSRDecoder, inversesr_dec
@@ -143,7 +144,8 @@ def check_dec(case, _monkeypatch):
 
 
 @law("inversesr-ldm")
-def check_ldm(case, _monkeypatch):
+def check_ldm(case, monkeypatch):
+    monkeypatch.setattr(ldm, "N_SAMPLE_STEPS", 10)
     options = InverseSRLDM(data_term="l2", n_steps=60, perceptual_weight=0.0)
     found = inversesr_ldm(case.problem, case.prior, options, generator(), quiet)
     first, last = found.history["loss"][0], found.history["loss"][-1]

@@ -30,7 +30,7 @@ def test_all_but_the_named_slices_stay_bit_by_bit(axis):
     data = np.ascontiguousarray(volume.data.transpose(order))
     spacing = np.array(volume.grid.spacing_mm)[order]
     scan = Scan.made_here(Volume(data, Grid(data.shape, np.diag([*spacing, 1.0]))))
-    found = fill(scan, FillConfig(slices="4,7", **TV)).result
+    found = fill(scan, FillConfig(slices="4,7", solver="spline")).result
     assert found.volume.grid.same_as(scan.volume.grid)
     kept = [k for k in range(12) if k not in (4, 7)]
     np.testing.assert_array_equal(found.volume.data.take(kept, axis), data.take(kept, axis))
@@ -55,7 +55,7 @@ def test_slices_that_are_found_are_replaced_and_told():
     spoilt = volume.data.copy()
     spoilt[..., 6] *= 0.3
     scan = Scan.made_here(volume.with_data(spoilt))
-    found = fill(scan, FillConfig(find=True, **TV))
+    found = fill(scan, FillConfig(find=True, solver="spline"))
     assert found.wanted.spoilt == {6: "dark"}
     assert found.wanted.slices == (6,)
     assert any("slice 6 of the scan was found to be dark" in w for w in found.result.warnings)
@@ -117,7 +117,7 @@ def test_nothing_to_fill_is_refused():
 def test_a_scan_of_isotropic_voxels_is_filled_too():
     data = head_volume((20, 20, 20), (4.0, 4.0, 4.0), noise=0.0, folds=4.0).data
     scan = Scan.made_here(Volume(data, Grid((20, 20, 20), np.diag([0.9, 0.9, 0.9, 1.0]))))
-    found = fill(scan, FillConfig(slices="9", **TV)).result.volume.data
+    found = fill(scan, FillConfig(slices="9", solver="spline")).result.volume.data
     np.testing.assert_array_equal(np.delete(found, 9, 2), np.delete(data, 9, 2))
 
 

@@ -9,10 +9,12 @@ import torch
 from inversesr.config import Config
 from inversesr.errors import InputError
 from inversesr.io.nifti import Scan, write_volume
+from inversesr.workflows import run as job
 from inversesr.workflows.finished_run import explain_files, find_run, take_up
 from inversesr.workflows.prepare import prepare
 from inversesr.workflows.run import run_job
 from tests.support.heads import head_volume
+from tests.support.thin_slices import write_short_report
 
 SPLINE = Config(solver="spline")
 
@@ -23,7 +25,9 @@ def made(tmp_path_factory):
     volume = head_volume((20, 22, 6), (1.0, 1.0, 4.0), folds=4.0)
     write_volume(folder / "scan.nii.gz", volume, Scan.made_here(volume))
     (folder / "scan.json").write_text(json.dumps({"SliceThickness": 3.5}))
-    run_job([folder / "scan.nii.gz"], SPLINE, folder / "out")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(job, "write_report", write_short_report)
+        run_job([folder / "scan.nii.gz"], SPLINE, folder / "out")
     return folder
 
 

@@ -217,8 +217,14 @@ def test_scans_that_are_said_to_be_of_one_person_are_only_warned_of(
     assert not [w for w in fitting.warnings if "fits the other" in w]
 
 
-@pytest.mark.parametrize("axes", ["SS", "SR"])
-@pytest.mark.parametrize("names", [("scan", "scan"), ("sub-1_T2w", "b"), ("a", "sub-1_T2w")])
+@pytest.mark.parametrize(
+    ("axes", "names"),
+    [
+        ("SS", ("scan", "scan")),
+        ("SR", ("sub-1_T2w", "b")),
+        ("SS", ("a", "sub-1_T2w")),
+    ],
+)
 def test_scans_of_different_people_are_refused_before_they_are_fused(axes, names, monkeypatch):
     people = [head_volume((48, 52, 40), (1.0, 1.0, 1.0), seed, folds=14.0) for seed in (0, 1)]
     pair = [

@@ -4,6 +4,7 @@ import json
 import numpy as np
 import pytest
 
+from inversesr.dwi import grade
 from inversesr.errors import InputError
 from inversesr.workflows.grade import card_text, predict_grade, read_model, train_grade
 
@@ -28,7 +29,9 @@ def write_table(path, n=40, *, grades=True, columns=("a", "b")):
 def model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("grade")
     table = write_table(folder / "table.csv")
-    train_grade(table, folder / "model.json", 1, 0, force=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(grade, "STRENGTHS", (0.1, 1.0))
+        train_grade(table, folder / "model.json", 0, 0, force=False)
     return folder / "model.json"
 
 

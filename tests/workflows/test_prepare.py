@@ -23,6 +23,7 @@ from inversesr.priors.networks.unet import SuperResolutionShape, SuperResolution
 from inversesr.priors.store import digest
 from inversesr.priors.tensors import save_tensors
 from inversesr.solvers import registry
+from inversesr.solvers.latent import inversesr_ldm
 from inversesr.solvers.tv.single import SHARE_OF_NOISE
 from inversesr.volume import Grid, Volume
 from inversesr.workflows import prepare as module
@@ -211,7 +212,10 @@ def diffusion(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", [entry.name for entry in registry.entries() if entry.is_latent])
-def test_every_solver_with_a_prior_restores_a_scan_in_its_own_intensities(task, diffusion, name):
+def test_every_solver_with_a_prior_restores_a_scan_in_its_own_intensities(
+    task, diffusion, name, monkeypatch
+):
+    monkeypatch.setattr(inversesr_ldm, "N_SAMPLE_STEPS", 5)
     config = Config(solver=name, prior=str(diffusion), settings=FAST)
     found = solve(task, config, silent)
     assert found.x.shape == task.fine.shape

@@ -286,7 +286,7 @@ def test_what_a_fusion_would_not_heed_is_refused(choices, words):
 
 
 def test_missing_slices_are_generated_and_marked_and_the_others_reproduced():
-    volume = head_volume((32, 36, 10))
+    volume = head_volume((16, 18, 10))
     scan = Scan.made_here(volume)
     result = restore([scan], Config(solver="tv", missing="4,7", consistency="exact"))
     assert "slices 4 and 7 (counted from 0) are missing" in result.warnings[0]

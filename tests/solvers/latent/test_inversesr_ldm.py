@@ -3,6 +3,7 @@ import torch
 
 from inversesr.priors.brain_ldm import BRAIN_LDM
 from inversesr.priors.card import parse_card
+from inversesr.solvers.latent import inversesr_ldm as module
 from inversesr.solvers.latent.inversesr_ldm import InverseSRLDM, in_natural_units, inversesr_ldm
 from tests.solvers.latent.test_inversesr_dec import least_squares_loss
 from tests.support.problems import gaussian_case, generator, one_thread, quiet, tiny_case  # noqa: F401  (a fixture)
@@ -17,7 +18,8 @@ def test_it_minimises_its_own_objective():
     assert found.history["loss"][0] > 2.0 * found.history["loss"][-1]
 
 
-def test_lean_and_stock_backends_give_the_same_image_and_variables():
+def test_lean_and_stock_backends_give_the_same_image_and_variables(monkeypatch):
+    monkeypatch.setattr(module, "N_SAMPLE_STEPS", 10)
     results = []
     for backend in ("lean", "stock"):
         prior, problem = tiny_case(backend)
@@ -39,7 +41,8 @@ def test_conditioning_variables_are_reported_as_a_person_states_them():
     assert in_natural_units((), None) == {}
 
 
-def test_variables_start_in_the_middle_and_move_by_the_published_step():
+def test_variables_start_in_the_middle_and_move_by_the_published_step(monkeypatch):
+    monkeypatch.setattr(module, "N_SAMPLE_STEPS", 10)
     prior, problem = tiny_case("stock")
     options = InverseSRLDM(backend="stock", n_steps=1, perceptual_weight=0.0)
     found = inversesr_ldm(problem, prior, options, generator(), quiet)

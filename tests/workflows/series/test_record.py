@@ -2,11 +2,14 @@
 
 import json
 
+from inversesr.workflows.series import run as module
 from inversesr.workflows.series.run import run_series
 from tests.support.series import CHOICES, write_bold
+from tests.support.thin_slices import write_short_report
 
 
-def test_the_record_names_nobody_and_tells_what_was_asked_and_used(tmp_path):
+def test_the_record_names_nobody_and_tells_what_was_asked_and_used(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "write_series_report", write_short_report)
     path = write_bold(tmp_path, {"PatientName": "Jane", "EchoTime": 0.03})
     text = run_series(path, CHOICES, tmp_path / "out").outputs["sidecar"].read_text()
     record = json.loads(text)

@@ -11,6 +11,7 @@ from inversesr.workflows.series import run as module
 from inversesr.workflows.series.config import SeriesConfig
 from inversesr.workflows.series.run import run_series
 from tests.support.series import CHOICES, write_bold
+from tests.support.thin_slices import write_short_report
 
 
 def test_image_sidecar_motion_and_report_are_written(tmp_path):
@@ -38,6 +39,13 @@ def test_image_sidecar_motion_and_report_are_written(tmp_path):
         run_series(path, CHOICES, tmp_path / "out")
 
 
+@pytest.fixture
+def _without_pictures(monkeypatch):
+    """Pictures take seconds, and are those of the test above."""
+    monkeypatch.setattr(module, "write_series_report", write_short_report)
+
+
+@pytest.mark.usefixtures("_without_pictures")
 def test_an_interrupted_run_goes_on_with_the_windows_that_are_left(tmp_path, monkeypatch):
     path = write_bold(tmp_path)
     monkeypatch.setattr(module, "window_size", lambda _model: 4)
@@ -63,6 +71,7 @@ def test_an_interrupted_run_goes_on_with_the_windows_that_are_left(tmp_path, mon
     assert np.array_equal(*images)
 
 
+@pytest.mark.usefixtures("_without_pictures")
 def test_the_same_choices_give_the_same_image(tmp_path):
     path = write_bold(tmp_path)
     config = SeriesConfig(solver="tv", temporal="tv", motion="none")

@@ -18,8 +18,8 @@ MUTANTS = (
     ),
     mutant(
         "uncertainty/coverage.py",
-        "student.ppf(0.5 + level / 2.0, n_samples - 1)",
-        "norm.ppf(0.5 + level / 2.0)",
+        "stdtrit(n_samples - 1, 0.5 + level / 2.0)",
+        "stdtrit(np.inf, 0.5 + level / 2.0)",
         "intervals follow Student's law",
         "uncertainty/test_coverage.py",
     ),

@@ -286,9 +286,10 @@ def test_what_a_fusion_would_not_heed_is_refused(choices, words):
 
 
 def test_missing_slices_are_generated_and_marked_and_the_others_reproduced():
-    volume = head_volume((16, 18, 10))
+    volume = head_volume((16, 18, 10), (3.6, 3.6, 14.4))
     scan = Scan.made_here(volume)
-    result = restore([scan], Config(solver="tv", missing="4,7", consistency="exact"))
+    chosen = Config(solver="tv", missing="4,7", consistency="exact", spacing_mm=3.6)
+    result = restore([scan], chosen)
     assert "slices 4 and 7 (counted from 0) are missing" in result.warnings[0]
     marked = result.maps["generated"].volume
     assert marked.grid.same_as(result.volume.grid)

@@ -10,11 +10,13 @@ from inversesr.errors import InputError
 from inversesr.explain import directions, openness
 from inversesr.explain.regions import BRAIN
 from inversesr.io.nifti import Scan, write_volume
+from inversesr.workflows import run as job
 from inversesr.workflows.explain import ExplainInputs, explain, explain_file, is_fluid_bright
 from inversesr.workflows.finished_run import take_up
 from inversesr.workflows.run import run_job
 from tests.support.heads import head_volume
 from tests.support.problems import one_thread  # noqa: F401  (a fixture)
+from tests.support.thin_slices import write_short_report
 from tests.support.whole_priors import QUICK, write_whole_prior
 
 SEEDED = ExplainInputs(seed=3, threads=1)
@@ -29,6 +31,7 @@ def write_scan(folder):
 @pytest.fixture(autouse=True, scope="module")
 def _quick():
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(job, "write_report", write_short_report)
         patch.setattr("inversesr.workflows.explain.has_deepbet", lambda: False)
         patch.setattr(openness, "N_SAMPLES", 3)
         patch.setattr(openness, "N_DIRECTIONS", 2)

@@ -20,6 +20,7 @@ from tests.support.heads import head_volume
 
 SHAPE = (32, 36, 28)
 CPU = torch.device("cpu")
+TV = Config(solver="tv")
 
 
 def head(scale=1.0):
@@ -179,7 +180,7 @@ def test_a_motion_that_no_head_makes_is_warned_of(monkeypatch, scans, shift_mm, 
     monkeypatch.setattr(module, "N_ROUNDS", 1)
     monkeypatch.setattr(tv_stacks, "N_OUTER_STEPS", 1)
     monkeypatch.setattr(module, "register_rigid", lambda *_: np.linalg.inv(pose))
-    result = restore([scans[0], Scan.made_here(elsewhere)], Config())
+    result = restore([scans[0], Scan.made_here(elsewhere)], TV)
     assert len(result.notes) == n_warnings
     assert all("registration moved" in note for note in result.notes)
 
@@ -211,9 +212,9 @@ def test_scans_that_are_said_to_be_of_one_person_are_only_warned_of(
     monkeypatch.setattr(tv_stacks, "N_OUTER_STEPS", 2)
     mask = np.ones(scans[0].volume.grid.shape, np.float32)
     named = [replace(s, name=f"sub-1_run-{n}_T2w") for n, s in enumerate(contradicting)]
-    for result in (restore(contradicting, Config(), mask), restore(named, Config())):
+    for result in (restore(contradicting, TV, mask), restore(named, TV)):
         assert [w for w in result.warnings if "fits the other scans poorly" in w]
-    fitting = restore(scans[:2], Config())
+    fitting = restore(scans[:2], TV)
     assert not [w for w in fitting.warnings if "fits the other" in w]
 
 

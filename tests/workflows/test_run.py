@@ -29,7 +29,7 @@ from tests.support.whole_priors import QUICK, write_whole_prior
 
 SECRET = "SECRET^PATIENT"
 SPLINE = Config(solver="spline")
-N_KILLS = 20
+N_KILLS = 12
 
 
 @pytest.fixture

@@ -57,8 +57,8 @@ class Config:
     solver: str = option(
         AUTOMATIC,
         "Method that fills in the thin slices; auto takes unet for one scan whose slices "
-        "are 1.5 to 12 times as thick as the thin ones or 3 to 12 of them apart, tv for all "
-        "others.",
+        "are 1.5 to 12 times as thick as the thin ones or 3 to 12 of them apart (thin ones far "
+        "below 1 mm count in groups of about 1 mm), tv for all others.",
     )
     prior: str = option(
         BUILTIN_PRIOR, "Prior of the solvers that need one: a name or a folder.", unit="NAME|DIR"

@@ -98,7 +98,7 @@ def _row(restored: Restored, kind: str, x: Image) -> Realism:
     case = restored.case
     scores = score_volume(case.truth.with_data(x), case.truth)
     distance = (case.task.thickness_mm + case.task.gap_mm) / case.truth.grid.spacing_mm[case.axis]
-    found = agreement(segment(x, case.brain), case.labels)
+    found = agreement(segment(x, case.brain, case.mixture), case.labels)
     inside = case.inside
     return Realism(
         case.name,

@@ -13,7 +13,7 @@ from inversesr.config import SimulateConfig
 from inversesr.errors import InputError
 from inversesr.evaluation.scores import onto
 from inversesr.evaluation.texture import smooth_tissue
-from inversesr.evaluation.tissue import Labels, segment
+from inversesr.evaluation.tissue import Labels, Mixture, likeliest_mixture, segment
 from inversesr.io.nifti import Scan
 from inversesr.measurements.consistency import make_consistent
 from inversesr.protocols import Solution
@@ -56,6 +56,7 @@ class Case:
         scan: Its thick slices.
         brain: Its brain.
         inside: Its foreground.
+        mixture: Where segmentations of it and of its restorations begin.
         labels: Tissues found in it.
         smooth: Its smooth tissue.
     """
@@ -66,6 +67,7 @@ class Case:
     scan: Scan
     brain: Mask
     inside: Mask
+    mixture: Mixture
     labels: Labels
     smooth: Mask
 
@@ -124,7 +126,8 @@ def make_case(
     """
     box = middle_box(whole.grid, slice_axis_towards(whole.grid, task.axis), crop)
     truth = whole.cropped(box)
-    labels = segment(truth.data, brain[box])
+    mixture = likeliest_mixture(truth.data, brain[box])
+    labels = segment(truth.data, brain[box], mixture)
     return Case(
         name,
         task,
@@ -132,6 +135,7 @@ def make_case(
         Scan.made_here(simulate(truth, task)),
         brain[box],
         foreground(truth.data),
+        mixture,
         labels,
         smooth_tissue(labels, truth.data),
     )

@@ -72,12 +72,14 @@ class Mixture:
     variances: Array
 
 
-def segment(x: Image, brain: Mask) -> Labels:
+def segment(x: Image, brain: Mask, start: Mixture | None = None) -> Labels:
     """Segment a T1-weighted brain.
 
     Args:
         x: Image, shape (X, Y, Z). In other contrasts the labels stand for rising brightness.
         brain: Its brain, with the fluid in and about it; all else gets 0.
+        start: Where the fit begins; None for the likeliest mixture, see `likeliest_mixture`. All
+            images of one brain begin at that of one of them: noise cannot lead them apart.
 
     Returns:
         Labels of the same shape, counted from 1 in the order of `TISSUES`.
@@ -85,6 +87,23 @@ def segment(x: Image, brain: Mask) -> Labels:
     Raises:
         InputError: the brain has too few voxels, or one intensity only.
     """
+    values = _values(x, brain)
+    found = np.zeros(x.shape, dtype=np.int8)
+    mixture = _likeliest(values) if start is None else start
+    found[brain] = 1 + _posterior(values, brain, mixture).argmax(axis=0)
+    return found
+
+
+def likeliest_mixture(x: Image, brain: Mask) -> Mixture:
+    """Return the likeliest mixture of the intensities of a brain.
+
+    Arguments and failures are those of `segment`.
+    """
+    return _likeliest(_values(x, brain))
+
+
+def _values(x: Image, brain: Mask) -> Array:
+    """Return the intensities of a brain without its bias field, the ends cut off."""
     n = int(brain.sum())
     if n < LEAST_VOXELS:
         message = f"{n} voxels are brain; expected at least {LEAST_VOXELS}: give a larger --crop"
@@ -94,13 +113,11 @@ def segment(x: Image, brain: Mask) -> Labels:
         raise InputError(message)
     values = without_bias(x, brain)[brain].astype(np.float64)
     low, high = np.percentile(values, ENDS)
-    found = np.zeros(x.shape, dtype=np.int8)
-    found[brain] = 1 + _posterior(np.clip(values, low, high), brain).argmax(axis=0)
-    return found
+    return np.asarray(np.clip(values, low, high))
 
 
 def without_bias(x: Image, brain: Mask) -> Image:
-    """Return an image without its bias field, by N4 within the brain."""
+    """Return an image without its bias field, by N4 within the brain, whose mean it keeps."""
     image = SimpleITK.GetImageFromArray(x.astype(np.float32))
     mask = SimpleITK.GetImageFromArray(brain.astype(np.uint8))
     shrink = [min(SHRINK, max(1, n // 8)) for n in image.GetSize()]
@@ -108,7 +125,10 @@ def without_bias(x: Image, brain: Mask) -> Image:
     n4.SetMaximumNumberOfIterations(N4_STEPS)
     n4.Execute(SimpleITK.Shrink(image, shrink), SimpleITK.Shrink(mask, shrink))
     field = np.exp(SimpleITK.GetArrayFromImage(n4.GetLogBiasFieldAsImage(image)))
-    return np.asarray(x / field, dtype=np.float32)
+    even = x / field
+    # N4 knows a field but for a factor
+    scale = x[brain].mean(dtype=np.float64) / even[brain].mean(dtype=np.float64)
+    return np.asarray(scale * even, dtype=np.float32)
 
 
 def agreement(found: Labels, truth: Labels) -> TissueAgreement:
@@ -127,9 +147,8 @@ def agreement(found: Labels, truth: Labels) -> TissueAgreement:
     return TissueAgreement(dice, volume)
 
 
-def _posterior(values: Array, brain: Mask) -> Array:
+def _posterior(values: Array, brain: Mask, mixture: Mixture) -> Array:
     """Return the probability of each tissue, shape (3, n), of the voxels of a brain."""
-    mixture = _likeliest(values)
     field: Array | float = 0.0
     for _ in range(N_STEPS):
         p = _responsibilities(values, mixture, field)

@@ -18,7 +18,7 @@ import torch
 from inversesr.measurements.consistency import make_consistent
 from inversesr.measurements.slices import Task
 from inversesr.operators.proximal import project
-from inversesr.operators.separable import SeparableOperator
+from inversesr.operators.separable import Array, SeparableOperator
 from inversesr.priors.networks.conditional_denoiser import RESIDUAL_SD, ConditionalDenoiser
 from inversesr.priors.networks.slice_geometry import SliceGeometry
 from inversesr.priors.networks.tiling import MULTIPLE, crop, pad
@@ -72,17 +72,15 @@ class Block:
         """Return an image of the part on the fine grid, zero elsewhere."""
         slices = self.slices
         shape = self.task.x0.movedim(slices.axis, -1).shape
-        whole = part.new_zeros(
-            [-(-a // g) for a, g in zip(shape, (*slices.group, 1), strict=True)]
-        )
+        whole = part.new_zeros([-(-a // g) for a, g in zip(shape, slices.groups, strict=True)])
         whole[self.box] = part
-        fine = whole if slices.group == (1, 1) else spread(whole, slices, shape)
+        fine = spread(whole, slices, shape)
         return fine.movedim(-1, slices.axis).contiguous()
 
     def inside(self, mask: torch.Tensor) -> torch.Tensor:
         """Return a mask of the fine grid on the voxels of the part, 0 to 1."""
         across = mask.movedim(self.slices.axis, -1).contiguous()
-        return average(across, self.slices.group)[self.box]
+        return average(across, self.slices.groups)[self.box]
 
     def interior(self) -> torch.Tensor:
         """Return 1 inside the part and 0 within `MARGIN` voxels of its faces."""
@@ -108,15 +106,15 @@ def make_block(task: Task, brain: torch.Tensor, longest: int = LONGEST_SIDE) -> 
     """
     slices = describe_slices(task.scan_grid, task.fine, task.acquisition)
     consistent = make_consistent(task.A, task.x0, task.y, 0.0).movedim(slices.axis, -1)
-    seen = average(consistent.contiguous(), slices.group)
-    inside = average(brain.movedim(slices.axis, -1).contiguous(), slices.group)
+    seen = average(consistent.contiguous(), slices.groups)
+    inside = average(brain.movedim(slices.axis, -1).contiguous(), slices.groups)
     box = central_box(inside > 0.5, longest)
     white = float(white_level(seen))
     first = slices.geometry.first_centre - box[2].start
     geometry = SliceGeometry(slices.geometry.thickness, slices.geometry.spacing, first)
     sigma = task.sigma / white / (slices.group[0] * slices.group[1]) ** 0.5
     start = (seen[box] / white).contiguous()
-    return Block(task, box, start, white, geometry, sigma, _unseen(task, slices.axis, box))
+    return Block(task, box, start, white, geometry, sigma, _unseen(slices.matrix(task.A), box))
 
 
 def central_box(inside: torch.Tensor, longest: int) -> Box:
@@ -137,10 +135,8 @@ def central_box(inside: torch.Tensor, longest: int) -> Box:
     return (sides[0], sides[1], sides[2])
 
 
-def _unseen(task: Task, axis: int, box: Box) -> Callable[[torch.Tensor], torch.Tensor]:
+def _unseen(across: Array, box: Box) -> Callable[[torch.Tensor], torch.Tensor]:
     """Return the projection on what the slices do not show of a part of their axis."""
-    across = task.A.matrices[axis]
-    assert across is not None  # slices are thicker than thin ones
     part = across[:, box[2]]
     part = part[abs(part).sum(axis=1) > 0.5]  # slices that lie mostly in the part
     shape = tuple(side.stop - side.start for side in box)

@@ -283,6 +283,6 @@ def _box_mm(block: Block) -> tuple[float, float, float]:
     fine, axis = block.task.fine, block.slices.axis
     across = [n for n in range(3) if n != axis]
     spacing = [fine.spacing_mm[a] * g for a, g in zip(across, _group(block), strict=True)]
-    spacing.append(fine.spacing_mm[axis])
+    spacing.append(fine.spacing_mm[axis] * block.slices.n_across)
     x, y, z = (n * s for n, s in zip(block.start.shape, spacing, strict=True))
     return (x, y, z)

@@ -25,7 +25,7 @@ from inversesr.solvers.options import check_settings, options_of, without_effect
 from inversesr.solvers.protocol import Progress
 from inversesr.solvers.setup import Setup
 from inversesr.solvers.tracing import show
-from inversesr.solvers.unet.solver import geometry_of, has_known_slices
+from inversesr.solvers.unet.solver import has_known_slices
 from inversesr.volume import Image
 
 
@@ -155,10 +155,11 @@ def _unknown_to_network(task: Task) -> str:
         return "slices overlap, which the network has not seen"
     if has_known_slices(task):
         return ""
-    found = geometry_of(task)
+    thin = task.fine.plane_distance_mm[task.slice_axis]
+    thickness, distance = task.acquisition.thickness_mm, task.acquisition.slice_spacing_mm
     return (
-        f"slices are {found.thickness:.3g} times as thick as the thin ones and lie "
-        f"{found.spacing:.3g} of them apart, outside the network's training range"
+        f"slices are {thickness / thin:.3g} times as thick as the thin ones and lie "
+        f"{distance / thin:.3g} of them apart, outside the network's training range"
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from inversesr.errors import InputError
-from inversesr.evaluation.tissue import agreement, segment, without_bias
+from inversesr.evaluation.tissue import agreement, likeliest_mixture, segment, without_bias
 from inversesr.io.nifti import read_scan
 from inversesr.training import synthetic
 from tests.support.tissues import painted_brain, tissue_labels
@@ -58,6 +58,21 @@ def test_little_fluid_does_not_become_half_of_the_grey_matter():
     labels = np.where(LABELS == 1, 0, np.where(inner, 1, LABELS)).astype(np.int8)
     assert (labels == 1).sum() < 0.1 * (labels > 0).sum()
     assert dice_of(segment(painted_brain(labels).data, labels > 0), labels) > 0.9
+
+
+def test_images_of_one_brain_begin_at_one_mixture_and_keep_its_scale():
+    truth, noisy = (painted_brain(LABELS, noise).data for noise in (2.0, 8.0))
+    mixture = likeliest_mixture(truth, BRAIN)
+    np.testing.assert_allclose(mixture.means, [25.0, 70.0, 100.0], atol=4.0)
+    assert mixture.shares.sum() == pytest.approx(1.0)
+    assert dice_of(segment(truth, BRAIN, mixture), segment(truth, BRAIN)) == 1.0
+    assert dice_of(segment(noisy, BRAIN, mixture)) > 0.9
+
+
+def test_the_mean_of_the_brain_stays_when_its_bias_field_goes():
+    image = painted_brain(LABELS).data
+    even = without_bias(image, BRAIN)
+    assert even[BRAIN].mean() == pytest.approx(image[BRAIN].mean(), rel=1e-4)
 
 
 def test_dice_and_volumes_are_those_counted_by_hand():

@@ -133,11 +133,16 @@ def test_thin_slices_close_together_and_those_too_far_apart_do_not(thickness_mm,
     assert choose_solver(thick_task(thickness_mm, gap_mm=gap_mm), "auto")[0] == "tv"
 
 
-@pytest.mark.parametrize(("thickness_mm", "spacing_mm"), [(1.2, 1.0), (13.0, 1.0), (5.0, 0.4)])
+@pytest.mark.parametrize(("thickness_mm", "spacing_mm"), [(1.2, 1.0), (13.0, 1.0), (9.0, 0.7)])
 def test_other_slices_get_total_variation_and_a_sentence(thickness_mm, spacing_mm):
     solver, notes = choose_solver(thick_task(thickness_mm, spacing_mm), "auto")
     assert solver == "tv"
     assert "tv is used" in notes[0]
+
+
+@pytest.mark.parametrize("spacing_mm", [0.5, 0.4, 0.1])
+def test_slices_of_many_thin_ones_are_known_by_groups_of_these(spacing_mm):
+    assert choose_solver(thick_task(5.0, spacing_mm), "auto")[0] == registry.DEFAULT_NAME
 
 
 def test_overlapping_slices_get_total_variation_to_within_their_noise():

@@ -19,6 +19,7 @@ from inversesr.cli.bench.robustness import robustness
 from inversesr.cli.bench.scaling import scaling
 from inversesr.cli.bench.series import series
 from inversesr.cli.bench.solvers import solvers
+from inversesr.cli.bench.spacing import spacing
 from inversesr.cli.bench.tasks import tasks
 
 app = typer.Typer(
@@ -43,3 +44,4 @@ app.command()(series)
 app.command()(kspace)
 app.command()(dwi)
 app.command()(noise)
+app.command()(spacing)

@@ -29,6 +29,7 @@ Truths = Annotated[
         help="Thin-slice images [default: the MNI152 template of `inversesr demo`].",
     ),
 ]
+CROP_HELP = "Keep N x N voxels about the middle of the slices [default: all]."
 PICTURE_HELP = "Also draw what becomes of the first image beside the truth."
 # those that take a minute or two a scan
 QUICK_SOLVERS = (BASELINE_NAME, FALLBACK_NAME, DEFAULT_NAME)
@@ -41,10 +42,7 @@ class Images:
     truths: Truths = None
     crop: Annotated[
         int | None,
-        typer.Option(
-            metavar="N",
-            help="Keep N x N voxels about the middle of the slices [default: all].",
-        ),
+        typer.Option(metavar="N", help=CROP_HELP),
     ] = None
 
 

@@ -103,7 +103,7 @@ def draw_samples(
     chosen = setup.options
     slices = describe_slices(task.scan_grid, task.fine, task.acquisition)
     consistent = project(task.A, task.x0, task.y).x.movedim(slices.axis, -1).contiguous()
-    seen = average(consistent, slices.group)
+    seen = average(consistent, slices.groups)
     white = float(white_level(seen))
     denoise = on_volume(net, seen / white, slices, task.sigma / white)
     unseen = what_slices_do_not_show(task.A, slices, seen.shape)
@@ -116,7 +116,7 @@ def draw_samples(
     for number in range(1, chosen.n_samples + 1):
         noise = torch.randn(seen.shape, generator=generator).to(seen)
         r = white * (draw_residual(denoise, unseen, noise, levels) - own_mean)
-        whole = r if slices.group == (1, 1) else spread(r, slices, consistent.shape)
+        whole = spread(r, slices, consistent.shape)
         x = mean + whole.movedim(-1, slices.axis)
         samples.append(make_consistent(task.A, x, task.y, sigma))
         setup.progress(setup.solver.name, number, chosen.n_samples)
@@ -156,9 +156,9 @@ def what_slices_do_not_show(A: SeparableOperator, slices: Slices, shape: torch.S
     Args:
         A: Forward operator of the scan.
         slices: How its slices lie.
-        shape: Shape of the images, averaged within the slices as `slices.group` says.
+        shape: Shape of the images, averaged as `slices.groups` says.
     """
-    across = A.matrices[slices.axis]
+    across = slices.matrix(A)
     within: list[Array | None] = [m for n, m in enumerate(A.matrices) if n != slices.axis]
     for n, size in enumerate(slices.group):
         # voxels that are averaged are as fine as the scan's

@@ -85,14 +85,14 @@ def unet(
     slices = describe_slices(task.scan_grid, task.fine, task.acquisition)
     # the network saw slices along the last axis only
     consistent = project(task.A, task.x0, task.y).x.movedim(slices.axis, -1).contiguous()
-    seen = average(consistent, slices.group)
+    seen = average(consistent, slices.groups)
     # averaging voxels within the slice averages their noise
     sigma = task.sigma / (slices.group[0] * slices.group[1]) ** 0.5
     net, n_steps = _adapted(net, seen, sigma, slices, effort, progress)
     dtype = fast_dtype(seen.device)
     thin = refine_with_flips(net, seen, slices.geometry, dtype, effort.n_mirrors, sigma)
     x = thin
-    if slices.group != (1, 1):
+    if slices.groups != (1, 1, 1):
         x = consistent + spread(thin - seen, slices, consistent.shape)
     status = "adapted to the scan, one pass" if n_steps else "one pass"
     x = x.movedim(-1, slices.axis).contiguous()
@@ -132,7 +132,7 @@ def deviation_to_expect(error_net: ErrorNet, task: Task, x: torch.Tensor) -> tor
 
     def seen(image: torch.Tensor) -> torch.Tensor:
         consistent = project(task.A, image, task.y).x.movedim(slices.axis, -1).contiguous()
-        return average(consistent, slices.group)
+        return average(consistent, slices.groups)
 
     dtype, image, first_guess = fast_dtype(x.device), seen(x), seen(task.x0)
     sd = expected_error(error_net, image, first_guess, slices.geometry, dtype)
@@ -141,9 +141,7 @@ def deviation_to_expect(error_net: ErrorNet, task: Task, x: torch.Tensor) -> tor
         sparser = slices.geometry.every(holes.stride, holes.kept[0])
         there = expected_error(error_net, image, first_guess, sparser, dtype)
         sd = torch.lerp(sd, there, share.to(sd))
-    if slices.group != (1, 1):
-        shape = task.x0.movedim(slices.axis, -1).shape
-        sd = spread(sd, slices, shape)
+    sd = spread(sd, slices, task.x0.movedim(slices.axis, -1).shape)
     return sd.movedim(-1, slices.axis).contiguous()
 
 

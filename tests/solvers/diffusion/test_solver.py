@@ -37,12 +37,17 @@ def prior(tmp_path_factory):
     return open_prior(write_whole_prior(folder))
 
 
-def problem(axis="S", spacing=(1.0, 1.0, 1.0), noise=0.0, shape=(32, 34, 36)):
+def problem(axis="S", spacing=(1.0, 1.0, 1.0), noise=0.0, shape=(32, 34, 36), thin=None):
     data = np.random.default_rng(0).uniform(20, 90, shape).astype(np.float32)
     truth = Volume(data, Grid(shape, np.diag([*spacing, 1.0])))
     thick = simulate(truth, SimulateConfig(axis=axis, noise=noise))
-    acquisition = describe_acquisition(Scan.made_here(thick), Config())
+    acquisition = describe_acquisition(Scan.made_here(thick), Config(spacing_mm=thin))
     return Task(torch.from_numpy(thick.data), thick.grid, acquisition, 0.0)
+
+
+def along(axis, mm):
+    """Voxel sizes of 1 mm but for one axis."""
+    return tuple(mm if direction == axis else 1.0 for direction in "RAS")
 
 
 def setup_of(prior, seed=0, consistency="exact", **changes):
@@ -50,9 +55,14 @@ def setup_of(prior, seed=0, consistency="exact", **changes):
 
 
 @pytest.mark.parametrize("axis", ["R", "A", "S"])
-@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (0.45, 0.45, 0.45)])
-def test_every_sample_reproduces_the_scan_and_no_two_are_alike(prior, axis, spacing):
-    task = problem(axis, spacing)
+@pytest.mark.parametrize(
+    ("spacing", "thin_mm", "n_across"), [(1.0, 1.0, 1), (0.45, 1.0, 1), (1.0, 0.45, 2)]
+)
+def test_every_sample_reproduces_the_scan_and_no_two_are_alike(
+    prior, axis, spacing, thin_mm, n_across
+):
+    task = problem(axis, (spacing,) * 3, thin=along(axis, thin_mm))
+    assert describe_slices(task.scan_grid, task.fine, task.acquisition).n_across == n_across
     samples = restore(task, setup_of(prior, n_samples=2)).samples
     for sample in samples:
         misfit = (task.A(sample) - task.y).abs().max()
@@ -124,13 +134,26 @@ def test_what_slices_do_not_show_is_not_in_any_slice(axis, spacing):
     task = problem(axis, spacing)
     slices = describe_slices(task.scan_grid, task.fine, task.acquisition)
     lengths = task.x0.movedim(slices.axis, -1).shape
-    shape = torch.Size(-(-n // size) for n, size in zip(lengths, (*slices.group, 1), strict=True))
+    shape = torch.Size(-(-n // size) for n, size in zip(lengths, slices.groups, strict=True))
     unseen = what_slices_do_not_show(task.A, slices, shape)
     v = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     matrix = torch.from_numpy(task.A.matrices[slices.axis]).float()
     assert float((unseen(v) @ matrix.T).abs().max()) < 1e-5
     torch.testing.assert_close(unseen(unseen(v)), unseen(v), atol=1e-5, rtol=1e-5)
     assert float(unseen(v).norm()) > 0.5 * float(v.norm())
+
+
+@pytest.mark.parametrize("axis", ["R", "A", "S"])
+def test_nor_of_thin_slices_that_go_in_groups(axis):
+    task = problem(axis, thin=along(axis, 0.45))
+    slices = describe_slices(task.scan_grid, task.fine, task.acquisition)
+    lengths = task.x0.movedim(slices.axis, -1).shape
+    shape = torch.Size(-(-n // size) for n, size in zip(lengths, slices.groups, strict=True))
+    v = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    found = what_slices_do_not_show(task.A, slices, shape)(v)
+    thin = found.repeat_interleave(2, dim=2)[..., : lengths[2]].movedim(-1, slices.axis)
+    assert float(task.A(thin).abs().max()) < 1e-4
+    assert float(found.norm()) > 0.5 * float(v.norm())
 
 
 def test_a_prior_without_a_conditional_denoiser_draws_no_samples(tmp_path):

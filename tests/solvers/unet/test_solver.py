@@ -33,11 +33,11 @@ def net(change):
     return small
 
 
-def problem(spacing=(1.0, 1.0, 1.0), axis="S", shape=(30, 31, 32)):
+def problem(spacing=(1.0, 1.0, 1.0), axis="S", shape=(30, 31, 32), thin=None):
     data = np.random.default_rng(0).uniform(20, 90, shape).astype(np.float32)
     truth = Volume(data, Grid(shape, np.diag([*spacing, 1.0])))
     thick = simulate(truth, SimulateConfig(axis=axis))
-    acquisition = describe_acquisition(Scan.made_here(thick), Config())
+    acquisition = describe_acquisition(Scan.made_here(thick), Config(spacing_mm=thin))
     return Task(torch.from_numpy(thick.data), thick.grid, acquisition, 0.0)
 
 
@@ -75,6 +75,22 @@ def test_a_constant_change_arrives_everywhere_whatever_the_spacing(axis):
         solve((0.45, 0.45, 0.45), axis, 0.0)[1],
     )
     difference = change - consistent
+    assert float(difference.mean()) > 1.0
+    torch.testing.assert_close(
+        difference, difference.mean().expand_as(difference), rtol=0.05, atol=0.05
+    )
+
+
+@pytest.mark.parametrize(("axis", "thin"), [("R", (0.45, 1, 1)), ("S", (1, 1, 0.25))])
+def test_thin_slices_that_go_in_groups_keep_all_that_the_network_leaves(axis, thin):
+    task = problem(axis=axis, thin=thin)
+    assert slices(task).n_across == 2
+    consistent = project(task.A, task.x0, task.y).x
+    same, more = (
+        unet(task, net(change), Effort(), lambda _n, _of: None).x for change in (0.0, 0.3)
+    )
+    torch.testing.assert_close(same, consistent, rtol=1e-4, atol=1e-3)
+    difference = more - consistent
     assert float(difference.mean()) > 1.0
     torch.testing.assert_close(
         difference, difference.mean().expand_as(difference), rtol=0.05, atol=0.05

@@ -95,10 +95,10 @@ def test_every_field_of_a_config_is_one_flag_with_its_name_default_and_help(comm
         (["--solver", "spline"], lambda r: r["solver"]["used"] == "spline"),
         (["--spacing", "2"], lambda r: r["output"]["shape"] == [12, 11, 12]),
         (
-            ["--spacing", "2,1.8,1"],
+            ["--spacing", "1,0.5,2"],
             lambda r: (
-                np.allclose(r["output"]["spacing_mm"], [2, 1.8, 1])
-                and r["config"]["spacing_mm"] == [2, 1.8, 1]
+                np.allclose(r["output"]["spacing_mm"], [1, 0.5, 2])
+                and r["config"]["spacing_mm"] == [1, 0.5, 2]
                 and r["scans"][0]["agreement"]["largest_share"] < 1e-5
             ),
         ),

@@ -36,13 +36,14 @@ def test_the_degradation_is_told_in_words(task, words):
     assert case_of(task=task).words == words
 
 
-def test_the_image_is_the_one_that_a_run_gives(one_thread):  # noqa: ARG001, F811
+@pytest.mark.parametrize("solver", ["tv", "unet"])
+def test_the_image_is_the_one_that_a_run_gives(tmp_path, solver, one_thread):  # noqa: ARG001, F811
     from inversesr.workflows.restore import restore
 
-    case = case_of(crop=20)
-    found = restore_case(case, "tv", Study())
-    config = Setup().config("tv", case.task, case.truth.grid)
-    expected = restore([case.scan], config).volume
+    case, settings = case_of(crop=20), ("solver.adapt_steps=0",) if solver == "unet" else ()
+    setup = Setup(settings, write_whole_prior(tmp_path / "tiny") if settings else "builtin")
+    found = restore_case(case, solver, Study(setup))
+    expected = restore([case.scan], setup.config(solver, case.task, case.truth.grid)).volume
     np.testing.assert_allclose(found.x, expected.data, rtol=1e-5, atol=1e-3)
     assert found.samples is None
     assert found.n_behind == np.inf

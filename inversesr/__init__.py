@@ -13,7 +13,8 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from inversesr.config import Config, SimulateConfig
+from inversesr.acquisition.simulation_choices import SimulateConfig
+from inversesr.config import Config
 from inversesr.errors import InputError, InverseSRError
 from inversesr.solvers.registry import SOLVERS
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from inversesr.acquisition.content import check_content
 from inversesr.acquisition.simulation import simulate as simulate_volume
-from inversesr.config import OLD_CHOICES, Config, SimulateConfig
+from inversesr.acquisition.simulation_choices import SimulateConfig
+from inversesr.config import OLD_CHOICES, Config
 from inversesr.errors import InputError
 from inversesr.evaluation.scores import Scores, score_volume
 from inversesr.io.dicom.taking import taken_in

@@ -14,7 +14,7 @@ PROFILE_NAMES = ("rect", "gaussian", "slr")
 AUTOMATIC = "auto"
 BUILTIN_PRIOR = "builtin"
 CONSISTENCY_NAMES = ("auto", "exact", "noise", "off")
-# Names of earlier versions, which are known for one version more.
+# Names of earlier versions, known for one more.
 OLD_SOLVERS = {"warmstart": "unet"}
 OLD_CHOICES = {"lock": "consistency"}
 MOTION_NAMES = ("off", "auto", "interleaves", "slices")
@@ -63,6 +63,9 @@ class Config:
     prior: str = option(
         BUILTIN_PRIOR, "Prior of the solvers that need one: a name or a folder.", unit="NAME|DIR"
     )
+    condition: tuple[str, ...] = option(
+        (), "Known of the subject, as age=63; may be repeated.", unit="NAME=VALUE", kind=list[str]
+    )
     settings: tuple[str, ...] = option(
         (),
         "Option of the solver, such as solver.n_steps=20; may be repeated.",
@@ -75,8 +78,7 @@ class Config:
     )
     samples: int | None = option(
         None,
-        "Posterior samples drawn by diffusion; their deviation and quantiles are "
-        "written [default: 8].",
+        "Posterior samples drawn by diffusion; deviation and quantiles are written [default: 8].",
         least=1,
     )
     keep_unprotected: bool = option(
@@ -163,8 +165,9 @@ class Config:
             warn_of_old_name("the choice lock", "consistency")
             object.__setattr__(self, "consistency", lock)
         object.__setattr__(self, "solver", present_solver(self.solver))
-        # the command line and JSON give lists
-        object.__setattr__(self, "settings", tuple(self.settings))
+        for name in ("settings", "condition"):
+            # the command line and JSON give lists
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         check_fields(self)
         if self.voxel_size is not None:
             sizes = _lengths("voxel_size", self.voxel_size, 3)
@@ -184,37 +187,6 @@ class Config:
         """Voxel sizes that were asked for along the axes of the scan, in mm."""
         found: Any = self.spacing_mm
         return (found,) * 3 if isinstance(found, float) else found
-
-
-@dataclass(frozen=True)
-class SimulateConfig:
-    """How a thick-slice scan is made from a thin-slice one.
-
-    Raises:
-        InputError: a value is outside its range.
-    """
-
-    thickness_mm: float = option(
-        4.0, "Slice thickness.", flag="--thickness", unit="MM", least=SMALLEST_SPACING_MM
-    )
-    gap_mm: float = option(
-        0.0, "Gap between slices; negative for overlap.", flag="--gap", unit="MM"
-    )
-    profile: str = option("rect", "Slice profile.", choices=PROFILE_NAMES)
-    axis: str = option("S", "Anatomical direction across the slices.", choices=("R", "A", "S"))
-    noise: float = option(
-        0.0,
-        "Rician noise as a share of the brightest intensity (0.02 is 2 %).",
-        least=0,
-        below=1,
-    )
-    rotate: float = option(0.0, "Tilt of the slices in degrees.", unit="DEG")
-    seed: int = option(0, "Seed of the noise.", least=0)
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-        spacing = self.thickness_mm + self.gap_mm
-        _require(spacing > 0.0, "thickness + gap", spacing, "a distance above 0 mm")
 
 
 LIMITS = {
@@ -244,7 +216,7 @@ def check_fields(choices: Any, prefix: str = "") -> None:  # noqa: ANN401 (any d
         unit = " mm" if f.name.endswith("_mm") else ""
         expected = _expected(value, kinds[0], facts, unit)
         name = prefix + facts.get("flag", f.name).removeprefix("--")
-        _require(not expected, name, _shown(value, facts, unit), expected)
+        require(not expected, name, _shown(value, facts, unit), expected)
 
 
 def _expected(value: Any, kind: Any, facts: Mapping[str, Any], unit: str) -> str:  # noqa: ANN401
@@ -290,11 +262,16 @@ def _lengths(name: str, given: Any, *counts: int) -> Any:  # noqa: ANN401 (numbe
     is_fine = is_fine and len(found) in counts and not isinstance(given, bool)
     wanted = "a length, or three," if 1 in counts else "three lengths"
     expected = f"{wanted} of at least {SMALLEST_SPACING_MM} mm, such as 0.9,0.9,5"
-    _require(is_fine, name, given if isinstance(given, str) else repr(given), expected)
+    require(is_fine, name, given if isinstance(given, str) else repr(given), expected)
     return found
 
 
-def _require(fulfilled: bool, name: str, found: object, expected: str) -> None:  # noqa: FBT001 (a predicate)
+def require(fulfilled: bool, name: str, found: object, expected: str) -> None:  # noqa: FBT001 (a predicate)
+    """Refuse a choice that does not fulfil what is expected of it.
+
+    Raises:
+        InputError: it does not.
+    """
     if not fulfilled:
         message = f"{name} is {found}; expected {expected}"
         raise InputError(message)

@@ -13,7 +13,7 @@ from scipy.ndimage import affine_transform, map_coordinates, spline_filter
 from scipy.spatial.transform import Rotation
 
 from inversesr.acquisition.foreground import BRIGHT_PERCENTILE, foreground
-from inversesr.config import SimulateConfig
+from inversesr.acquisition.simulation_choices import SimulateConfig
 from inversesr.errors import InputError
 from inversesr.operators.slice_profile import PROFILES
 from inversesr.volume import Affine, Grid, Image, Volume

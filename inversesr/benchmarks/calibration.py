@@ -20,7 +20,8 @@ from inversesr.acquisition.foreground import foreground
 from inversesr.acquisition.geometry import Acquisition
 from inversesr.acquisition.noise import estimate_noise
 from inversesr.acquisition.simulation import WORLD_AXES, simulate, slice_axis_towards
-from inversesr.config import AUTOMATIC, Config, SimulateConfig
+from inversesr.acquisition.simulation_choices import SimulateConfig
+from inversesr.config import AUTOMATIC, Config
 from inversesr.errors import InputError
 from inversesr.io.checks import stem
 from inversesr.io.nifti import read_scan

@@ -8,13 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from inversesr.acquisition.simulation import slice_axis_towards
+from inversesr.acquisition.simulation_choices import SimulateConfig
 from inversesr.benchmarks.case import Case, run_alone
 from inversesr.benchmarks.rows import Row, with_time_to_quality
-from inversesr.config import (
-    BUILTIN_PRIOR,
-    Config,
-    SimulateConfig,
-)
+from inversesr.config import BUILTIN_PRIOR, Config
 from inversesr.errors import InputError
 from inversesr.io.checks import stem
 from inversesr.io.nifti import Scan, read_scan, write_volume

@@ -17,8 +17,9 @@ import torch
 from scipy.ndimage import affine_transform
 
 from inversesr.acquisition.simulation import simulate
+from inversesr.acquisition.simulation_choices import SimulateConfig
 from inversesr.benchmarks.networks import GIB, measure_networks, random_tensors
-from inversesr.config import Config, SimulateConfig
+from inversesr.config import Config
 from inversesr.io.nifti import Scan, read_scan, write_volume
 from inversesr.priors.brain_ldm import BRAIN_LDM
 from inversesr.priors.card import FileCard, PriorCard, dump_card, grid_of, parse_card

@@ -13,8 +13,9 @@ import numpy as np
 from inversesr.acquisition.geometry import describe_acquisition
 from inversesr.acquisition.missing import filled_volume
 from inversesr.acquisition.simulation import simulate
+from inversesr.acquisition.simulation_choices import SimulateConfig
 from inversesr.benchmarks.comparison import read_truth
-from inversesr.config import Config, SimulateConfig
+from inversesr.config import Config
 from inversesr.evaluation.metrics import psnr
 from inversesr.io.nifti import Scan
 from inversesr.volume import Image, Volume

@@ -10,9 +10,10 @@ import torch
 from inversesr.acquisition.foreground import Mask
 from inversesr.acquisition.geometry import describe_acquisition, fine_grid, forward_operator
 from inversesr.acquisition.simulation import simulate
+from inversesr.acquisition.simulation_choices import SimulateConfig
 from inversesr.benchmarks.lesion_painting import Painted, around, with_lesions
 from inversesr.benchmarks.lesion_rows import MASKED, PLAIN, WEIGHED
-from inversesr.config import AUTOMATIC, Config, SimulateConfig
+from inversesr.config import AUTOMATIC, Config
 from inversesr.evaluation.scores import onto
 from inversesr.io.nifti import Scan
 from inversesr.operators.proximal import project

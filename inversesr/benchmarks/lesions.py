@@ -13,6 +13,7 @@ import numpy as np
 
 from inversesr.acquisition.foreground import Mask
 from inversesr.acquisition.simulation import simulate, slice_axis_towards
+from inversesr.acquisition.simulation_choices import SimulateConfig
 from inversesr.benchmarks.comparison import Setup, read_truth
 from inversesr.benchmarks.lesion_painting import (
     CONTRASTS,
@@ -33,7 +34,6 @@ from inversesr.benchmarks.lesion_runs import (
     measured_change,
     restored,
 )
-from inversesr.config import SimulateConfig
 from inversesr.evaluation.lesions import Spot, Template, of_one_only, outcome, spots
 from inversesr.io.checks import stem
 from inversesr.solvers.registry import BASELINE_NAME

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from inversesr.acquisition.noise import estimate_noise, noise_map
 from inversesr.acquisition.simulation import simulate, slice_axis_towards
+from inversesr.acquisition.simulation_choices import SimulateConfig
 from inversesr.benchmarks.comparison import read_truth
-from inversesr.config import SimulateConfig
 from inversesr.io.checks import stem
 from inversesr.volume import Image, Volume
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from inversesr.acquisition.simulation import simulate, slice_axis_towards
-from inversesr.config import Config, SimulateConfig
+from inversesr.acquisition.simulation_choices import SimulateConfig
+from inversesr.config import Config
 from inversesr.errors import InputError
 from inversesr.evaluation.scores import onto, score_volume
 from inversesr.io.atomic import check_output

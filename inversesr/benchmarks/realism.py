@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from inversesr.acquisition.brain_mask import brain_mask
+from inversesr.acquisition.simulation_choices import SimulateConfig
 from inversesr.benchmarks.realism_case import Restored, Study, make_case, restore_case
 from inversesr.benchmarks.realism_rows import DRAWN, IMAGE, SAMPLE, Realism, mean_rows
-from inversesr.config import SimulateConfig
 from inversesr.evaluation.metrics import unseen_spectral_error
 from inversesr.evaluation.scores import score_volume
 from inversesr.evaluation.texture import deviation_ratio

@@ -8,8 +8,8 @@ import torch
 
 from inversesr.acquisition.foreground import Mask, foreground
 from inversesr.acquisition.simulation import simulate, slice_axis_towards
+from inversesr.acquisition.simulation_choices import SimulateConfig
 from inversesr.benchmarks.comparison import Setup, middle_box
-from inversesr.config import SimulateConfig
 from inversesr.errors import InputError
 from inversesr.evaluation.scores import onto
 from inversesr.evaluation.texture import smooth_tissue

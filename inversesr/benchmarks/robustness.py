@@ -11,8 +11,8 @@ from itertools import product
 from pathlib import Path
 
 from inversesr.acquisition.simulation import simulate
+from inversesr.acquisition.simulation_choices import SimulateConfig
 from inversesr.benchmarks.comparison import Setup, read_truth
-from inversesr.config import SimulateConfig
 from inversesr.evaluation.scores import score_volume
 from inversesr.io.checks import stem
 from inversesr.io.nifti import Scan

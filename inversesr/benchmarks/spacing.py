@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from inversesr.acquisition.simulation import simulate, slice_axis_towards
+from inversesr.acquisition.simulation_choices import SimulateConfig
 from inversesr.benchmarks.comparison import Setup, blank_row, read_truth
-from inversesr.config import DEFAULT_SPACING_MM, Config, SimulateConfig
+from inversesr.config import DEFAULT_SPACING_MM, Config
 from inversesr.errors import InputError
 from inversesr.evaluation.scores import score_volume
 from inversesr.io.checks import stem

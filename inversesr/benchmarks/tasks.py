@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
+from inversesr.acquisition.simulation_choices import SimulateConfig
 from inversesr.benchmarks.rows import Row
-from inversesr.config import SimulateConfig
 
 # thickness | gap in mm: touching slices, gaps as protocols have them, and single thin slices
 SLICES_MM = ((3.0, 0.0), (4.0, 1.0), (5.0, 1.5), (8.0, 0.0), (1.0, 3.0), (1.0, 7.0))

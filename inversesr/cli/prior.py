@@ -162,13 +162,44 @@ def pack(
 
 
 @app.command()
+def align(
+    data: Annotated[
+        list[Path],
+        typer.Argument(metavar="DIR...", help="Folders of brains without skull, and label maps."),
+    ],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the aligned brains.")
+    ],
+    template: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE|DIR",
+            help="Brain in the wanted pose, or a folder of aligned brains, whose mean is taken "
+            "[default: the MNI152 template].",
+        ),
+    ] = None,
+) -> None:
+    """Bring brains into one pose, to train a whole-brain prior on them (`whole-denoiser`)."""
+    with failing_in_one_sentence():
+        from contextlib import nullcontext
+
+        from inversesr.training.aligned_files import align_files
+        from inversesr.workflows.demo import demo_head
+
+        with nullcontext(template) if template else demo_head() as wanted:
+            for brain, file in align_files(data, wanted, output):
+                told = "there" if brain is None else f"correlation {brain.quality:.2f}"
+                typer.echo(f"{file.name}: {told}")
+
+
+@app.command()
 def train(  # noqa: PLR0913  (one argument a flag)
     stage: Annotated[
         str,
         typer.Argument(
             metavar="STAGE",
-            help="unet, conditional, error, autoencoder, denoiser, image-denoiser, brainmask "
-            "or export.",
+            help="unet, conditional, error, autoencoder, denoiser, image-denoiser, "
+            "whole-autoencoder, whole-denoiser, brainmask or export.",
         ),
     ],
     more: Annotated[list[Path] | None, typer.Argument(metavar="DIR...", hidden=True)] = None,

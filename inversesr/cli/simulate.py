@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from inversesr.acquisition.kspace_choices import KSpaceSimulation
+from inversesr.acquisition.simulation_choices import SimulateConfig
 from inversesr.cli.console import Force, Json, failing_in_one_sentence, print_json, warn
 from inversesr.cli.options import with_options
-from inversesr.config import SimulateConfig
 
 
 @with_options(KSpaceSimulation, name="scanner", without=("noise", "seed", "axis"))

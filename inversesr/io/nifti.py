@@ -199,6 +199,23 @@ def write_volumes(path: Path, data: NDArray[np.float32], grid: Grid, source: Sca
     nibabel.save(image, path)
 
 
+def write_template_space(path: Path, voxels: NDArray[np.integer[Any]], grid: Grid) -> None:
+    """Write integers that lie in the space of the MNI152 template, under their own type.
+
+    Args:
+        path: File to write; nothing is left of it where writing fails.
+        voxels: Intensities or labels, of the shape of the grid.
+        grid: Where they lie.
+    """
+    image = nibabel.Nifti1Image(voxels, grid.affine)
+    for place in (image.set_sform, image.set_qform):
+        place(grid.affine, "mni")
+    # hidden until it is whole
+    temporary = path.with_name(f".{path.name}")
+    nibabel.save(image, temporary)
+    temporary.replace(path)
+
+
 def _slice_axis(image: Any) -> int | None:  # noqa: ANN401
     if not isinstance(image, nibabel.Nifti1Pair):
         return None

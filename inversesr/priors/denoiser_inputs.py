@@ -1,6 +1,7 @@
 """What a denoiser is told beside the noisy latent: timestep, subject, class, voxel size."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +52,26 @@ def denoiser_inputs(
         told = [conditioning.spacing_factor * spacing for spacing in known.spacing_mm]
         arguments["spacing_tensor"] = torch.tensor([told], device=z_t.device, dtype=dtype)
     return seen.to(dtype), arguments
+
+
+def read_conditions(said: Sequence[str]) -> dict[str, float]:
+    """Return what was said of a subject, such as "age=63", by name.
+
+    Raises:
+        InputError: it is not a name and a number, or was said twice.
+    """
+    known: dict[str, float] = {}
+    for text in said:
+        name, _, value = text.partition("=")
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number) or name in known:
+            message = f"--condition is {text!r}; expected NAME=NUMBER, each name once: age=63"
+            raise InputError(message)
+        known[name] = number
+    return known
 
 
 def scaled_variables(

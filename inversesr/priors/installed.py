@@ -1,6 +1,7 @@
 """A prior that is opened once and handed on: its card, and its networks as they are needed."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -8,6 +9,7 @@ from typing import Any, cast
 import torch
 
 from inversesr.priors.card import PriorCard, read_card
+from inversesr.priors.denoiser_inputs import scaled_variables
 from inversesr.priors.latent_diffusion import LatentDiffusionPrior
 from inversesr.priors.loading import load_prior
 from inversesr.priors.networks.conditional_denoiser import ConditionalDenoiser, load_conditional
@@ -79,9 +81,28 @@ class OpenPrior:
         Raises:
             InputError: a file is missing, damaged, or not what the card says.
         """
-        if self.given is not None:
-            return self.given
-        return cast(LatentDiffusionPrior, self._once("diffusion", device, load_prior))
+        loaded = self.given or cast(
+            LatentDiffusionPrior, self._once("diffusion", device, load_prior)
+        )
+        return loaded if loaded.card == self.card else replace(loaded, card=self.card)
+
+    def told(self, known: Mapping[str, float]) -> "OpenPrior":
+        """Return this prior with what is known of a subject in place of the defaults.
+
+        Args:
+            known: Conditioning variables in their natural units, as `prior.json` names them.
+
+        Raises:
+            InputError: the prior has no such variable, or a value is out of its range.
+        """
+        # checks them
+        scaled_variables(self.card, known, torch.device("cpu"))
+        given = self.card.conditioning
+        variables = tuple(
+            replace(v, default=known.get(v.name, v.default)) for v in given.variables
+        )
+        card = replace(self.card, conditioning=replace(given, variables=variables))
+        return replace(self, card=card)
 
     def _once(self, role: str, device: torch.device, load: Any) -> Any:  # noqa: ANN401
         key = (role, device)

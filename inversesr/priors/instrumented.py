@@ -10,6 +10,7 @@ from torch import Tensor
 from inversesr.errors import InputError
 from inversesr.priors.card import VariableCard
 from inversesr.priors.latent_diffusion import LatentDiffusionPrior
+from inversesr.priors.networks.block_autoencoder import BlockAutoencoder
 from inversesr.priors.networks.lean_autograd import lean_copy
 from inversesr.priors.networks.local_autoencoder import LocalAutoencoder
 from inversesr.priors.networks.shallow_features import features_of
@@ -124,7 +125,7 @@ def instrument(prior: LatentDiffusionPrior, context: Tensor | None = None) -> In
 def _encoder_features(prior: LatentDiffusionPrior) -> Extractor | None:
     """Return what gives the features of a prior's encoder, by its kind of gradients."""
     is_lean, intensity = prior.gradients == "lean", prior.card.intensity
-    is_local = isinstance(prior.autoencoder, LocalAutoencoder)
+    is_local = isinstance(prior.autoencoder, LocalAutoencoder | BlockAutoencoder)
     network = lean_copy(prior.autoencoder) if is_lean and not is_local else prior.autoencoder
     features = features_of(network)
     if features is None:

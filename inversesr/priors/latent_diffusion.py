@@ -23,6 +23,7 @@ from inversesr.priors.denoiser_inputs import (
     unconditional,
 )
 from inversesr.priors.latent_padding import crop_latent, pad_latent, padded_shape
+from inversesr.priors.networks.block_autoencoder import BlockAutoencoder
 from inversesr.priors.networks.lean_autograd import lean_copy
 from inversesr.priors.networks.local_autoencoder import (
     LocalAutoencoder,
@@ -42,7 +43,7 @@ class LatentDiffusionPrior:
     Attributes:
         card: Content of `prior.json`.
         grid: Where images lie.
-        autoencoder: MONAI's AutoencoderKL or LocalAutoencoder, frozen.
+        autoencoder: MONAI's AutoencoderKL or one of the project's own, frozen.
         denoiser: MONAI's DiffusionModelUNet or LocalDenoiser, frozen, or None without one.
         schedule: Noise levels, or None without a denoiser.
         dtype: Type in which the networks compute; what goes in and comes out is float32.
@@ -221,12 +222,18 @@ class LatentDiffusionPrior:
         """Encode without a gradient, in bounded memory."""
         if isinstance(self.autoencoder, LocalAutoencoder):
             return encode_whole(self.autoencoder, x)
+        if isinstance(self.autoencoder, BlockAutoencoder):
+            with torch.no_grad():
+                return self.autoencoder.encode(x)[0]
         return encode_in_slabs(self.autoencoder, x, self.slab_voxels)
 
     def _decode_frozen(self, z: Tensor) -> Tensor:
         """Decode without a gradient, in bounded memory."""
         if isinstance(self.autoencoder, LocalAutoencoder):
             return decode_whole(self.autoencoder, z)
+        if isinstance(self.autoencoder, BlockAutoencoder):
+            with torch.no_grad():
+                return self.autoencoder.decode(z)
         return decode_in_slabs(self.autoencoder, z, self.slab_voxels)
 
     @property

@@ -60,7 +60,11 @@ def _error(tensors: Tensors) -> dict[str, Any]:
 
 
 def _denoiser(tensors: Tensors) -> dict[str, Any]:
-    return {"channels": len(tensors["head.weight"]), **_unet(tensors)}
+    channels, n_inputs = len(tensors["head.weight"]), tensors["stem.weight"].shape[1]
+    arguments = {"channels": channels, **_unet(tensors)}
+    if n_inputs > channels:
+        arguments["n_conditions"] = n_inputs - channels
+    return arguments
 
 
 def _autoencoder(tensors: Tensors) -> dict[str, Any]:
@@ -79,6 +83,7 @@ READERS: dict[str, Callable[[Tensors], dict[str, Any]]] = {
     "ConditionalDenoiser": _unet,
     "ErrorNet": _error,
     "LocalAutoencoder": _autoencoder,
+    "BlockAutoencoder": _autoencoder,
     "LocalDenoiser": _denoiser,
     "ImageDenoiser": _unet,
 }

@@ -135,10 +135,15 @@ def autoencoder_loss(
     with torch.autocast(batch.x.device.type, config.dtype, enabled=is_mixed(config.dtype)):
         mean, sigma = net.encode(batch.x)
         x = net.decode(mean + sigma * batch.eps)
-    error = x - batch.x
-    loss = error.abs().mean() + config.kl_weight * divergence(mean, sigma)
+    error = reconstruction_error(x - batch.x, config.gradient_weight)
+    return error + config.kl_weight * divergence(mean, sigma)
+
+
+def reconstruction_error(error: torch.Tensor, gradient_weight: float) -> torch.Tensor:
+    """Return the mean absolute error, and that of finite differences along each axis."""
+    loss = error.abs().mean()
     for axis in (2, 3, 4):
-        loss = loss + config.gradient_weight / 3.0 * error.diff(dim=axis).abs().mean()
+        loss = loss + gradient_weight / 3.0 * error.diff(dim=axis).abs().mean()
     return loss
 
 

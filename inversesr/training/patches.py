@@ -52,11 +52,7 @@ def draw_patch(
     chosen = [scan for scan in scans if scan.is_labels == wanted] or scans
     scan = chosen[integer(len(chosen), generator)]
     voxels = orient(scan, generator)
-    patch = cut(voxels, config.shape, generator)
-    for _ in range(N_TRIES):
-        if float((patch > 0).float().mean()) >= config.foreground:
-            break
-        patch = cut(voxels, config.shape, generator)
+    patch = cut_filled(voxels, config.shape, config.foreground, generator)
     if scan.is_labels:
         return paint(patch, config.contrast, generator)
     return vary_contrast(patch.float() / scan.white, generator)
@@ -70,6 +66,21 @@ def orient(scan: TrainingScan, generator: torch.Generator) -> torch.Tensor:
         others.reverse()
     voxels = scan.voxels.permute(*others, last)
     return voxels.flip([axis for axis in range(3) if happens(0.5, generator)])
+
+
+def cut_filled(
+    voxels: torch.Tensor,
+    shape: tuple[int, int, int],
+    foreground: float,
+    generator: torch.Generator,
+) -> torch.Tensor:
+    """Cut a patch of which at least a share is not background, if some tries find one."""
+    patch = cut(voxels, shape, generator)
+    for _ in range(N_TRIES):
+        if float((patch > 0).float().mean()) >= foreground:
+            break
+        patch = cut(voxels, shape, generator)
+    return patch
 
 
 def cut(

@@ -28,6 +28,11 @@ from inversesr.training.error_net import ErrorConfig, train_error
 from inversesr.training.image_denoiser import ImageDenoiserConfig, train_image_denoiser
 from inversesr.training.settings import configure
 from inversesr.training.unet import SuperResolutionConfig, train_unet
+from inversesr.training.whole_autoencoder import (
+    WholeAutoencoderConfig,
+    train_whole_autoencoder,
+)
+from inversesr.training.whole_denoiser import WholeDenoiserConfig, train_whole_denoiser
 
 
 class Train(Protocol):
@@ -87,6 +92,12 @@ STAGES = {
     "error": Stage(ErrorConfig, after("unet", train_error), "ErrorNet", on_gpu=True),
     "autoencoder": Stage(AutoencoderConfig, train_autoencoder, "LocalAutoencoder"),
     "denoiser": Stage(DenoiserConfig, after("autoencoder", train_denoiser), "LocalDenoiser"),
+    "whole-autoencoder": Stage(
+        WholeAutoencoderConfig, train_whole_autoencoder, "BlockAutoencoder"
+    ),
+    "whole-denoiser": Stage(
+        WholeDenoiserConfig, after("whole-autoencoder", train_whole_denoiser), "LocalDenoiser"
+    ),
     "image-denoiser": Stage(ImageDenoiserConfig, train_image_denoiser, "ImageDenoiser"),
     "brainmask": Stage(BrainMaskConfig, train_brain_mask, "UNet"),
 }

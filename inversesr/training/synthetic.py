@@ -23,8 +23,13 @@ WHITE_MATTER = (2, 7, 16, 28, 85)
 FLUID = (4, 5, 14, 15, 24, 72)
 FIRST_OUTSIDE_BRAIN = 500
 N_LABELS = 1024
-# mean intensities of white matter, grey matter and fluid: T1, T2, FLAIR, proton density
-CONTRASTS = ((0.85, 0.6, 0.2), (0.35, 0.55, 1.0), (0.45, 0.6, 0.1), (0.55, 0.75, 0.9))
+# mean intensities of white matter, grey matter and fluid
+CONTRASTS = {
+    "T1w": (0.85, 0.6, 0.2),
+    "T2w": (0.35, 0.55, 1.0),
+    "FLAIR": (0.45, 0.6, 0.1),
+    "PDw": (0.55, 0.75, 0.9),
+}
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,7 @@ class SyntheticConfig:
 
     Attributes:
         familiar: Share of images with the tissue order of a real contrast; the rest is free.
+        contrasts: Which contrasts these are.
         stripped: Share of images without skull.
         lesions: Share of images with lesions.
         jitter: Standard deviation of a structure's intensity around its tissue.
@@ -43,6 +49,7 @@ class SyntheticConfig:
     """
 
     familiar: float = 0.5
+    contrasts: tuple[str, ...] = tuple(CONTRASTS)
     stripped: float = 0.6
     lesions: float = 0.3
     jitter: float = 0.06
@@ -87,7 +94,8 @@ def draw_palette(config: SyntheticConfig, generator: torch.Generator) -> torch.T
     """Draw the mean intensity of every label, shape (1024,); the background is black."""
     palette = torch.rand(N_LABELS, generator=generator)
     if happens(config.familiar, generator):
-        white, grey, fluid = CONTRASTS[integer(len(CONTRASTS), generator)]
+        name = config.contrasts[integer(len(config.contrasts), generator)]
+        white, grey, fluid = CONTRASTS[name]
         tissue = torch.full((FIRST_OUTSIDE_BRAIN,), grey)
         tissue[list(WHITE_MATTER)] = white
         tissue[list(FLUID)] = fluid

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from inversesr.config import Config, SimulateConfig
+from inversesr.acquisition.simulation_choices import SimulateConfig
+from inversesr.config import Config
 from inversesr.evaluation.scores import Scores, score_volume
 from inversesr.io.atomic import check_folder_name, check_output
 from inversesr.io.nifti import Scan, read_scan, write_volume

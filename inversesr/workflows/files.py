@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from inversesr.acquisition.simulation import simulate
-from inversesr.config import SimulateConfig
+from inversesr.acquisition.simulation_choices import SimulateConfig
 from inversesr.errors import InputError
 from inversesr.evaluation.scores import Scores, score_volume
 from inversesr.io.atomic import atomic_folder, check_output

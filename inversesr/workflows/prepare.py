@@ -16,6 +16,7 @@ from inversesr.errors import InputError
 from inversesr.io.nifti import Scan
 from inversesr.measurements.consistency import automatic_consistency
 from inversesr.measurements.slices import Task
+from inversesr.priors.denoiser_inputs import read_conditions
 from inversesr.priors.installed import OpenPrior, open_prior
 from inversesr.protocols import Solution
 from inversesr.solvers import registry
@@ -123,6 +124,8 @@ def prepare_task(task: Task, config: Config, prior: OpenPrior | None = None) -> 
     if solver.has_prior and prior is None:
         prior = open_prior(config.prior)
     prior = prior if solver.has_prior else None
+    if prior is not None and config.condition:
+        prior = prior.told(read_conditions(config.condition))
     setup = Setup(solver, solver.complete(options, prior), prior, consistency, config.seed)
     return Prepared(task, setup, (*notes, *remarks))
 
@@ -264,6 +267,7 @@ def refuse_ignored(config: Config) -> None:
         "--protect": config.protect is not None,
         "--keep-unprotected": config.keep_unprotected,
         "--prior": config.prior != BUILTIN_PRIOR,
+        "--condition": bool(config.condition),
         "--set": bool(config.settings) and not fields(entry.options),
     }
     for name, is_given in given.items():

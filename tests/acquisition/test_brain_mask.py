@@ -17,7 +17,7 @@ from inversesr.acquisition.brain_mask import (
     whole_brain,
 )
 from inversesr.acquisition.simulation import simulate
-from inversesr.config import SimulateConfig
+from inversesr.acquisition.simulation_choices import SimulateConfig
 from inversesr.errors import InputError
 from inversesr.io.nifti import read_scan
 from inversesr.operators.interpolation import spline

@@ -7,7 +7,8 @@ from scipy.special import ive
 
 from inversesr.acquisition.geometry import describe_acquisition, fine_grid, forward_operator
 from inversesr.acquisition.simulation import simulate, slice_axis_towards
-from inversesr.config import Config, SimulateConfig
+from inversesr.acquisition.simulation_choices import SimulateConfig
+from inversesr.config import Config
 from inversesr.errors import InputError
 from inversesr.io.nifti import Scan
 from inversesr.volume import Grid, Volume

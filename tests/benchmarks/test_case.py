@@ -5,10 +5,11 @@ from time import sleep, time
 import pytest
 import torch
 
+from inversesr.acquisition.simulation_choices import SimulateConfig
 from inversesr.benchmarks import case as benchmark_case
 from inversesr.benchmarks.case import Case, Trace, measure, run_alone, score_against
 from inversesr.benchmarks.rows import Row
-from inversesr.config import Config, SimulateConfig
+from inversesr.config import Config
 from inversesr.io.nifti import read_scan
 from inversesr.priors.loading import load_prior
 from inversesr.priors.samplers import timestep_path

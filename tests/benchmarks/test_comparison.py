@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from inversesr.acquisition.simulation_choices import SimulateConfig
 from inversesr.benchmarks import comparison as benchmark
 from inversesr.benchmarks.comparison import (
     Setup,
@@ -9,7 +10,6 @@ from inversesr.benchmarks.comparison import (
     read_truth,
     runnable_solvers,
 )
-from inversesr.config import SimulateConfig
 from inversesr.errors import InputError
 from inversesr.solvers.registry import names
 from inversesr.volume import Grid

@@ -1,7 +1,7 @@
 import numpy as np
 
+from inversesr.acquisition.simulation_choices import SimulateConfig
 from inversesr.benchmarks.gaps import GAP_SPLINE, GAPS, measure_gaps, within
-from inversesr.config import SimulateConfig
 from inversesr.io.nifti import Scan, write_volume
 from inversesr.volume import Grid, Volume
 from tests.support.heads import head_volume

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from inversesr.acquisition.simulation import simulate
+from inversesr.acquisition.simulation_choices import SimulateConfig
 from inversesr.benchmarks.lesion_painting import (
     APART_MM,
     KINDS,
@@ -18,7 +19,6 @@ from inversesr.benchmarks.lesion_painting import (
     slots_of,
     with_lesions,
 )
-from inversesr.config import SimulateConfig
 from inversesr.errors import InputError
 from inversesr.volume import Grid, Volume
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
+from inversesr.acquisition.simulation_choices import SimulateConfig
 from inversesr.benchmarks.lesion_painting import Lesion, paint, with_lesions
 from inversesr.benchmarks.lesion_picture import Strip, around_lesion, chosen_of
 from inversesr.benchmarks.lesion_runs import Seen, Subject
-from inversesr.config import SimulateConfig
 from inversesr.errors import InputError
 from inversesr.volume import Grid, Volume
 

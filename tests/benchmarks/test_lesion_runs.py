@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
+from inversesr.acquisition.simulation_choices import SimulateConfig
 from inversesr.benchmarks import lesion_runs
 from inversesr.benchmarks.comparison import Setup
 from inversesr.benchmarks.lesion_painting import Lesion, paint
 from inversesr.benchmarks.lesion_runs import Subject, measured_change, restored, scan_mask
-from inversesr.config import SimulateConfig
 from inversesr.result import make_map
 from inversesr.volume import Grid, Volume
 

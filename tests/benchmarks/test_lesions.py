@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
+from inversesr.acquisition.simulation_choices import SimulateConfig
 from inversesr.benchmarks import lesions as study_of_lesions
 from inversesr.benchmarks.comparison import Setup
 from inversesr.benchmarks.lesion_painting import Lesion, paint, with_lesions
 from inversesr.benchmarks.lesion_runs import Seen, Subject, measured_change
 from inversesr.benchmarks.lesions import Study, invented, judge, measure_lesions
-from inversesr.config import SimulateConfig
 from inversesr.volume import Grid, Volume
 
 SHAPE = (30, 28, 32)

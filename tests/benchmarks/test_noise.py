@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from inversesr.acquisition.simulation_choices import SimulateConfig
 from inversesr.benchmarks.noise import (
     KINDS,
     MASKED,
@@ -10,7 +11,6 @@ from inversesr.benchmarks.noise import (
     noisy,
     pattern,
 )
-from inversesr.config import SimulateConfig
 from inversesr.io.nifti import Scan, write_volume
 from inversesr.volume import Grid, Volume
 from tests.support.heads import head_volume

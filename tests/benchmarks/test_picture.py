@@ -2,8 +2,8 @@ import nibabel
 import numpy as np
 import pytest
 
+from inversesr.acquisition.simulation_choices import SimulateConfig
 from inversesr.benchmarks.picture import draw_side_by_side, picture_solvers
-from inversesr.config import SimulateConfig
 from inversesr.errors import InputError
 from inversesr.volume import Grid, Volume
 

@@ -3,10 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from inversesr.acquisition.simulation_choices import SimulateConfig
 from inversesr.benchmarks.realism import judge, measure_realism
 from inversesr.benchmarks.realism_case import Restored, make_case
 from inversesr.benchmarks.realism_rows import DRAWN, IMAGE, SAMPLE
-from inversesr.config import SimulateConfig
 from inversesr.io.nifti import Scan, write_volume
 from tests.support.tissues import painted_brain, tissue_labels
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from inversesr.acquisition.simulation_choices import SimulateConfig
 from inversesr.benchmarks.comparison import Setup
 from inversesr.benchmarks.realism_case import Study, make_case, restore_case
-from inversesr.config import SimulateConfig
 from inversesr.errors import InputError
 from tests.support.problems import one_thread  # noqa: F401  (a fixture)
 from tests.support.tissues import painted_brain, tissue_labels

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from inversesr.acquisition.simulation_choices import SimulateConfig
 from inversesr.benchmarks.realism_case import Restored, make_case
 from inversesr.benchmarks.realism_picture import RealismPicture, about_the_middle
-from inversesr.config import SimulateConfig
 from inversesr.errors import InputError
 from inversesr.volume import Grid, Volume
 from tests.support.tissues import painted_brain, tissue_labels

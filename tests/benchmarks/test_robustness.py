@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from inversesr.acquisition.simulation import simulate
+from inversesr.acquisition.simulation_choices import SimulateConfig
 from inversesr.benchmarks import robustness as benchmark_robustness
 from inversesr.benchmarks.comparison import Setup
 from inversesr.benchmarks.robustness import Gain, measure_robustness, summarise_gains
-from inversesr.config import SimulateConfig
 from inversesr.evaluation.scores import score_volume
 from inversesr.io.nifti import Scan, read_scan
 from inversesr.workflows.restore import restore

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from inversesr.acquisition.simulation_choices import SimulateConfig
 from inversesr.benchmarks.comparison import Setup
 from inversesr.benchmarks.spacing import Voxels, coarser, measure_spacing, whole_groups
-from inversesr.config import SimulateConfig
 from inversesr.errors import InputError
 from inversesr.io.nifti import Scan, write_volume
 from inversesr.volume import Grid, Volume

@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import pytest
 
+from inversesr.acquisition.simulation_choices import SimulateConfig
 from inversesr.benchmarks.rows import Row
 from inversesr.benchmarks.tasks import means_by_task, standard_tasks
-from inversesr.config import SimulateConfig
 
 
 def test_each_task_differs_from_the_first_and_occurs_once():

@@ -10,8 +10,9 @@ import typer
 from typer.testing import CliRunner
 
 from inversesr.acquisition.kspace_choices import KSpaceSimulation
+from inversesr.acquisition.simulation_choices import SimulateConfig
 from inversesr.cli.app import app
-from inversesr.config import Config, SimulateConfig
+from inversesr.config import Config
 from inversesr.errors import InverseSRError
 
 SECRET = b"SECRET^PATIENT"

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from inversesr.acquisition.geometry import describe_acquisition, fine_grid, forward_operator
-from inversesr.config import Config, SimulateConfig
+from inversesr.acquisition.simulation_choices import SimulateConfig
+from inversesr.config import Config
 from inversesr.errors import InputError, MachineError
 from inversesr.io.nifti import read_scan, to_image
 from inversesr.io.paths import parts_of

@@ -5,7 +5,8 @@ import torch
 from inversesr.acquisition.foreground import foreground
 from inversesr.acquisition.geometry import describe_acquisition, fine_grid, forward_operator
 from inversesr.acquisition.simulation import simulate
-from inversesr.config import Config, SimulateConfig
+from inversesr.acquisition.simulation_choices import SimulateConfig
+from inversesr.config import Config
 from inversesr.errors import InputError
 from inversesr.evaluation.metrics import intensity_range, psnr
 from inversesr.evaluation.null_space import null_space_score

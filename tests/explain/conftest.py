@@ -8,7 +8,8 @@ import torch
 
 from inversesr.acquisition.geometry import describe_acquisition
 from inversesr.acquisition.simulation import simulate
-from inversesr.config import Config, SimulateConfig
+from inversesr.acquisition.simulation_choices import SimulateConfig
+from inversesr.config import Config
 from inversesr.explain import directions, openness
 from inversesr.explain.bottleneck import Opened, make_block
 from inversesr.explain.openness import Subject, find_openness

@@ -4,7 +4,8 @@ import torch
 
 from inversesr.acquisition.geometry import describe_acquisition, fine_grid, forward_operator
 from inversesr.acquisition.simulation import simulate
-from inversesr.config import Config, SimulateConfig
+from inversesr.acquisition.simulation_choices import SimulateConfig
+from inversesr.config import Config
 from inversesr.io.nifti import Scan
 from inversesr.measurements.poses import moved_by, refine_pose
 from inversesr.operators.compose import Composed

@@ -6,6 +6,7 @@ from inversesr.priors.card import ConditioningCard, VariableCard, parse_card
 from inversesr.priors.denoiser_inputs import (
     Known,
     denoiser_inputs,
+    read_conditions,
     scaled_variables,
     unconditional,
 )
@@ -52,3 +53,16 @@ def test_nothing_known_is_what_the_network_saw_then_or_a_refusal():
     assert unconditional(parse_card(small_nv()), context, 2.0) == (context, 0)
     with pytest.raises(InputError, match="not trained for guidance; expected 1, found 2"):
         unconditional(tiny_card(), context, 2.0)
+
+
+def test_what_is_said_of_a_subject_is_read_by_name():
+    assert read_conditions(["age=63", "sex=1"]) == {"age": 63.0, "sex": 1.0}
+    assert read_conditions([]) == {}
+
+
+@pytest.mark.parametrize(
+    "said", [("age",), ("age=",), ("age=old",), ("age=nan",), ("age=1", "age=2")]
+)
+def test_what_cannot_be_read_is_refused_in_a_sentence(said):
+    with pytest.raises(InputError, match="expected NAME=NUMBER, each name once"):
+        read_conditions(said)

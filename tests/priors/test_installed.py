@@ -6,7 +6,7 @@ from inversesr.priors import installed as module
 from inversesr.priors.installed import open_prior
 from inversesr.priors.loading import load_prior
 from tests.support import problems
-from tests.support.problems import free_card, random_tensors
+from tests.support.problems import free_card, random_tensors, tiny_card
 
 CPU = torch.device("cpu")
 
@@ -48,3 +48,21 @@ def test_a_prior_that_is_not_there_is_refused(tmp_path):
 def test_a_prior_without_a_unet_says_so(folder):
     with pytest.raises(InputError, match="no super-resolution network"):
         open_prior(folder).unet(CPU)
+
+
+def test_what_is_known_of_a_subject_takes_the_place_of_the_defaults(tmp_path):
+    card = tiny_card()
+    folder = problems.write_prior(tmp_path / "told", card, random_tensors(card))
+    prior = open_prior(folder)
+    name = card.conditioning.variables[0].name
+    low, high = card.conditioning.variables[0].low, card.conditioning.variables[0].high
+    told = prior.told({name: high})
+    assert told.diffusion(CPU).context()[0] == 1.0
+    assert told.diffusion(CPU).context({name: low})[0] == 0.0
+    assert prior.diffusion(CPU).context()[0] != 1.0
+    # its networks are read once, for all subjects
+    assert told.diffusion(CPU).denoiser is prior.diffusion(CPU).denoiser
+    with pytest.raises(InputError, match="has no variable 'height'"):
+        prior.told({"height": 180.0})
+    with pytest.raises(InputError, match="expected"):
+        prior.told({name: high + 1.0})

@@ -5,7 +5,7 @@ import pytest
 
 import inversesr
 from inversesr.acquisition.simulation import simulate
-from inversesr.config import SimulateConfig
+from inversesr.acquisition.simulation_choices import SimulateConfig
 from inversesr.io.nifti import Scan, to_image
 from inversesr.solvers import registry
 from tests.promises.test_uncertainty import nested_ellipsoids, thick

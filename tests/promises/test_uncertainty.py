@@ -8,7 +8,7 @@ import pytest
 import inversesr
 from inversesr.acquisition.foreground import foreground
 from inversesr.acquisition.simulation import simulate
-from inversesr.config import SimulateConfig
+from inversesr.acquisition.simulation_choices import SimulateConfig
 from inversesr.io.nifti import Scan, to_image
 from inversesr.priors.card import IntervalCard
 from inversesr.uncertainty.coverage import coverage, errors_inside

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import typer
 
+from inversesr.acquisition.simulation_choices import SimulateConfig
 from inversesr.cli.app import app
-from inversesr.config import Config, SimulateConfig
+from inversesr.config import Config
 from inversesr.solvers.options import PREFIX
 from inversesr.solvers.registry import entries
 

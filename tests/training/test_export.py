@@ -7,14 +7,18 @@ import pytest
 import torch
 
 from inversesr.errors import InputError
-from inversesr.priors.card import ScheduleCard, read_card
+from inversesr.priors.card import GridCard, ScheduleCard, read_card
 from inversesr.priors.catalogue import verify_prior
 from inversesr.priors.loading import load_prior
+from inversesr.priors.networks.block_autoencoder import BlockAutoencoder
 from inversesr.priors.networks.conditional_denoiser import ConditionalDenoiser, load_conditional
 from inversesr.priors.networks.error_net import load_error_net
 from inversesr.priors.networks.local_autoencoder import LocalAutoencoder
+from inversesr.priors.networks.local_denoiser import LocalDenoiser
 from inversesr.priors.networks.unet import SuperResolutionShape
 from inversesr.priors.tensors import load_tensors
+from inversesr.training import export
+from inversesr.training.brains import UNKNOWN, VARIABLES
 from inversesr.training.checkpoint import CHECKPOINT_NAME, save_start
 from inversesr.training.export import ExportConfig, export_prior, held_out_scans
 from inversesr.training.latents import Latents, write_statistics
@@ -203,3 +207,36 @@ def test_statistics_that_cannot_be_read_are_refused_by_file(run_dir, tmp_path):
     path.write_text(json.dumps(record))
     with pytest.raises(InputError, match=r"latents\.json: mean is 'zero'; expected a list"):
         export_prior(run_dir, [], CONFIG, tmp_path / "prior")
+
+
+def test_a_prior_of_whole_brains_has_their_grid_and_is_told_of_the_subject(tmp_path, monkeypatch):
+    small = GridCard("fixed", (1.0, 1.0, 1.0), "LAS", (16, 24, 16), (0.0, 0.0, 0.0), "MNI152")
+    monkeypatch.setattr(export, "grid_card", lambda: small)
+    run, data = tmp_path / "run", tmp_path / "brains"
+    generator = torch.Generator().manual_seed(0)
+    networks = {
+        "whole-autoencoder": BlockAutoencoder(9, (4, 6), (1, 1), (1, 1)),
+        "whole-denoiser": LocalDenoiser(9, (4, 6), (1, 1), 8, len(VARIABLES)),
+    }
+    for stage, net in networks.items():
+        weights = {k: torch.randn(v.shape, generator=generator) for k, v in
+                   net.state_dict().items()}  # fmt: skip
+        save_start(weights, run / stage / CHECKPOINT_NAME)
+    statistics = Latents([], torch.zeros(9), torch.ones(9))
+    write_statistics(statistics, NOISE, run / "whole-denoiser")
+    data.mkdir()
+    brain = np.random.default_rng(0).integers(1, 255, small.shape, dtype=np.uint8)
+    nibabel.save(nibabel.Nifti1Image(brain, np.eye(4)), data / "sub-02_T1w.nii.gz")
+    card = export_prior(run, [data], replace(CONFIG, n_bits=8), tmp_path / "prior")
+    assert (card.grid, card.skull, card.latent.factor) == (small, "stripped", 8)
+    assert set(card.networks) == {"autoencoder", "denoiser"}
+    assert card.reconstruction_rmse > 0.0
+    prior = load_prior(tmp_path / "prior", dtype=torch.float32)
+    z = prior.sample(2, torch.Generator().manual_seed(0))
+    assert prior.decode(z).shape == small.shape
+    old, young = (prior.denoise(z, 500, prior.context({"age": age})) for age in (80.0, 20.0))
+    assert not torch.allclose(old, young)
+    # what was left out in training
+    assert card.conditioning.null == (UNKNOWN,) * len(VARIABLES)
+    with pytest.raises(InputError, match="n_bits is 4"):
+        ExportConfig(n_bits=4)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from inversesr.acquisition.simulation import simulate
-from inversesr.config import Config, SimulateConfig
+from inversesr.acquisition.simulation_choices import SimulateConfig
+from inversesr.config import Config
 from inversesr.errors import InputError
 from inversesr.volume import Grid, Volume
 from inversesr.workflows import bids

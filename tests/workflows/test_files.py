@@ -4,7 +4,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from inversesr.config import SimulateConfig
+from inversesr.acquisition.simulation_choices import SimulateConfig
 from inversesr.errors import InputError
 from inversesr.io.nifti import read_scan
 from inversesr.workflows.files import evaluate_files, simulate_file

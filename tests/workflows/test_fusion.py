@@ -7,7 +7,8 @@ from scipy.spatial.transform import Rotation
 
 from inversesr.acquisition.registration import motion_mm
 from inversesr.acquisition.simulation import simulate
-from inversesr.config import Config, SimulateConfig
+from inversesr.acquisition.simulation_choices import SimulateConfig
+from inversesr.config import Config
 from inversesr.errors import InputError
 from inversesr.io.nifti import Scan
 from inversesr.solvers.tv import stacks as tv_stacks

@@ -6,7 +6,8 @@ import torch
 
 from inversesr.acquisition.geometry import describe_acquisition
 from inversesr.acquisition.simulation import simulate
-from inversesr.config import Config, SimulateConfig
+from inversesr.acquisition.simulation_choices import SimulateConfig
+from inversesr.config import Config
 from inversesr.errors import InputError
 from inversesr.io.nifti import Scan
 from inversesr.measurements.slices import Task
@@ -284,3 +285,18 @@ def test_a_solver_without_a_prior_may_have_options(monkeypatch):
     entry = replace(registry.find("tv"), options=pnp.options)
     monkeypatch.setattr(registry, "find", lambda _name: entry)
     refuse_ignored(Config(solver="tv", settings=("solver.n_levels=3",)))
+
+
+def test_what_is_known_of_the_subject_reaches_the_prior_and_nothing_else(task, tmp_path):
+    card = tiny_card()
+    folder = problems.write_prior(tmp_path / "told", card, random_tensors(card))
+    variable = card.conditioning.variables[0]
+    chosen = Config(
+        solver="inversesr-dec", prior=str(folder), condition=[f"{variable.name}={variable.high}"]
+    )
+    prior = prepare_task(task, chosen).setup.prior
+    assert prior.card.conditioning.variables[0].default == variable.high
+    with pytest.raises(InputError, match="--condition no effect"):
+        refuse_ignored(Config(solver="tv", condition=["age=63"]))
+    with pytest.raises(InputError, match="has no variable 'age'"):
+        prepare_task(task, Config(solver="unet", condition=("age=63",)))

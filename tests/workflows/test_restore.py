@@ -8,7 +8,8 @@ from scipy.spatial.transform import Rotation
 
 from inversesr.acquisition.geometry import forward_operator
 from inversesr.acquisition.simulation import simulate
-from inversesr.config import Config, SimulateConfig
+from inversesr.acquisition.simulation_choices import SimulateConfig
+from inversesr.config import Config
 from inversesr.errors import InputError
 from inversesr.evaluation.metrics import psnr
 from inversesr.io.nifti import Scan

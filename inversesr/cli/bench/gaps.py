@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from inversesr.acquisition.simulation_choices import SimulateConfig
 from inversesr.cli.bench.groups import with_groups
 from inversesr.cli.bench.options import Images, given_or_template, read_solvers
 from inversesr.cli.bench.output import Output
 from inversesr.cli.bench.tables import text
-from inversesr.config import SimulateConfig
 from inversesr.solvers.registry import DEFAULT_NAME, FALLBACK_NAME
 
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from inversesr.acquisition.simulation_choices import SimulateConfig
 from inversesr.cli.bench.groups import with_groups
 from inversesr.cli.bench.options import Images, given_or_template
 from inversesr.cli.bench.output import Output
-from inversesr.config import SimulateConfig
 
 if TYPE_CHECKING:
     from inversesr.benchmarks.noise import NoiseRow

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from inversesr.acquisition.simulation_choices import SimulateConfig
 from inversesr.cli.console import Settings
-from inversesr.config import AUTOMATIC, BUILTIN_PRIOR, SimulateConfig, present_solver
+from inversesr.config import AUTOMATIC, BUILTIN_PRIOR, present_solver
 from inversesr.solvers.options import check_settings
 from inversesr.solvers.registry import (
     BASELINE_NAME,

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
+from inversesr.acquisition.simulation_choices import SimulateConfig
 from inversesr.cli.bench.groups import with_groups
 from inversesr.cli.bench.options import QUICK_SOLVERS, given_or_template, read_solvers
 from inversesr.cli.console import Settings
-from inversesr.config import SimulateConfig
 
 
 @with_groups

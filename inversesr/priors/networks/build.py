@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from inversesr.errors import InputError
 from inversesr.priors.card import NetworkCard, PriorCard, read_card
-from inversesr.priors.networks.local_autoencoder import LocalAutoencoder
 from inversesr.priors.store import CARD_NAME, check_file, find_prior, remedy
 from inversesr.priors.tensors import load_tensors
 
@@ -28,6 +27,7 @@ MAKERS = {
         "DiffusionModelUNetMaisi",
     ),
     "LocalAutoencoder": ("inversesr.priors.networks.local_autoencoder", "LocalAutoencoder"),
+    "BlockAutoencoder": ("inversesr.priors.networks.block_autoencoder", "BlockAutoencoder"),
     "LocalDenoiser": ("inversesr.priors.networks.local_denoiser", "LocalDenoiser"),
     "SuperResolutionUNet": ("inversesr.priors.networks.unet", "build_unet"),
     "ConditionalDenoiser": (
@@ -222,8 +222,9 @@ def boundary_layers(autoencoder: Any) -> list[nn.Module]:  # noqa: ANN401  (ours
 
     They are cheap; in bfloat16 they would round intensities to 8 bits.
     """
-    if isinstance(autoencoder, LocalAutoencoder):
-        return autoencoder.boundary_layers()
+    if hasattr(autoencoder, "boundary_layers"):
+        own: list[nn.Module] = autoencoder.boundary_layers()
+        return own
     encoder, decoder = autoencoder.encoder.blocks, autoencoder.decoder.blocks
     ends = [encoder[0], encoder[-1], decoder[0], decoder[-1]]
     return [*ends, autoencoder.quant_conv_mu, autoencoder.post_quant_conv]

@@ -40,9 +40,15 @@ LARGEST_PASS = 12_000_000
 class LocalEncoder(nn.Module):
     """From Haar bands to what is added to the latent, and the logarithm of its variance."""
 
-    def __init__(self, channels: int, widths: Sequence[int], n_blocks: Sequence[int]) -> None:
+    def __init__(
+        self,
+        channels: int,
+        widths: Sequence[int],
+        n_blocks: Sequence[int],
+        n_bands: int = haar.N_BANDS,
+    ) -> None:
         super().__init__()
-        self.stem = nn.Conv3d(haar.N_BANDS, widths[0], 3, padding=1)
+        self.stem = nn.Conv3d(n_bands, widths[0], 3, padding=1)
         self.fine = nn.Sequential(*(ResidualBlock(widths[0]) for _ in range(n_blocks[0])))
         self.down = nn.Conv3d(widths[0], widths[1], 2, stride=2)
         self.coarse = nn.Sequential(*(ResidualBlock(widths[1]) for _ in range(n_blocks[1])))
@@ -52,8 +58,12 @@ class LocalEncoder(nn.Module):
         self.head.bias = nn.Parameter(first)
 
     def forward(self, bands: torch.Tensor) -> torch.Tensor:
-        """Return changes and log variances, shape (B, 2 channels, X / 2, Y / 2, Z / 2)."""
-        features = self.stem(as_weights_of(self.stem, scale_bands(bands)))
+        """Return changes and log variances, shape (B, 2 channels, X / 2, Y / 2, Z / 2).
+
+        Args:
+            bands: Bands of about unit size, shape (B, n_bands, X, Y, Z).
+        """
+        features = self.stem(as_weights_of(self.stem, bands))
         features = self.fine(as_weights_of(self.down, features))
         features = functional.silu(self.coarse(self.down(features)))
         latent: torch.Tensor = self.head(as_weights_of(self.head, features))
@@ -63,17 +73,23 @@ class LocalEncoder(nn.Module):
 class LocalDecoder(nn.Module):
     """From a latent to Haar bands that are added to those of its shortcut."""
 
-    def __init__(self, channels: int, widths: Sequence[int], n_blocks: Sequence[int]) -> None:
+    def __init__(
+        self,
+        channels: int,
+        widths: Sequence[int],
+        n_blocks: Sequence[int],
+        n_bands: int = haar.N_BANDS,
+    ) -> None:
         super().__init__()
         self.stem = nn.Conv3d(channels, widths[1], 3, padding=1)
         self.coarse = nn.Sequential(*(ResidualBlock(widths[1]) for _ in range(n_blocks[1])))
         self.up = nn.ConvTranspose3d(widths[1], widths[0], 2, stride=2)
         self.fine = nn.Sequential(*(ResidualBlock(widths[0]) for _ in range(n_blocks[0])))
-        self.head = nn.Conv3d(widths[0], haar.N_BANDS, 3, padding=1)
+        self.head = nn.Conv3d(widths[0], n_bands, 3, padding=1)
         zero_weights(self.head)
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
-        """Return bands, shape (B, 8, 2 X, 2 Y, 2 Z)."""
+        """Return bands, shape (B, n_bands, 2 X, 2 Y, 2 Z)."""
         features = self.stem(as_weights_of(self.stem, z))
         features = self.up(self.coarse(as_weights_of(self.up, features)))
         features = functional.silu(self.fine(features))
@@ -118,7 +134,7 @@ class LocalAutoencoder(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             bands = haar.analyse(x.float()).contiguous(memory_format=torch.channels_last_3d)
             shortcut = haar.analyse(bands[:, :1]) * _latent_scales(bands)
-        change, log_variance = self.encoder(bands).float().chunk(2, dim=1)
+        change, log_variance = self.encoder(scale_bands(bands)).float().chunk(2, dim=1)
         padding = change.shape[1] - haar.N_BANDS
         shortcut = functional.pad(shortcut, (0,) * 7 + (padding,))
         return shortcut + change, (0.5 * log_variance.clamp(*LOG_VARIANCE_RANGE)).exp()
@@ -131,6 +147,10 @@ class LocalAutoencoder(nn.Module):
             average = haar.synthesise(z[:, : haar.N_BANDS] / _latent_scales(z))
             shortcut = functional.pad(average, (0,) * 7 + (haar.N_BANDS - 1,))
             return haar.synthesise(shortcut + bands.float())
+
+    def scaled_bands(self, x: torch.Tensor) -> torch.Tensor:
+        """Return what the encoder sees of images."""
+        return scale_bands(haar.analyse(x.float()))
 
     def boundary_layers(self) -> list[nn.Module]:
         """Return the layers at which images and latents enter and leave."""

@@ -1,4 +1,6 @@
-"""The denoiser of a free prior: a U-Net on latents of any size, told how noisy they are.
+"""The project's own denoiser: a U-Net on latents of any size, told how noisy they are.
+
+What is known of a subject enters as constant maps beside the latent. Their weights start at zero.
 
 It starts at zero. With v-prediction and latents of unit variance that is the best denoiser for
 white Gaussian latents, so training begins there and learns what tissue adds to it.
@@ -25,13 +27,14 @@ LONGEST_PERIOD = 10_000.0
 
 
 class LocalDenoiser(nn.Module):
-    """U-Net called as MONAI's DiffusionModelUNet, without conditioning variables.
+    """U-Net called as MONAI's DiffusionModelUNet; conditions come as maps beside the latent.
 
     Args:
         channels: Channels of a latent.
         widths: Channels at 1, 1/2, 1/4, ... of the latent's resolution.
         n_blocks: Residual blocks at each of these, on the way down and again on the way up.
         n_embedding: Length of the vector that describes the timestep.
+        n_conditions: Constant maps that follow the channels of the latent.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class LocalDenoiser(nn.Module):
         widths: Sequence[int] = (64, 128, 192),
         n_blocks: Sequence[int] = (2, 2, 3),
         n_embedding: int = 128,
+        n_conditions: int = 0,
     ) -> None:
         super().__init__()
         self.n_embedding = n_embedding
@@ -51,7 +55,7 @@ class LocalDenoiser(nn.Module):
             nn.Linear(n_embedding, n_embedding),
             nn.SiLU(),
         )
-        self.stem = nn.Conv3d(channels, widths[0], 3, padding=1)
+        self.stem = nn.Conv3d(channels + n_conditions, widths[0], 3, padding=1)
         self.down_blocks = nn.ModuleList(
             modulated_blocks(width, n, n_embedding)
             for width, n in zip(widths, n_blocks, strict=True)
@@ -73,15 +77,16 @@ class LocalDenoiser(nn.Module):
         """Return what the schedule calls the prediction.
 
         Args:
-            x: Noisy latents, shape (B, channels, X, Y, Z), any lengths.
+            x: Noisy latents, and the maps of conditions after them, shape
+                (B, channels + n_conditions, X, Y, Z), any lengths.
             timesteps: Timestep of each, shape (B,).
-            context: Must be None: this network has no conditioning variables.
+            context: Must be None: this network has no cross-attention.
 
         Returns:
-            Prediction, shape of x.
+            Prediction, shape (B, channels, X, Y, Z).
         """
         if context is not None:
-            message = "context was given; expected None: this denoiser is unconditional"
+            message = "context was given; expected None: this denoiser has no cross-attention"
             raise ValueError(message)
         multiple = 2 ** len(self.downs)
         padding = [amount for n in reversed(x.shape[2:]) for amount in (0, -n % multiple)]

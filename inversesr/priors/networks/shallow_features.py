@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inversesr.priors.networks import haar
-from inversesr.priors.networks.blocks import as_weights_of, scale_bands
+from inversesr.priors.networks.block_autoencoder import BlockAutoencoder
+from inversesr.priors.networks.blocks import as_weights_of
 from inversesr.priors.networks.local_autoencoder import LocalAutoencoder
 
 N_LEVELS = 2
@@ -21,9 +21,9 @@ def features_of(autoencoder: Any) -> Extract | None:  # noqa: ANN401  (a network
     of shape (channels, X', Y', Z'), float32, at the two finest levels.
 
     Args:
-        autoencoder: MONAI's AutoencoderKL, a lean copy of it, or a LocalAutoencoder.
+        autoencoder: MONAI's AutoencoderKL, a lean copy of it, or one of the project's own.
     """
-    if isinstance(autoencoder, LocalAutoencoder):
+    if isinstance(autoencoder, LocalAutoencoder | BlockAutoencoder):
         return lambda x: local_features(autoencoder, x)
     if hasattr(getattr(autoencoder, "encoder", None), "blocks"):
         return lambda x: shallow_features(autoencoder, x)
@@ -52,18 +52,21 @@ def shallow_features(autoencoder: Any, x: Tensor) -> tuple[Tensor, ...]:  # noqa
     return tuple(found)
 
 
-def local_features(autoencoder: LocalAutoencoder, x: Tensor) -> tuple[Tensor, ...]:
-    """Run the encoder of the free prior and keep what leaves its two levels.
+def local_features(
+    autoencoder: LocalAutoencoder | BlockAutoencoder, x: Tensor
+) -> tuple[Tensor, ...]:
+    """Run the encoder of one of the project's own autoencoders; keep what leaves its two levels.
 
     Args:
         autoencoder: The network.
-        x: Image as the network wants it, shape (1, 1, X, Y, Z), every length a multiple of 4.
+        x: Image as the network wants it, shape (1, 1, X, Y, Z), every length a multiple of
+            the network's factor.
 
     Returns:
-        Features at a half and a quarter of the resolution, shape (channels, X', Y', Z'), float32.
+        Features at the two resolutions of the encoder, shape (channels, X', Y', Z'), float32.
     """
     encoder = autoencoder.encoder
-    bands = scale_bands(haar.analyse(x.float()))
+    bands = autoencoder.scaled_bands(x)
     # the first layer may hold weights of another type than those within
     first = encoder.stem(as_weights_of(encoder.stem, bands))
     fine = encoder.fine(as_weights_of(encoder.down, first))

@@ -40,3 +40,19 @@ def test_a_constant_image_has_only_the_first_band():
 
 def test_precision_follows_the_input(x):
     assert haar.analyse(x.double()).dtype == torch.float64
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_bands_of_bands_lose_nothing_and_their_first_is_the_average(depth):
+    x = torch.randn((2, 1, 8, 4, 12), generator=torch.Generator().manual_seed(0))
+    bands = haar.analyse_deep(x, depth)
+    side = 2**depth
+    assert bands.shape == (2, 8**depth, 8 // side, 4 // side, 12 // side)
+    assert torch.allclose(haar.synthesise_deep(bands, depth), x, atol=1e-5)
+    average = torch.nn.functional.avg_pool3d(x, side) * side**1.5
+    assert torch.allclose(bands[:, :1], average, atol=1e-5)
+    other = torch.randn(bands.shape, generator=torch.Generator().manual_seed(1))
+    forward = float((bands * other).sum())
+    assert forward == pytest.approx(
+        float((x * haar.synthesise_deep(other, depth)).sum()), rel=1e-3
+    )

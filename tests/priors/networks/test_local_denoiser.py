@@ -40,7 +40,7 @@ def test_each_latent_of_a_batch_has_a_timestep_of_its_own():
 
 
 def test_a_context_is_refused():
-    with pytest.raises(ValueError, match="unconditional"):
+    with pytest.raises(ValueError, match="no cross-attention"):
         make_net()(latents(1, 8, 4, 4, 4), torch.tensor([3]), torch.zeros(1, 1, 4))
 
 
@@ -60,3 +60,14 @@ def test_nearby_timesteps_are_told_apart_and_the_wave_is_bounded():
     assert waves.shape == (1000, 128)
     assert float(waves.abs().max()) <= 1.0
     assert float(waves.diff(dim=0).norm(dim=1).min()) > 0.3
+
+
+def test_what_is_known_of_a_subject_comes_after_the_latent_and_matters():
+    net = LocalDenoiser(8, (4, 6), (1, 1), 8, n_conditions=2)
+    draw_weights(net, torch.Generator().manual_seed(0))
+    net.head.weight.data.normal_(generator=torch.Generator().manual_seed(1))
+    z, t = latents(1, 8, 4, 4, 4), torch.tensor([3])
+    maps = [torch.full((1, 2, 4, 4, 4), value) for value in (0.0, 1.0)]
+    found = [net(torch.cat([z, m], dim=1), t) for m in maps]
+    assert found[0].shape == z.shape
+    assert not torch.allclose(*found, atol=1e-3)

@@ -10,7 +10,8 @@ from scipy.spatial.transform import Rotation
 
 from inversesr.acquisition.geometry import describe_acquisition
 from inversesr.acquisition.simulation import simulate
-from inversesr.config import Config, SimulateConfig
+from inversesr.acquisition.simulation_choices import SimulateConfig
+from inversesr.config import Config
 from inversesr.io.nifti import Scan, read_scan
 from inversesr.measurements.slices import Task
 from inversesr.operators.resample import RigidResample

@@ -6,7 +6,8 @@ import torch
 
 from inversesr.acquisition.geometry import describe_acquisition
 from inversesr.acquisition.simulation import simulate
-from inversesr.config import Config, SimulateConfig
+from inversesr.acquisition.simulation_choices import SimulateConfig
+from inversesr.config import Config
 from inversesr.io.nifti import Scan
 from inversesr.measurements.slices import Task
 from inversesr.priors.installed import open_prior

@@ -9,7 +9,8 @@ from inversesr.acquisition.foreground import foreground
 from inversesr.acquisition.geometry import describe_acquisition
 from inversesr.acquisition.interpolated import Interpolated
 from inversesr.acquisition.simulation import simulate
-from inversesr.config import Config, SimulateConfig
+from inversesr.acquisition.simulation_choices import SimulateConfig
+from inversesr.config import Config
 from inversesr.io.nifti import Scan
 from inversesr.measurements.slices import Task
 from inversesr.operators.proximal import project

@@ -17,7 +17,7 @@ from tests.support.problems import (
 
 @FLOW_SLOWLY
 def test_latents_have_the_mean_and_the_covariance_of_the_posterior(noise):
-    n, sigma, r = 80 if noise is FLOW else 120, 0.1, 0.4
+    n, sigma, r = 80 if noise is FLOW else 200, 0.1, 0.4
     prior, problem, _ = gaussian_case(sigma, noise=noise)
     # one noise level from first to last: a Gibbs sampler whose stationary law is known
     options = SplitGibbs(

@@ -132,9 +132,8 @@ def tissues_of(labels):
         ("mne_seeg_aparc+aseg_seg", (0.0, 0.7, 0.9)),
     ],
 )
-def test_label_maps_painted_as_t1_are_segmented_as_they_are_labelled(name, least, monkeypatch):
+def test_label_maps_painted_as_t1_are_segmented_as_they_are_labelled(name, least):
     """Prints the figures of docs/decisions/033-tissues.md; run it with -s."""
-    monkeypatch.setattr(synthetic, "CONTRASTS", synthetic.CONTRASTS[:1])
     # every second voxel is quick
     labels = label_map(name).data[::2, ::2, ::2].astype(np.int64)
     # the parcels of the cortex are cortex; what lies outside the brain is left out
@@ -143,7 +142,9 @@ def test_label_maps_painted_as_t1_are_segmented_as_they_are_labelled(name, least
     labels = np.ascontiguousarray(labels[tuple(slice(a, b + 1) for a, b in ends)])
     truth = tissues_of(labels)
     # by the usual jitter the cortex may be as bright as white matter, which T1 is not
-    config = synthetic.SyntheticConfig(familiar=1.0, stripped=1.0, lesions=0.0, jitter=0.03)
+    config = synthetic.SyntheticConfig(
+        familiar=1.0, contrasts=("T1w",), stripped=1.0, lesions=0.0, jitter=0.03
+    )
     found = []
     for seed in range(12):
         generator = torch.Generator().manual_seed(seed)

@@ -31,7 +31,7 @@ FEW = 12
 N_SCANS = int(os.environ.get("INVERSESR_TEST_SCANS", FEW))
 N_BAD = max(10, N_SCANS // 10)
 N_KILLS = max(2, N_SCANS // 10)
-SECONDS_BETWEEN_KILLS = 3.0 if N_SCANS > FEW else 0.5
+SECONDS_BETWEEN_KILLS, SECONDS_BETWEEN_LOOKS = 3.0 if N_SCANS > FEW else 0.5, 0.02
 # a busy machine may lose a node or a worker of itself
 MORE_TRIES = 10
 
@@ -125,12 +125,15 @@ class Killer:
         self.thread.join()
 
     def work(self):
-        chance = random.Random(0)
+        chance, pause = random.Random(0), 0.0
         self.may_begin.wait()
-        while self.n_kills < self.n_most and not self.stopped.wait(SECONDS_BETWEEN_KILLS):
+        while self.n_kills < self.n_most and not self.stopped.wait(pause):
+            # as soon as there is one: a fast machine is done with few scans in no time
+            pause = SECONDS_BETWEEN_LOOKS
             with suppress(IndexError, psutil.NoSuchProcess):
                 chance.choice(self.victims()).kill()
                 self.n_kills += 1
+                pause = SECONDS_BETWEEN_KILLS
 
 
 @dataclass

@@ -31,7 +31,7 @@ FEW = 12
 N_SCANS = int(os.environ.get("INVERSESR_TEST_SCANS", FEW))
 N_BAD = max(10, N_SCANS // 10)
 N_KILLS = max(2, N_SCANS // 10)
-SECONDS_BETWEEN_KILLS, SECONDS_BETWEEN_LOOKS = 3.0 if N_SCANS > FEW else 0.5, 0.02
+SECONDS_BETWEEN_KILLS, SECONDS_BETWEEN_LOOKS = 3.0 if N_SCANS > FEW else 0.5, 0.05
 # a busy machine may lose a node or a worker of itself
 MORE_TRIES = 10
 

@@ -68,7 +68,7 @@ class DaskCluster:
 
     def workers(self):
         """Return the worker processes, which nannies start again."""
-        nannies = [psutil.Process(p.pid) for n, p in self.processes.items() if "worker" in n]
+        nannies = [psutil.Process(p.pid) for n, p in list(self.processes.items()) if "worker" in n]
         found = [child for nanny in nannies for child in nanny.children()]
         return [p for p in found if "spawn_main" in " ".join(p.cmdline())]
 

@@ -10,8 +10,7 @@ from inversesr.acquisition.simulation import slice_axis_towards
 from inversesr.benchmarks.lesion_painting import Painted, with_lesions
 from inversesr.benchmarks.lesion_rows import PLAIN
 from inversesr.benchmarks.lesion_runs import SURPRISE, Seen, Subject
-from inversesr.errors import InputError
-from inversesr.io.atomic import check_output
+from inversesr.io.atomic import check_picture
 from inversesr.report.figures import Panel, mosaic, write_figure
 from inversesr.report.planes import intensity_window
 from inversesr.volume import Grid, Image, Volume
@@ -37,13 +36,7 @@ class Strip:
     _subject: Subject | None = None
 
     def __post_init__(self) -> None:
-        if self.file.suffix.lower() != ".png" or not self.file.absolute().parent.is_dir():
-            message = (
-                f"{self.file} cannot be written; expected a name ending in .png in an existing "
-                "folder"
-            )
-            raise InputError(message)
-        check_output([self.file], force=True)
+        check_picture(self.file)
 
     def look(self, seen: Seen) -> None:
         """Add one column, that of a solver, to the rows of a scene."""

@@ -8,9 +8,8 @@ import numpy as np
 from inversesr.acquisition.simulation import simulate, slice_axis_towards
 from inversesr.acquisition.simulation_choices import SimulateConfig
 from inversesr.config import Config
-from inversesr.errors import InputError
 from inversesr.evaluation.scores import onto, score_volume
-from inversesr.io.atomic import check_output
+from inversesr.io.atomic import check_picture
 from inversesr.io.nifti import Scan, read_scan
 from inversesr.report.figures import Panel, mosaic, write_figure
 from inversesr.report.planes import intensity_window
@@ -47,10 +46,7 @@ def picture_solvers(
         InputError: the file is no PNG by its name, its folder does not exist, or there is no such
             option.
     """
-    if file.suffix.lower() != ".png" or not file.parent.is_dir():
-        message = f"{file} cannot be written; expected a name ending in .png in an existing folder"
-        raise InputError(message)
-    check_output([file], force=True)
+    check_picture(file)
     check_settings(settings)
     thin = read_scan(truth).volume
     thick = Scan.made_here(simulate(thin, task))

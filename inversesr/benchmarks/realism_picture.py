@@ -7,8 +7,7 @@ import numpy as np
 
 from inversesr.acquisition.foreground import foreground
 from inversesr.benchmarks.realism_case import Case, Restored
-from inversesr.errors import InputError
-from inversesr.io.atomic import check_output
+from inversesr.io.atomic import check_picture
 from inversesr.report.figures import Panel, mosaic, write_figure
 from inversesr.report.planes import intensity_window
 from inversesr.report.prior_pictures import beside_midline_mm
@@ -43,13 +42,7 @@ class RealismPicture:
     _case: Case | None = None
 
     def __post_init__(self) -> None:
-        if self.file.suffix.lower() != ".png" or not self.file.absolute().parent.is_dir():
-            message = (
-                f"{self.file} cannot be written; expected a name ending in .png in an existing "
-                "folder"
-            )
-            raise InputError(message)
-        check_output([self.file], force=True)
+        check_picture(self.file)
 
     def look(self, restored: Restored) -> None:
         """Keep what is drawn: interpolation, and image and samples of what draws samples."""

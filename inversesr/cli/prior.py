@@ -188,7 +188,7 @@ def align(
 
         with nullcontext(template) if template else demo_head() as wanted:
             for brain, file in align_files(data, wanted, output):
-                told = "there" if brain is None else f"correlation {brain.quality:.2f}"
+                told = "already there" if brain is None else f"correlation {brain.quality:.2f}"
                 typer.echo(f"{file.name}: {told}")
 
 

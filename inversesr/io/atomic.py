@@ -24,6 +24,18 @@ UNLOCKED_PREFIX = ".inversesr-unlocked-"
 UNLOCKED_SECONDS = 60.0
 
 
+def check_picture(file: Path) -> None:
+    """Make sure that a picture can be written, before any work is done; one there is replaced.
+
+    Raises:
+        InputError: it is no PNG by its name, or its folder does not exist or cannot be written to.
+    """
+    if file.suffix.lower() != ".png" or not file.absolute().parent.is_dir():
+        message = f"{file} cannot be written; expected a name ending in .png in an existing folder"
+        raise InputError(message)
+    check_output([file], force=True)
+
+
 def check_output(files: Sequence[Path], *, force: bool) -> None:
     """Make sure that files can be written, before any work is done.
 

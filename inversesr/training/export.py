@@ -111,11 +111,17 @@ def export_prior(
         The card of the prior.
 
     Raises:
-        InputError: nothing was trained in run_dir.
+        InputError: nothing was trained in run_dir, or two priors were.
     """
     roles = trained_stages(run_dir)
     if not roles:
         message = f"{run_dir} holds no trained stage; expected one of {', '.join(ROLES)}"
+        raise InputError(message)
+    if len({role_of(stage) for stage in roles}) < len(roles):
+        message = (
+            f"{run_dir} holds stages of patches and of whole brains ({', '.join(roles)}); "
+            "expected those of one prior: move the others to a folder of their own"
+        )
         raise InputError(message)
     tensors = {role: stored_weights(stage_folder(run_dir, role)) for role in roles}
     card = make_card(run_dir, tensors, config)

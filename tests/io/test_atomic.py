@@ -5,7 +5,7 @@ import pytest
 
 from inversesr.errors import InputError
 from inversesr.io import atomic
-from inversesr.io.atomic import check_folder_name, is_image_name, only_one
+from inversesr.io.atomic import check_folder_name, check_picture, is_image_name, only_one
 
 
 @pytest.mark.parametrize("name", ["a.nii.gz", "b/a.nii", "A.NII.GZ"])
@@ -50,3 +50,11 @@ def test_on_a_disk_without_locks_nothing_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(atomic.fcntl, "flock", refuse)
     with only_one(tmp_path, "another batch"), only_one(tmp_path, "another batch"):
         pass
+
+
+@pytest.mark.parametrize("name", ["picture.txt", "none/picture.png", "picture"])
+def test_a_picture_is_a_png_in_a_folder_that_is_there(tmp_path, name):
+    (tmp_path / "old.PNG").write_text("")
+    check_picture(tmp_path / "old.PNG")
+    with pytest.raises(InputError, match=r"ending in \.png in an existing folder"):
+        check_picture(tmp_path / name)

@@ -240,3 +240,11 @@ def test_a_prior_of_whole_brains_has_their_grid_and_is_told_of_the_subject(tmp_p
     assert card.conditioning.null == (UNKNOWN,) * len(VARIABLES)
     with pytest.raises(InputError, match="n_bits is 4"):
         ExportConfig(n_bits=4)
+
+
+def test_stages_of_two_priors_in_one_folder_are_refused_and_nothing_is_written(run_dir, tmp_path):
+    whole = run_dir / "whole-autoencoder" / CHECKPOINT_NAME
+    save_start(BlockAutoencoder(9, (4, 6), (1, 1), (1, 1)).state_dict(), whole)
+    with pytest.raises(InputError, match="expected those of one prior"):
+        export_prior(run_dir, [], CONFIG, tmp_path / "prior")
+    assert not (tmp_path / "prior").exists()

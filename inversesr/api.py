@@ -25,7 +25,7 @@ from inversesr.result import Result
 from inversesr.solvers.options import name_of, settings_of
 from inversesr.volume import Grid
 from inversesr.workflows import restore as pipeline
-from inversesr.workflows.prepare import refuse_ignored
+from inversesr.workflows.refusals import refuse_ignored
 
 ConfigT = TypeVar("ConfigT", Config, SimulateConfig)
 Image = Any  # a path or a nibabel image; nibabel has no types

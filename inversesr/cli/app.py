@@ -95,7 +95,7 @@ def run(  # noqa: PLR0913 (one argument a flag)
     """Restore thin slices from SCAN; several scans are fused in the space of the first."""
     with failing_in_one_sentence():
         choices = config()
-        from inversesr.workflows.prepare import refuse_ignored
+        from inversesr.workflows.refusals import refuse_ignored
 
         refuse_ignored(choices)
         if explain:

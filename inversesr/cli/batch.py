@@ -55,7 +55,7 @@ def batch(  # noqa: PLR0913 (one argument a flag)
     """Restore every scan in FOLDER, each by itself. Finished scans are skipped."""
     with failing_in_one_sentence():
         choices = config()
-        from inversesr.workflows.prepare import refuse_ignored
+        from inversesr.workflows.refusals import refuse_ignored
 
         refuse_ignored(choices)
         from inversesr.workflows.batch import Batch, run_batch

@@ -127,7 +127,7 @@ def bids(  # noqa: PLR0913 (one argument a flag)
         if level is Level.group:
             _gather(output, as_json=as_json)
             return
-        from inversesr.workflows.prepare import refuse_ignored
+        from inversesr.workflows.refusals import refuse_ignored
 
         refuse_ignored(choices)
         from inversesr.workflows.batch import Batch

@@ -192,6 +192,23 @@ def align(
                 typer.echo(f"{file.name}: {told}")
 
 
+@app.command("mean-brain")
+def mean_brain(
+    data: Annotated[
+        list[Path],
+        typer.Argument(metavar="DIR...", help="Folders of label maps from `prior align`."),
+    ],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FILE", help="File to write, .npz.")
+    ],
+) -> None:
+    """Make the mean brain by tissue, with which `run` compares scans, from aligned label maps."""
+    with failing_in_one_sentence():
+        from inversesr.training.tissue_template import write_template
+
+        typer.echo(f"mean of {write_template(data, output)} label maps: {output}")
+
+
 @app.command()
 def train(  # noqa: PLR0913  (one argument a flag)
     stage: Annotated[

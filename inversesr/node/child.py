@@ -61,7 +61,7 @@ def check_run(config: Config) -> None:
     Raises:
         InputError: there is such a choice.
     """
-    from inversesr.workflows.prepare import refuse_ignored
+    from inversesr.workflows.refusals import refuse_ignored
 
     refuse_ignored(config)
 

@@ -19,8 +19,8 @@ from inversesr.training.scans import LABEL_WORDS, to_bytes
 from inversesr.training.synthetic import (
     CONTRASTS,
     FIRST_OUTSIDE_BRAIN,
-    FLUID,
-    WHITE_MATTER,
+    FLUID_OF_BOTH_SIDES,
+    WHITE_OF_BOTH_SIDES,
 )
 from inversesr.volume import Affine, Grid, Image, Volume
 
@@ -82,7 +82,8 @@ def as_t1(labels: Image) -> Image:
     """Paint labels with the plain intensities of a T1-weighted image."""
     white, grey, fluid = CONTRASTS["T1w"]
     palette = np.full(FIRST_OUTSIDE_BRAIN, grey, dtype=np.float32)
-    palette[list(WHITE_MATTER)], palette[list(FLUID)], palette[0] = white, fluid, 0.0
+    palette[list(WHITE_OF_BOTH_SIDES)] = white
+    palette[list(FLUID_OF_BOTH_SIDES)], palette[0] = fluid, 0.0
     return np.asarray(palette[labels.astype(np.int64)])
 
 

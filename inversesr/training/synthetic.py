@@ -21,6 +21,10 @@ LEFT_OF_RIGHT = {
 }  # fmt: skip
 WHITE_MATTER = (2, 7, 16, 28, 85)
 FLUID = (4, 5, 14, 15, 24, 72)
+WHITE_OF_BOTH_SIDES, FLUID_OF_BOTH_SIDES = (
+    (*tissue, *(right for right, left in LEFT_OF_RIGHT.items() if left in tissue))
+    for tissue in (WHITE_MATTER, FLUID)
+)
 FIRST_OUTSIDE_BRAIN = 500
 N_LABELS = 1024
 # mean intensities of white matter, grey matter and fluid

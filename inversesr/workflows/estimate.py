@@ -93,9 +93,11 @@ def plan_run(
     scans = tuple(read)
     acquisitions = tuple(describe_acquisition(scan, config) for scan in scans)
     prepared = prepare(scans[0], config) if len(scans) == 1 else None
-    solver = solver_of_fusion(scans, config) if prepared is None else prepared.solver
+    if prepared is None:
+        solver, remarks = solver_of_fusion(scans, config)
+    else:
+        solver, remarks = prepared.solver, prepared.notes
     consistency = "off" if prepared is None else prepared.setup.consistency
-    remarks = () if prepared is None else prepared.notes
     config = replace(config, solver=solver.name, consistency=consistency)
     fine = fine_grid(scans[0].volume.grid, acquisitions[0])
     n_voxels = prod(fine.shape)

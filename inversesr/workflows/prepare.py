@@ -4,10 +4,11 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import torch
 
+from inversesr.acquisition.anatomy import doubt_of_anatomy
 from inversesr.acquisition.geometry import describe_acquisition
 from inversesr.acquisition.missing import measured_volume
 from inversesr.acquisition.noise import estimate_noise
@@ -27,7 +28,8 @@ from inversesr.solvers.protocol import Progress
 from inversesr.solvers.setup import Setup
 from inversesr.solvers.tracing import show
 from inversesr.solvers.unet.solver import has_known_slices
-from inversesr.volume import Image
+from inversesr.volume import Image, Volume
+from inversesr.workflows.refusals import refuse_samples
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,12 +109,32 @@ def prepare(
         for region in (regions.excluded, regions.brain)
     )
     task = Task(y, scan.volume.grid, acquisition, sigma, excluded, brain)
-    return prepare_task(task, config, prior)
+    return prepare_task(task, config, prior, strange=strange_to_prior(there, config))
 
 
-def prepare_task(task: Task, config: Config, prior: OpenPrior | None = None) -> Prepared:
-    """Decide how what was measured is restored; see `prepare`."""
-    solver, notes = choose_solver(task, config)
+def strange_to_prior(volume: Volume, config: Config) -> str:
+    """Return why the built-in prior knows no scans like this; "" if it does, or is not asked."""
+    if config.prior != BUILTIN_PRIOR or not _may_use_prior(config):
+        return ""
+    return doubt_of_anatomy(volume)
+
+
+def _may_use_prior(config: Config) -> bool:
+    return config.solver == AUTOMATIC or registry.find(config.solver).has_prior
+
+
+def prepare_task(
+    task: Task, config: Config, prior: OpenPrior | None = None, strange: str = ""
+) -> Prepared:
+    """Decide how what was measured is restored; see `prepare`.
+
+    Args:
+        task: What was measured.
+        config: Choices of the run.
+        prior: The prior, where it is open already.
+        strange: Why the prior knows no scans like this; "" if it does.
+    """
+    solver, notes = choose_solver(task, config, strange)
     check_settings(config.settings)
     ignored = without_effect(solver, config.settings)
     if ignored:
@@ -130,20 +152,29 @@ def prepare_task(task: Task, config: Config, prior: OpenPrior | None = None) -> 
     return Prepared(task, setup, (*notes, *remarks))
 
 
-def choose_solver(task: Task, config: Config) -> tuple[SolverEntry, tuple[str, ...]]:
+def choose_solver(
+    task: Task, config: Config, strange: str = ""
+) -> tuple[SolverEntry, tuple[str, ...]]:
     """Return the solver to use, and what a reader should know of the choice, in sentences.
+
+    Args:
+        task: What was measured.
+        config: Choices of the run.
+        strange: Why the prior knows no scans like this; "" if it does.
 
     Raises:
         InputError: there is no such solver, or it would not heed what was asked for.
     """
     if config.solver != AUTOMATIC:
         entry = registry.find(config.solver)
-        _refuse_samples(entry, config)
-        return entry, ()
+        refuse_samples(entry, config)
+        told = f"{strange}: the prior may invent, compare with --solver {registry.FALLBACK_NAME}"
+        return entry, (told,) if strange else ()
     default, fallback = registry.DEFAULT_NAME, registry.FALLBACK_NAME
     if config.samples is not None and task.acquisition.missing:
-        return registry.find(registry.SAMPLER_OF_GAPS_NAME), ()
-    unknown = _unknown_to_network(task)
+        sampler = registry.find(registry.SAMPLER_OF_GAPS_NAME)
+        return sampler, (f"{strange}: samples say less of the errors",) if strange else ()
+    unknown = strange or _unknown_to_network(task)
     if not unknown:
         return registry.find(default), ()
     if config.samples is not None:
@@ -183,8 +214,8 @@ def choose_consistency(
     )
 
 
-def solver_of_fusion(scans: Sequence[Scan], config: Config) -> SolverEntry:
-    """Return the solver that fuses several scans.
+def solver_of_fusion(scans: Sequence[Scan], config: Config) -> tuple[SolverEntry, tuple[str, ...]]:
+    """Return the solver that fuses several scans, and what to know of that choice.
 
     The network restores each of them where it knows slices like theirs, else total variation
     fuses them alone.
@@ -205,7 +236,7 @@ def solver_of_fusion(scans: Sequence[Scan], config: Config) -> SolverEntry:
             f"name one scan, or give --solver {fusers[-1].name}"
         )
         raise InputError(message)
-    fusing = _fuser_of(scans, config)
+    fusing, notes = _fuser_of(scans, config)
     useless = {
         f"{n_scans} scans were given and --motion {config.motion} looks within one: leave it out, "
         "for the poses of scans are found anyway": config.motion not in ("off", AUTOMATIC),
@@ -222,64 +253,20 @@ def solver_of_fusion(scans: Sequence[Scan], config: Config) -> SolverEntry:
     for message, is_given in useless.items():
         if is_given:
             raise InputError(message)
-    return fusing
+    return fusing, notes
 
 
-def _fuser_of(scans: Sequence[Scan], config: Config) -> SolverEntry:
+def _fuser_of(scans: Sequence[Scan], config: Config) -> tuple[SolverEntry, tuple[str, ...]]:
     if config.solver != AUTOMATIC:
-        return registry.find(config.solver)
+        return registry.find(config.solver), ()
+    fallback = registry.find(registry.FALLBACK_NAME)
     for scan in scans:
         acquisition = describe_acquisition(scan, config)
         there = measured_volume(scan.volume, acquisition.slice_axis, acquisition.missing)
         task = Task(torch.from_numpy(there.data), scan.volume.grid, acquisition, 0.0)
         if not has_known_slices(task):
-            return registry.find(registry.FALLBACK_NAME)
-    return registry.find(registry.DEFAULT_NAME)
-
-
-def refuse_ignored(config: Config) -> None:
-    """Refuse what the solver that is named would not heed.
-
-    Raises:
-        InputError: such an option was given, or there is no such solver.
-    """
-    if config.solver == AUTOMATIC:
-        return
-    entry = registry.find(config.solver)
-    _refuse_samples(entry, config)
-    if config.motion != "off" and not entry.fuses_scans:
-        names = " and ".join(known.name for known in registry.fusers())
-        message = (
-            f"motion is {config.motion} and the solver {entry.name}; only {names} bring slices "
-            "together: leave out --motion, or give another --solver"
-        )
-        raise InputError(message)
-    if not entry.is_consistent and config.consistency in ("exact", "noise"):
-        message = (
-            f"consistency is {config.consistency} and the solver {entry.name}, which is plain "
-            "interpolation and not made consistent with the scan: leave out --consistency, or "
-            "give another --solver"
-        )
-        raise InputError(message)
-    if entry.has_prior:
-        return
-    given = {
-        "--protect": config.protect is not None,
-        "--keep-unprotected": config.keep_unprotected,
-        "--prior": config.prior != BUILTIN_PRIOR,
-        "--condition": bool(config.condition),
-        "--set": bool(config.settings) and not fields(entry.options),
-    }
-    for name, is_given in given.items():
-        if is_given:
-            message = f"{entry.name} has no prior and {name} no effect on it: leave it out"
-            raise InputError(message)
-
-
-def _refuse_samples(entry: SolverEntry, config: Config) -> None:
-    if config.samples is not None and not entry.draws_samples:
-        message = (
-            f"samples were asked for of the solver {entry.name}, which draws none: leave out "
-            f"--samples, or give --solver {registry.DEFAULT_NAME}"
-        )
-        raise InputError(message)
+            return fallback, ()
+        strange = strange_to_prior(there, config)
+        if strange:
+            return fallback, (f"{scan.name}: {strange}: {fallback.name} is used",)
+    return registry.find(registry.DEFAULT_NAME), ()

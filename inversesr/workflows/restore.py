@@ -58,14 +58,15 @@ def restore(
     device = choose_device(config.device)
     if len(scans) == 1:
         return _restore_one(scans[0], config, progress, device, Regions(mask, protect), prior)
-    fusing = solver_of_fusion(scans, config)
+    fusing, remarks = solver_of_fusion(scans, config)
     start = perf_counter()
     prior = prior_of_fusion(fusing, config, prior)
     if prior is not None:
         # a prior without the network is refused before minutes of registration
         prior.unet(device)
     fusion = fuse(scans, config, mask, progress, device, thinner(config, prior))
-    return _fused_result(fusion, config, fusing.name, perf_counter() - start, card_record(prior))
+    seconds = perf_counter() - start
+    return _fused_result(fusion, config, fusing.name, seconds, card_record(prior), remarks)
 
 
 def prior_of_fusion(
@@ -236,10 +237,11 @@ def _fused_result(
     used: str,
     seconds: float,
     card: dict[str, str | None] | None,
+    remarks: tuple[str, ...],
 ) -> Result:
     x = fusion.solution.x
     sources: list[Source] = []
-    notes: list[str] = []
+    notes = list(remarks)
     for stack in fusion.stacks:
         seen = stack.operator(x)
         # voxels that the common grid does not cover say nothing about the image

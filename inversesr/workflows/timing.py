@@ -119,7 +119,7 @@ def estimate_fusion(
     start = perf_counter()
     try:
         region = None if mask is None else mask[boxes[0]]
-        prior = pipeline.prior_of_fusion(solver_of_fusion(scans, config), config)
+        prior = pipeline.prior_of_fusion(solver_of_fusion(scans, config)[0], config)
         thin = pipeline.thinner(config, prior)
         device = pipeline.choose_device(config.device)
         fuse(blocks, config, region, lambda *_: None, device, thin)

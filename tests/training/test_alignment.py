@@ -83,3 +83,10 @@ def test_cropping_leaves_a_brain_where_it_is(brain):
 def test_an_image_is_most_like_itself(brain):
     assert likeness(brain.data, brain.data) == pytest.approx(1.0)
     assert likeness(brain.data[::-1], brain.data) < 0.9
+
+
+def test_both_halves_are_painted_alike():
+    labels = np.array([[2, 41, 3, 42, 4, 43, 7, 46, 0]], dtype=np.float32)
+    painted = as_t1(labels)[0]
+    assert (painted[:8:2] == painted[1:8:2]).all()
+    assert painted[0] > painted[2] > painted[4] > painted[8] == 0.0

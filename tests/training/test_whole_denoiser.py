@@ -1,5 +1,6 @@
 import csv
 import json
+from dataclasses import replace
 
 import nibabel
 import numpy as np
@@ -16,7 +17,9 @@ from inversesr.training.whole_denoiser import (
     WholeDenoiserConfig,
     denoiser_loss,
     draw_noisy,
+    emphasised,
     encode_brains,
+    gains,
     leave_out,
     train_whole_denoiser,
 )
@@ -120,3 +123,21 @@ def test_training_lowers_the_loss_on_one_batch(brains):
         optimiser.step()
         losses.append(float(loss.detach()))
     assert losses[-1] < 0.8 * losses[0]
+
+
+def test_channels_are_as_large_as_the_image_shows_them(brains, autoencoder):
+    with torch.no_grad():
+        # the image hardly shows the last channel
+        autoencoder.synthesis.weight[-1] *= 1e-3
+    before = brains.latents.std
+    plain, full = (
+        emphasised(brains, autoencoder, replace(CONFIG, emphasis=power)).latents
+        for power in (0.0, 1.0)
+    )
+    torch.testing.assert_close(plain.std, before)
+    crop = torch.stack(full.volumes)
+    sizes = full.whitened(crop).transpose(0, 1).flatten(1).std(1)
+    assert sizes.square().mean() == pytest.approx(1.0, abs=0.05)
+    assert sizes[-1] < 0.1 * sizes[:-1].min()
+    effects = gains(autoencoder, brains.latents, torch.float32)
+    torch.testing.assert_close(sizes / sizes[0], effects / effects[0], rtol=0.02, atol=1e-3)

@@ -9,7 +9,8 @@ from inversesr.io.nifti import Scan
 from inversesr.report.figures import poses
 from inversesr.volume import Volume
 from inversesr.workflows.moved_result import kind_of_motion
-from inversesr.workflows.prepare import refuse_ignored, solver_of_fusion
+from inversesr.workflows.prepare import solver_of_fusion
+from inversesr.workflows.refusals import refuse_ignored
 from inversesr.workflows.restore import restore
 from tests.measurements.test_slice_motion import blobs, moved, task_of
 from tests.workflows.test_motion import true_motion

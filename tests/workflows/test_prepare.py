@@ -28,7 +28,8 @@ from inversesr.solvers.latent import inversesr_ldm
 from inversesr.solvers.tv.single import SHARE_OF_NOISE
 from inversesr.volume import Grid, Volume
 from inversesr.workflows import prepare as module
-from inversesr.workflows.prepare import prepare_task, refuse_ignored
+from inversesr.workflows.prepare import prepare_task, solver_of_fusion
+from inversesr.workflows.refusals import refuse_ignored
 from tests.support import problems
 from tests.support.problems import free_card, one_thread, random_tensors, tiny_card  # noqa: F401  (a fixture)
 
@@ -39,8 +40,8 @@ def solve(task, config, progress):
     return prepare_task(task, config).solve(progress)
 
 
-def choose_solver(task, wanted, n_samples=None):
-    entry, notes = module.choose_solver(task, Config(solver=wanted, samples=n_samples))
+def choose_solver(task, wanted, n_samples=None, strange=""):
+    entry, notes = module.choose_solver(task, Config(solver=wanted, samples=n_samples), strange)
     return entry.name, notes
 
 
@@ -199,6 +200,40 @@ def test_a_named_solver_is_taken_whatever_the_slices():
     assert choose_solver(thick_task(12.0), "spline") == ("spline", ())
 
 
+def test_the_prior_is_left_out_of_a_scan_that_is_strange_to_it_and_says_so():
+    task = thick_task(4.0)
+    assert choose_solver(task, "auto", strange="it is a fetus") == (
+        registry.FALLBACK_NAME,
+        ("it is a fetus: tv is used",),
+    )
+    assert choose_solver(task, "auto", 3, "it is a fetus")[0] == registry.DEFAULT_NAME
+    assert "may invent" in choose_solver(task, "unet", strange="it is a fetus")[1][0]
+    assert choose_solver(task, "tv") == ("tv", ())
+
+
+@pytest.mark.parametrize(
+    ("choices", "is_asked"),
+    [({}, True), ({"solver": "unet"}, True), ({"solver": "tv"}, False), ({"prior": "x"}, False)],
+)
+def test_a_scan_is_compared_with_adults_where_the_built_in_prior_may_be_used(
+    choices, is_asked, monkeypatch
+):
+    volume = Volume(np.ones((4, 4, 4), np.float32), Grid((4, 4, 4), np.eye(4)))
+    monkeypatch.setattr(module, "doubt_of_anatomy", lambda _volume: "strange")
+    assert module.strange_to_prior(volume, Config(**choices)) == ("strange" if is_asked else "")
+
+
+def test_several_scans_of_which_one_is_strange_are_fused_without_the_prior(monkeypatch):
+    data = np.random.default_rng(0).uniform(20, 90, (20, 20, 8)).astype(np.float32)
+    scan = Scan.made_here(Volume(data, Grid((20, 20, 8), np.diag([1.0, 1.0, 4.0, 1.0]))))
+    assert solver_of_fusion([scan, scan], Config())[0].name == registry.DEFAULT_NAME
+    monkeypatch.setattr(module, "doubt_of_anatomy", lambda _volume: "it is a fetus")
+    entry, notes = solver_of_fusion([scan, scan], Config())
+    assert entry.name == registry.FALLBACK_NAME
+    assert "it is a fetus: tv is used" in notes[0]
+    assert solver_of_fusion([scan, scan], Config(solver="tv"))[1] == ()
+
+
 FAST = (
     "solver.n_steps=1",
     "solver.n_levels=1",
@@ -245,46 +280,6 @@ def test_what_is_protected_is_the_interpolated_scan(task, diffusion):
 def test_a_wrong_setting_is_refused_whatever_the_solver(task):
     with pytest.raises(InputError, match=r"solver\.NAME=VALUE"):
         solve(task, Config(solver="spline", settings=("solver.speed=9",)), silent)
-
-
-def test_samples_are_refused_of_a_solver_that_draws_none():
-    with pytest.raises(InputError, match="give --solver diffusion"):
-        refuse_ignored(Config(solver="tv", samples=4))
-    for solver in ("auto", "split-gibbs", "diffusion"):
-        refuse_ignored(Config(solver=solver, samples=4))
-
-
-@pytest.mark.parametrize("consistency", ["exact", "noise"])
-def test_a_data_consistency_that_would_be_ignored_is_refused(consistency):
-    with pytest.raises(
-        InputError, match="not made consistent with the scan: leave out --consistency"
-    ):
-        refuse_ignored(Config(solver="spline", consistency=consistency))
-    refuse_ignored(Config(solver="tv", consistency=consistency))
-
-
-@pytest.mark.parametrize(
-    ("choices", "option"),
-    [
-        ({"protect": "mask.nii.gz"}, "--protect"),
-        ({"keep_unprotected": True}, "--keep-unprotected"),
-        ({"prior": "other"}, "--prior"),
-        ({"settings": ("solver.n_steps=3",)}, "--set"),
-    ],
-)
-@pytest.mark.parametrize("solver", ["spline", "tv"])
-def test_what_only_priors_heed_is_refused_without_one(solver, choices, option):
-    with pytest.raises(InputError, match=f"{solver} has no prior and {option} no effect"):
-        refuse_ignored(Config(solver=solver, **choices))
-    refuse_ignored(Config(solver="unet", **choices))
-    refuse_ignored(Config(**choices))
-
-
-def test_a_solver_without_a_prior_may_have_options(monkeypatch):
-    pnp = registry.find("latent-pnp")
-    entry = replace(registry.find("tv"), options=pnp.options)
-    monkeypatch.setattr(registry, "find", lambda _name: entry)
-    refuse_ignored(Config(solver="tv", settings=("solver.n_levels=3",)))
 
 
 def test_what_is_known_of_the_subject_reaches_the_prior_and_nothing_else(task, tmp_path):

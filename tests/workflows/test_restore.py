@@ -281,7 +281,7 @@ def test_what_a_mask_protects_from_the_unet_is_the_interpolated_scan(monkeypatch
 )
 def test_what_a_fusion_would_not_heed_is_refused(choices, words):
     scans = [Scan.made_here(v) for v in (head()[1].volume, head()[1].volume)]
-    assert solver_of_fusion(scans, Config(solver="tv")).name == "tv"
+    assert solver_of_fusion(scans, Config(solver="tv"))[0].name == "tv"
     with pytest.raises(InputError, match=words):
         solver_of_fusion(scans, Config(**choices))
 

@@ -2,6 +2,7 @@
 
 import typer
 
+from inversesr.cli.bench.anatomy import anatomy
 from inversesr.cli.bench.autoencoder import autoencoder
 from inversesr.cli.bench.calibration import calibration
 from inversesr.cli.bench.default_run import default_run
@@ -45,3 +46,4 @@ app.command()(kspace)
 app.command()(dwi)
 app.command()(noise)
 app.command()(spacing)
+app.command()(anatomy)

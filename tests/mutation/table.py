@@ -139,6 +139,13 @@ MUTANTS = (
         "solvers/tv/test_single.py",
     ),
     mutant(
+        "solvers/tv/single.py",
+        "share = SHARE_OF_THIN",
+        "share = SHARE_OF_NOISE",
+        "tv smooths thin slices less",
+        "solvers/tv/test_single.py",
+    ),
+    mutant(
         "solvers/latent/residual_map.py",
         "MILD, SEVERE = 3.0, 6.0",
         "MILD, SEVERE = 1.0, 2.0",

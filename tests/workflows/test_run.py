@@ -3,11 +3,9 @@ import json
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
 from multiprocessing import forkserver
-from pathlib import Path
 
 import nibabel
 import numpy as np
@@ -15,7 +13,6 @@ import pytest
 
 from inversesr.config import Config
 from inversesr.errors import InputError
-from inversesr.io.atomic import PARTIAL_PREFIX, atomic_folder, check_output
 from inversesr.io.nifti import read_scan
 from inversesr.workflows.estimate import files_of
 from inversesr.workflows.outputs import output_names
@@ -238,19 +235,6 @@ def test_a_folder_in_the_place_of_an_output_is_refused_even_with_force(scan, tmp
         run_job([scan], SPLINE, tmp_path, force=True)
 
 
-@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no folder that even root may not use")
-def test_a_folder_that_cannot_be_written_to_is_refused():
-    with pytest.raises(InputError, match=r"cannot write into /proc.*with -o"):
-        check_output([Path("/proc/self/scan.nii.gz")], force=False)
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write into any folder")
-def test_a_folder_without_permission_is_refused(tmp_path):
-    tmp_path.chmod(0o500)
-    with pytest.raises(InputError, match="cannot write into"):
-        check_output([tmp_path / "a.nii.gz"], force=False)
-
-
 def test_the_same_scan_twice_is_refused(scan, tmp_path):
     with pytest.raises(InputError, match="named twice"):
         run_job([scan, scan.parent / "." / scan.name], Config(), tmp_path / "out")
@@ -285,59 +269,6 @@ def test_no_text_of_the_header_reaches_an_output(scan, tmp_path):
     assert SECRET.encode() not in image.to_bytes()
     for path in (outputs.sidecar, outputs.report):
         assert "SECRET" not in path.read_text()
-
-
-# all or nothing
-
-
-def test_a_failure_inside_leaves_nothing_behind(tmp_path):
-    def write_half():
-        with atomic_folder(tmp_path, "a") as partial:
-            (partial / "a").write_text("half")
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        write_half()
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_the_file_that_others_belong_to_appears_last(tmp_path, monkeypatch):
-    moved = []
-    replace = Path.replace
-
-    def watch(self, target):
-        moved.append(self.name)
-        return replace(self, target)
-
-    monkeypatch.setattr(Path, "replace", watch)
-    for last in ("image", "record", "report"):
-        with atomic_folder(tmp_path, last) as partial:
-            for name in ("image", "record", "report"):
-                (partial / name).touch()
-        assert moved[-1] == last
-
-
-def test_the_next_run_clears_away_what_a_killed_one_left(tmp_path):
-    code = (
-        "import os, signal, sys; from pathlib import Path; "
-        "from inversesr.io.atomic import atomic_folder\n"
-        "with atomic_folder(Path(sys.argv[1]), 'a') as partial:\n"
-        "    (partial / 'a').write_text('half'); os.kill(os.getpid(), signal.SIGKILL)"
-    )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
-    (left,) = tmp_path.iterdir()
-    assert left.name.startswith(PARTIAL_PREFIX)
-    with atomic_folder(tmp_path, "b") as partial:
-        (partial / "b").write_text("whole")
-    assert [p.name for p in tmp_path.iterdir()] == ["b"]
-
-
-def test_runs_into_the_same_folder_leave_each_other_alone(tmp_path):
-    with atomic_folder(tmp_path, "a") as first:
-        (first / "a").write_text("a")
-        with atomic_folder(tmp_path, "b") as second:
-            (second / "b").write_text("b")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b"]
 
 
 def restore_by_default(scan, folder):

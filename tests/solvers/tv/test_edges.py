@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from inversesr.solvers.tv.edges import edge_field
+from inversesr.solvers.tv.edges import FLOOR, edge_field
 from tests.support.laws import normal
 
 REACH = (1.0, 1.0, 1.0)
@@ -42,3 +42,14 @@ def test_a_unit_of_intensity_is_only_a_unit():
         edge_field(image, REACH), edge_field(1000.0 * image, REACH), strict=True
     ):
         torch.testing.assert_close(one, thousand)
+
+
+@pytest.mark.parametrize("share", [0.1, 1.0, 4.0])
+def test_certainty_falls_where_changes_are_below_the_floor(share):
+    """On a slope of s a voxel it is s^2 / (s^2 + floor^2), with the floor a share of the range."""
+    slope = share * FLOOR
+    down = torch.zeros(40)
+    down[5:] = 1.0 - slope * torch.arange(35).clamp(min=10.0).sub(10.0)
+    image = down[:, None, None].expand(40, 6, 6)
+    certainty = torch.stack(edge_field(image, REACH)).square().sum(dim=0)[28, 3, 3]
+    assert float(certainty) == pytest.approx(share**2 / (share**2 + 1.0), rel=0.01)

@@ -2,12 +2,17 @@ import numpy as np
 import pytest
 import torch
 
+from inversesr.acquisition.geometry import describe_acquisition
+from inversesr.config import Config
+from inversesr.io.nifti import Scan
+from inversesr.measurements.slices import Task
 from inversesr.operators.interpolation import spline
 from inversesr.operators.separable import SeparableOperator
+from inversesr.solvers.setup import Setup
 from inversesr.solvers.tv import single as module
 from inversesr.solvers.tv.edges import edge_field
-from inversesr.solvers.tv.single import tv
-from inversesr.volume import Grid
+from inversesr.solvers.tv.single import SHARE_OF_NOISE, SHARE_OF_THIN, SOLVER, TV, restore, tv
+from inversesr.volume import Grid, Volume
 from tests.support.convex import first_order, least_variation, second_order, variation
 from tests.support.laws import dense, normal
 
@@ -146,3 +151,25 @@ def test_a_unit_of_intensity_is_only_a_unit():
     one, thousand = solve(A, y, x0, 3.0), solve(A, 1000.0 * y, 1000.0 * x0, 3000.0)
     torch.testing.assert_close(1000.0 * one.x, thousand.x, rtol=1e-6, atol=1e-2)
     assert one.n_steps == thousand.n_steps
+
+
+@pytest.mark.parametrize(
+    ("thickness_mm", "consistency", "share"),
+    [
+        (4.0, "exact", 1.0),
+        (4.0, "noise", SHARE_OF_NOISE),
+        (4.0, "off", SHARE_OF_NOISE),
+        (1.2, "exact", 1.0),
+        (1.2, "noise", SHARE_OF_THIN),
+    ],
+)
+def test_a_scan_is_met_to_within_its_noise_or_nearer_where_nothing_mends_it_afterwards(
+    thickness_mm, consistency, share
+):
+    grid = Grid((10, 9, 6), np.diag([1.0, 1.0, thickness_mm, 1.0]))
+    data = np.random.default_rng(0).uniform(20, 90, grid.shape).astype(np.float32)
+    acquisition = describe_acquisition(Scan.made_here(Volume(data, grid)), Config(spacing_mm=1.0))
+    task = Task(torch.from_numpy(data), grid, acquisition, 9.0)
+    x = restore(task, Setup(SOLVER, TV(), None, consistency)).x
+    rms = float((task.A(x) - task.y).square().mean().sqrt())
+    assert rms == pytest.approx(share * task.sigma, rel=1e-3)

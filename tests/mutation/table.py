@@ -1,14 +1,10 @@
 """The promises that are broken on purpose, and the tests that should notice."""
 
-from tests.mutation.runner import Mutant
-
-
-def mutant(file: str, old: str, new: str, promise: str, *tests: str) -> Mutant:
-    """Return a mutant of the package; its tests are named from the folder of tests."""
-    return Mutant(f"inversesr/{file}", old, new, promise, tuple(f"tests/{t}" for t in tests))
-
+from tests.mutation.around import AROUND
+from tests.mutation.entry import mutant
 
 MUTANTS = (
+    *AROUND,
     mutant(
         "uncertainty/coverage.py",
         "np.sqrt(1.0 + 1.0 / n_samples)",
@@ -28,6 +24,7 @@ MUTANTS = (
         "sd=factor * sd, facts=facts",
         "sd=sd, facts=facts",
         "the card's factor is applied to the expected error",
+        "promises/test_uncertainty.py",
         "solvers/unet/test_solver.py",
     ),
     mutant(

@@ -19,8 +19,9 @@ from inversesr.priors.networks.error_net import ErrorNet, ErrorShape
 from inversesr.priors.networks.unet import SuperResolutionShape, SuperResolutionUNet
 from inversesr.priors.networks.unet_inference import white_level
 from inversesr.priors.store import find_prior
+from inversesr.protocols import Solution
 from inversesr.solvers.unet.slices import describe_slices
-from inversesr.solvers.unet.solver import Effort, unet
+from inversesr.solvers.unet.solver import Effort, keep_interpolation, unet
 from inversesr.volume import Grid, Volume
 from inversesr.workflows.restore import restore
 
@@ -191,3 +192,20 @@ def test_the_network_is_adapted_to_the_scan_where_that_is_possible():
     small = unet(problem(), net(0.0), effort, lambda n, of: moments.append((n, of)))
     assert len(moments) == 2
     assert small.status == "one pass"
+
+
+@pytest.mark.parametrize("axis", ["R", "S"])
+def test_what_is_protected_stays_the_interpolated_scan_and_the_rest_is_the_networks(axis):
+    task = problem(axis=axis)
+    mask = torch.zeros_like(task.y)
+    mask[:, :20] = 1.0
+    task = replace(task, protect=mask)
+    made = Solution(torch.zeros(task.fine.shape), "one pass", 1)
+    found = keep_interpolation(task, made)
+    consistent = project(task.A, task.x0, task.y).x
+    torch.testing.assert_close(found.x, task.fine_protect * consistent)
+    torch.testing.assert_close(found.x[:, :15], consistent[:, :15], rtol=1e-3, atol=0.1)
+    assert float(found.x[:, 25:].abs().max()) < 0.1
+    assert found.unprotected is made.x
+    torch.testing.assert_close(found.prior_mask, 1.0 - task.fine_protect)
+    assert keep_interpolation(replace(task, protect=None), made) is made

@@ -55,6 +55,18 @@ def test_a_spoilt_slice_does_less_harm_than_its_square_would(monkeypatch):
     assert harm[3.0] < 0.7 * harm[1e9]
 
 
+def test_misfits_that_are_large_everywhere_spoil_no_slice(monkeypatch):
+    """Where motion remains, every misfit is ten times the noise: the penalty stays a square."""
+    _, A, y, mean = problem()
+    y = y + 10.0 * normal(y.shape, 77)
+    found = unet_stacks(A, y, mean, quiet)
+    assert found.history["misfit_over_noise"][-1] > 3.0
+    monkeypatch.setattr(stacks, "HUBER_BEND", 1e9)
+    square = unet_stacks(A, y, mean, quiet)
+    # measured: 0.005; where misfits count beyond three times the noise 0.16
+    assert float((found.x - square.x).norm()) < 0.02 * float((square.x - mean).norm())
+
+
 @pytest.mark.parametrize("weight", [0.0, 1.0])
 def test_images_are_averaged_where_they_reach(weight):
     a, b = normal(SHAPE, 0), normal(SHAPE, 1)

@@ -44,6 +44,16 @@ def test_held_out_scores_of_many_useless_features_are_no_better_than_chance():
     assert 0.25 < auc(scores, y.astype(int)) < 0.75
 
 
+def test_a_case_has_no_part_in_the_models_that_judge_its_fold():
+    x, y = cases()
+    other = x.copy()
+    other[7] += 1.0
+    same = held_out_scores(x, y) == held_out_scores(other, y)
+    # 60 cases in five folds: the eleven others of its own
+    assert same.sum() == 11
+    assert not same[7]
+
+
 def test_the_stored_coefficients_predict_as_the_pipeline_does():
     x, y = cases(200, 2.0)
     model, _ = train(x, y, NAMES, GRADES, n_permutations=0)

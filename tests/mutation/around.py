@@ -83,7 +83,7 @@ AROUND = (
     mutant(
         "node/works.py",
         "generation = ? AND state = 'working'",
-        "generation <= ? AND state = 'working'",
+        "generation >= ? AND state = 'working'",
         "a result of instances that are no longer all is not sent",
         "node/test_works.py",
     ),

@@ -68,6 +68,12 @@ def test_only_who_shows_a_trusted_certificate_is_let_in(port, pem, database):
     assert len(database.rows("SELECT * FROM instance")) == 2
 
 
+def test_a_caller_without_a_certificate_is_not_let_in(port, pem, database):
+    context = client_context(ListenConfig(forward_tls=True, tls_ca=f"{pem}/own.pem"))
+    assert send(port, small_head(2), tls=(context, HERE)) is None
+    assert database.rows("SELECT * FROM instance") == []
+
+
 def test_without_files_there_is_no_tls():
     assert server_context(ListenConfig(), 5.0) is None
     assert client_context(ListenConfig()) is None

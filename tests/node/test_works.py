@@ -57,6 +57,18 @@ def test_a_result_of_fewer_instances_is_dropped_when_others_came(database):
     assert pending(database) == []
 
 
+def test_a_work_begun_before_others_came_settles_nothing_while_all_are_worked_on(database):
+    old = taken(database)
+    arrive(database, uids="d")
+    finish(database)
+    new = take(database)
+    assert not made(database, old, ["results/old.dcm"])
+    assert failed(database, old, "a fault", 1) == 0
+    assert state(database)["state"] == "working"
+    assert made(database, new, ["results/new.dcm"])
+    assert [one.file for one in pending(database)] == ["results/new.dcm"]
+
+
 def test_a_node_that_was_killed_goes_on_where_it_was(database):
     taken(database)
     assert recover(database) == []

@@ -57,6 +57,27 @@ def test_a_group_without_voxels_takes_the_factor_of_its_neighbour():
     assert fit_table([], [0.1], [2.0]).factors == ((1.0, 1.0), (1.0, 1.0))
 
 
+def alike(n, ratio, sd_share=0.05, detail_ratio=0.5):
+    """A scan whose voxels are all of one group and have the same error."""
+    values = (ratio, sd_share, detail_ratio)
+    return GroupedErrors(*(np.full(n, value, np.float32) for value in values))
+
+
+def test_an_empty_group_rather_takes_the_factor_of_one_with_the_same_expected_error():
+    scans = [alike(100, 2.0, 0.05, 5.0), alike(100, 1.0, 0.2, 0.5)]
+    table = fit_table(scans, TABLE.sd_edges, TABLE.detail_edges)
+    assert np.array(table.factors) * width(0.9, np.inf) == pytest.approx(
+        np.array([[2.0] * 3, [1.0] * 3]), abs=1e-3
+    )
+
+
+@pytest.mark.parametrize(("n_small", "quantile"), [(100, 1.0), (400, 2.0)])
+def test_a_scan_counts_by_the_root_of_its_number_of_voxels(n_small, quantile):
+    """Of weights 100 and 10 the first is more than 90 % of all, of 100 and 20 less."""
+    table = fit_table([alike(10_000, 1.0), alike(n_small, 2.0)], (), ())
+    assert table.factors[0][0] * width(0.9, np.inf) == pytest.approx(quantile, abs=1e-3)
+
+
 @pytest.mark.parametrize("slice_axis", [0, 1, 2])
 def test_detail_is_the_slope_within_the_slice(slice_axis):
     others = [axis for axis in range(3) if axis != slice_axis]

@@ -9,8 +9,13 @@ from tests.support.dicom import affine_of, enhanced, slices, stack, write
 TOLD = Told(9004, "thin 1 mm T2 NOT FOR DIAGNOSIS", "made so", "solver=unet", "1.2.3")
 
 
-def made(folder, files, told=TOLD):
+def source(folder, files):
     (series,) = group(read_place(write(folder, files), folder))
+    return series
+
+
+def made(folder, files, told=TOLD):
+    series = source(folder, files)
     return template(read_dataset(series.first.path)[0], [series], told)
 
 
@@ -68,6 +73,17 @@ def test_a_loss_is_not_forgotten(tmp_path):
         one.LossyImageCompression, one.LossyImageCompressionRatio = "01", "12.5"
     ds = made(tmp_path, files)
     assert (ds.LossyImageCompression, ds.LossyImageCompressionRatio) == ("01", 12.5)
+
+
+def test_a_loss_of_any_source_is_told_and_all_of_them_are_named(tmp_path):
+    files = slices(stack(), affine_of())
+    first = source(tmp_path / "first", files)
+    for one in files:
+        one.LossyImageCompression = "01"
+    second = source(tmp_path / "second", files)
+    ds = template(read_dataset(first.first.path)[0], [first, second], TOLD)
+    assert ds.LossyImageCompression == "01"
+    assert len(ds.SourceImageSequence) == 12
 
 
 def test_an_enhanced_source_says_the_same_in_other_words(tmp_path):

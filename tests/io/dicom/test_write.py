@@ -104,9 +104,13 @@ def test_the_same_facts_give_the_same_bytes_and_others_another_series(tmp_path):
     other = written(tmp_path / "3", files, volume, ("others",))
     for file in one.iterdir():
         assert file.read_bytes() == (same / file.name).read_bytes()
-    uids = [{pydicom.dcmread(f).SOPInstanceUID for f in out.iterdir()} for out in (one, other)]
+    headers = [[pydicom.dcmread(f) for f in out.iterdir()] for out in (one, other)]
+    uids = [{header.SOPInstanceUID for header in made} for made in headers]
     assert len(uids[0]) == 25
     assert uids[0].isdisjoint(uids[1])
+    series = [{header.SeriesInstanceUID for header in made} for made in headers]
+    assert [len(uids) for uids in series] == [1, 1]
+    assert series[0] != series[1]
 
 
 def test_a_mosaic_and_a_series_without_study_are_no_source(tmp_path):

@@ -42,6 +42,13 @@ def test_a_hole_in_a_ramp_continues_it_and_the_rest_is_untouched():
     assert np.abs(found - data)[mask > 0].mean() < 2.5
 
 
+def test_what_was_measured_stays_as_it_is_bit_by_bit_whatever_rounding_does():
+    data = np.exp(np.random.default_rng(0).normal(0.0, 3.0, (20, 21, 12))).astype(np.float32)
+    mask = np.zeros(data.shape)
+    mask[8:11, 9:12, 4:7] = 1.0
+    np.testing.assert_array_equal(filled(data, mask)[mask == 0], data[mask == 0])
+
+
 def test_an_edge_is_continued_through_the_hole():
     data = np.zeros((24, 26, 12), np.float32)
     data[12:] = 100.0

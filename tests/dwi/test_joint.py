@@ -52,6 +52,21 @@ def test_the_other_directions_help(head):
     assert ((joint - fine)[inside] ** 2).mean() < ((alone - fine)[inside] ** 2).mean()
 
 
+def test_directions_learn_from_each_other_and_volumes_without_weighting_learn_apart(head):
+    thick = thickened(head, 2)[:4]
+    few = JointOptions(n_samples=2000, n_random=20)
+    level = bright_level(thick)[:, None, None, None]
+    # two directions change, and neither their mean, which guides all, nor their bright tissue
+    is_dark = (thick[1:3] < 0.6 * level[1:3]).all(axis=0)
+    change = np.random.default_rng(0).uniform(-0.2, 0.2, is_dark.shape) * is_dark
+    other = thick.copy()
+    other[1:3] += (np.array([1.0, -1.0])[:, None, None, None] * change * level[1:3]).astype("f4")
+    before, after = restored(thick, few), restored(other, few)
+    difference = [np.abs(b - a).max() / s for a, b, s in zip(before, after, level, strict=True)]
+    assert difference[0] < 1e-3
+    assert difference[3] > 0.01
+
+
 def test_details_turn_with_the_slice_axis(head):
     thick = thickened(head, 2)
     straight = restored(thick)

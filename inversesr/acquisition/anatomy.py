@@ -37,19 +37,20 @@ LEAST_ROOM = 0.4
 CLEAR_FIT = 0.3
 # how far a parameter is moved at first: rotations, shifts in mm, logarithm of the size
 STEPS = np.array([0.15, 0.15, 0.15, 6.0, 6.0, 6.0, 0.08])
-# sizes at which the search begins, and its range: brains of adults first, then smaller ones
-SIZES = (((1.05, 0.9), (0.72, 1.28)), ((0.7, 0.5), (0.45, 0.75)))
+# sizes at which the search begins, and its range: of adults; of smaller brains, in which only a
+# clear fit is believed
+ADULTS, SMALL = ((1.05, 0.9, 0.78), (0.72, 1.28)), ((0.7, 0.5), (0.45, 0.75))
 START_PITCHES = (-0.35, 0.0, 0.35)
 # from the top of the head to the middle of the brain, mm; of whole heads and bare brains
 START_DEPTHS_MM = (75.0, 60.0)
 # a narrower image may show one side of a head: 130 mm is the width of a brain
 HALF_MM = 110.0
 START_SHIFTS_MM = (-15.0, 0.0, 15.0)
-N_STARTS, N_REFINED = 12, 3
+N_STARTS, N_REFINED = 16, 4
 BRIGHT_SHARE = 0.25
 
 # Scans of adults, in any contrast, are above this, other kinds of images below: decision 037.
-LEAST_FIT = 0.13
+LEAST_FIT = 0.15
 # Brains of newborns are 0.6 to 0.7 times as long as those of adults.
 LEAST_SIZE = 0.75
 
@@ -104,11 +105,10 @@ def anatomy_of(volume: Volume) -> Anatomy | None:
     coarse = _coarse(volume)
     if coarse is None:
         return None
-    found = (0.0, np.zeros(7))
-    for sizes, allowed in SIZES:
-        found = max(found, _search(coarse, sizes, allowed), key=lambda scored: scored[0])
-        if found[0] > CLEAR_FIT:
-            break
+    found = _search(coarse, *ADULTS)
+    if found[0] <= CLEAR_FIT:
+        small = _search(coarse, *SMALL)
+        found = small if small[0] > CLEAR_FIT else found
     fit, pose = found
     share = float(_inside(coarse, _voxels_of(coarse, pose, _template().points)).mean())
     return Anatomy(fit, float(np.exp(pose[6])), share)

@@ -15,7 +15,6 @@ import torch
 # Deeper than this within the brain, fluid is that of the ventricles.
 VENTRICLE_DEPTH_MM = 15.0
 N_ROUNDS = 40
-T1, T2 = "T1", "T2"
 FLUID, VENTRICLES, GREY, WHITE, THICKNESS, CONTRAST = (
     "fluid-like volume", "ventricle-like volume", "grey-like volume", "white-like volume",
     "cortical thickness proxy", "grey-white contrast",

@@ -1,7 +1,7 @@
 """4D files: a series of volumes in, a series of frames out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -194,8 +194,3 @@ def read_numbers(path: Path) -> Sequence[list[float]]:
         message = f"{path.name} holds no numbers, or some that are not finite"
         raise InputError(message)
     return rows
-
-
-def with_volume(scan: Scan, volume: Volume) -> Scan:
-    """Return what is known of a file with other voxels."""
-    return replace(scan, volume=volume)

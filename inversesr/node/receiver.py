@@ -117,12 +117,6 @@ def _on_connection(event: Any, reception: Reception) -> None:  # noqa: ANN401
         association.acse_timeout = AT_ONCE_S
 
 
-def _n_open(server: Any) -> int:  # noqa: ANN401
-    """Return the number of connections that are open; the thread of a closed one lives on."""
-    transports = [one.dul.socket for one in server.active_associations]
-    return sum(one is not None and one.socket is not None for one in transports)
-
-
 def _on_request(event: Any, reception: Reception) -> None:  # noqa: ANN401
     """Reject whoever is not on the list, and who means another node."""
     association = event.assoc

@@ -32,14 +32,12 @@ class Header:
         wanted: The image as it is to be, without oversampling.
         centres: Step of k = 0 along y and z; None where it is the middle.
         trajectory: Such as "cartesian" or "spiral".
-        n_encodings: How many encodings there are.
     """
 
     encoded: Space
     wanted: Space
     centres: tuple[int | None, int | None]
     trajectory: str
-    n_encodings: int
 
 
 def parse_header(text: str | bytes, label: str) -> Header:
@@ -54,15 +52,13 @@ def parse_header(text: str | bytes, label: str) -> Header:
         raise InputError(message)
     try:
         root = ElementTree.fromstring(raw)
-        encodings = root.findall("{*}encoding")
-        first = encodings[0]
+        first = root.findall("{*}encoding")[0]
         steps = ("kspace_encoding_step_1", "kspace_encoding_step_2")
         header = Header(
             read_space(first, "encodedSpace"),
             read_space(first, "reconSpace"),
             (centre_of(first, steps[0]), centre_of(first, steps[1])),
             (first.findtext("{*}trajectory") or "cartesian").strip().lower(),
-            len(encodings),
         )
     except (ElementTree.ParseError, IndexError, TypeError, ValueError, AttributeError) as error:
         message = f"the header of {label} lacks what an image needs ({error}): export it again"

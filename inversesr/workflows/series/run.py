@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from inversesr.acquisition.registration import motion_mm
 from inversesr.errors import InputError
 from inversesr.evaluation.temporal import tsnr
 from inversesr.io.atomic import atomic_folder, check_output
@@ -234,8 +233,3 @@ def _medians(
         "measured": float(np.median(measured[inside])),
         "restored": float(np.median(restored[fine_inside])),
     }
-
-
-def largest_motion_mm(model: SeriesModel) -> float:
-    """Return how far the head moved from where it was at first, at a corner of the image."""
-    return max(motion_mm(pose, model.fine) for pose in model.poses)

@@ -68,7 +68,6 @@ UNMIRRORED = {
     "__main__",
     "acquisition.foreground",
     "cli.batch",
-    "errors",
     "protocols",
 }
 

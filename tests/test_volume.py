@@ -36,6 +36,30 @@ def test_every_axis_gets_a_letter_of_its_own(seed):
     assert sorted(next(i for i, pair in enumerate(pairs) if c in pair) for c in codes) == [0, 1, 2]
 
 
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.booleans())
+def test_axes_in_their_order_and_turned_by_their_flips_run_to_the_right_front_and_top(
+    seed, is_oblique
+):
+    grid = Grid((4, 5, 6), affine_of(seed, is_oblique=is_oblique))
+    affine = grid.affine[:, [*grid.ras_order, 3]]
+    affine[:, list(grid.ras_flips)] *= -1.0
+    assert Grid((4, 5, 6), affine).axcodes == "RAS"
+
+
+def test_a_part_of_an_image_lies_where_it_lay():
+    grid = Grid((6, 7, 8), affine_of(3))
+    image = Volume(np.arange(6.0 * 7 * 8, dtype=np.float32).reshape(6, 7, 8), grid)
+    part = image.cropped((slice(2, 5), slice(None), slice(1, 8)))
+    assert part.grid.shape == (3, 7, 7)
+    for voxel in ((0, 0, 0), (2, 6, 6), (1, 3, 2)):
+        there = tuple(np.add(voxel, (2, 0, 1)))
+        assert part.data[voxel] == image.data[there]
+        np.testing.assert_allclose(
+            part.grid.affine @ [*voxel, 1.0], grid.affine @ [*there, 1.0], atol=1e-9
+        )
+
+
 def test_axis_codes_of_the_usual_orientations():
     assert Grid((2, 2, 2), np.eye(4)).axcodes == "RAS"
     assert Grid((2, 2, 2), np.diag([-1.0, -1.0, 1.0, 1.0])).axcodes == "LPS"

@@ -1,14 +1,23 @@
+import json
+from hashlib import sha256
+
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save
 from torch import nn
 
 from inversesr.acquisition.brain_network import (
+    CARD_NAME,
+    WEIGHTS_NAME,
     apply_network,
     brain_probability,
+    build_network,
+    load_network,
     normalised,
     resampling,
 )
+from inversesr.errors import MachineError
 
 
 class Identity(nn.Module):
@@ -60,3 +69,39 @@ def test_probabilities_lie_where_the_image_is_bright():
     assert found.shape == data.shape
     assert found[20, 20, 6] > 0.7
     assert found[2, 2, 1] == pytest.approx(0.5)
+
+
+@pytest.fixture
+def written(tmp_path):
+    """A folder with a small network and its card."""
+    network = build_network((4, 4, 4, 4))
+    content = save(network.state_dict())
+    (tmp_path / WEIGHTS_NAME).write_bytes(content)
+    card = {"sha256": sha256(content).hexdigest(), "channels": [4, 4, 4, 4]}
+    (tmp_path / CARD_NAME).write_text(json.dumps(card))
+    return tmp_path, network
+
+
+def test_a_network_is_loaded_as_it_was_saved_and_cannot_change(written):
+    folder, network = written
+    found = load_network(folder)
+    assert not found.training
+    assert not any(weight.requires_grad for weight in found.parameters())
+    image = torch.rand((9, 10, 11), generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(apply_network(found, image), apply_network(network.eval(), image))
+
+
+@pytest.mark.parametrize("fault", ["no weights", "other weights", "no card", "empty card"])
+def test_a_network_that_is_damaged_is_a_fault_of_the_machine(written, fault):
+    folder, _ = written
+    card, weights = folder / CARD_NAME, folder / WEIGHTS_NAME
+    if fault == "other weights":
+        content = bytearray(weights.read_bytes())
+        content[-1] ^= 1
+        weights.write_bytes(content)
+    elif fault == "empty card":
+        card.write_text("{}")
+    else:
+        (weights if fault == "no weights" else card).unlink()
+    with pytest.raises(MachineError, match="pip install --force-reinstall inversesr"):
+        load_network(folder)

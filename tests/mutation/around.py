@@ -248,4 +248,11 @@ AROUND = (
         "readouts of other encodings are not left out in silence",
         "io/kspace/test_ismrmrd.py",
     ),
+    mutant(
+        "acquisition/brain_network.py",
+        'if sha256(content).hexdigest() != card["sha256"]:',
+        "if not content:",
+        "weights of the brain's network that are damaged are not used",
+        "acquisition/test_brain_network.py",
+    ),
 )

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from inversesr.errors import InputError
-from inversesr.io.series import read_motion, read_series, write_series
+from inversesr.io.series import read_motion, read_numbers, read_series, write_series
 from inversesr.volume import Grid
 
 
@@ -79,3 +79,23 @@ def test_motion_is_six_numbers_a_volume(tmp_path):
         read_motion(file, 1)
     with pytest.raises(InputError, match="does not exist"):
         read_motion(tmp_path / "no.txt", 1)
+
+
+def test_more_than_four_dimensions_are_refused_but_those_of_one(tmp_path):
+    save(tmp_path / "one.nii", (4, 5, 6, 3, 1))
+    assert read_series(tmp_path / "one.nii").y.shape == (3, 4, 5, 6)
+    save(tmp_path / "two.nii", (4, 5, 6, 3, 2))
+    with pytest.raises(InputError, match=r"is 5D .*; expected a 4D series"):
+        read_series(tmp_path / "two.nii")
+
+
+def test_a_header_that_names_no_unit_of_time_counts_in_seconds(tmp_path):
+    save(tmp_path / "bold.nii", tr=2.5, unit="unknown")
+    assert read_series(tmp_path / "bold.nii").header_tr_s == pytest.approx(2.5)
+
+
+@pytest.mark.parametrize(("text", "fault"), [("", "holds no numbers"), ("1 nan", "not finite")])
+def test_text_without_numbers_is_refused(tmp_path, text, fault):
+    (tmp_path / "motion.txt").write_text(text)
+    with pytest.raises(InputError, match=fault):
+        read_numbers(tmp_path / "motion.txt")

@@ -120,3 +120,10 @@ def test_a_file_of_the_reference_library_is_read(tmp_path):
         dataset.append_acquisition(line)
     dataset.close()
     assert np.array_equal(read_kspace(tmp_path / "k.h5").samples[..., 0], array)
+
+
+def test_a_readout_that_was_cut_off_is_refused(tmp_path):
+    records = lines(data(2, 8, 14))
+    records[3]["head"]["number_of_samples"] = 9
+    with pytest.raises(InputError, match="has 16 samples; expected 9 of each of 2 coils"):
+        read_kspace(save_ismrmrd(tmp_path / "k.h5", header(), records))

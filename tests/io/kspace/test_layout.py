@@ -55,3 +55,15 @@ def test_a_mask_of_other_data_is_refused():
     sampled[:, ::2] = False
     with pytest.raises(InputError, match="zero in every coil"):
         fit_mask(np.ones((5, 6, 3), dtype=bool), sampled, "data")
+
+
+def test_an_array_that_is_no_kspace_is_refused():
+    with pytest.raises(InputError, match=r"holds <U1; expected complex numbers"):
+        arrange(np.full((2, 5, 6), "a"), "cxy", "data")
+    with pytest.raises(InputError, match=r"has \(1, 6\) samples in x and y"):
+        arrange(DATA[:, :1], "cxyz", "data")
+
+
+def test_a_mask_that_marks_nothing_is_refused():
+    with pytest.raises(InputError, match="marks nothing as measured"):
+        fit_mask(np.zeros((5, 6), dtype=bool), SAMPLED, "data")

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check lint fast mutants docs bench wheel lowest constraints clean
+.PHONY: demo test check lint fast mutants coverage docs bench wheel lowest constraints clean
 
 EXECUTED := $(patsubst notebooks/%,build/notebooks/%,$(wildcard notebooks/*.ipynb))
 
@@ -29,6 +29,16 @@ fast: $(READY)
 # every promise in tests/mutation/table.py is broken once: a test has to notice
 mutants: $(READY)
 	$(BIN)/python -m tests.mutation
+
+# lines and branches that the fast tests reach, in processes that they start too; TESTS=tests/io
+# takes a part of them
+TESTS := tests
+coverage: export COVERAGE_FILE := $(CURDIR)/build/coverage/data
+coverage: $(READY)
+	rm -rf build/coverage && mkdir -p build/coverage
+	$(BIN)/python -m coverage run -m pytest -q -m "not slow" $(TESTS)
+	$(BIN)/python -m coverage combine -q build/coverage
+	$(BIN)/python -m coverage report --skip-covered --sort=cover
 
 # warnings are errors: a link that leads nowhere, a name that is not documented
 docs: $(READY) $(EXECUTED)

@@ -1,5 +1,7 @@
 import json
+from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -46,6 +48,45 @@ def test_too_few_cases_have_status_two(tmp_path):
     found = invoke("dwi", "grade", "train", table, "-o", tmp_path / "m.json")
     assert found.exit_code == 2
     assert "expected at least 30" in found.stderr
+
+
+def test_files_and_the_largest_difference_are_told_in_words(scan):
+    pytest.importorskip("dipy")
+    found = invoke("dwi", scan)
+    assert found.exit_code == 0, found.output
+    *files, last = found.stdout.splitlines()
+    assert "differs from the measured slices by at most" in last
+    assert all(Path(line.split(": ")[1]).is_file() for line in files)
+
+
+def test_a_grade_model_is_trained_told_with_its_card_and_predicts(tmp_path):
+    pytest.importorskip("sklearn")
+    table, model, csv = (tmp_path / name for name in ("table.csv", "model.json", "grades.csv"))
+    rows = [f"{k},{'ab'[k % 2]},{k % 2 + np.sin(7.0 * k):.3f}" for k in range(40)]
+    table.write_text("\n".join(["case,grade,x", *rows]))
+    trained = invoke("dwi", "grade", "train", table, "-o", model, "--permutations", "0")
+    assert trained.exit_code == 0, trained.output
+    assert "not for diagnosis" in trained.stdout
+    assert f"model: {model}" in trained.stdout
+    told = invoke("dwi", "grade", "predict", model, table, "-o", csv)
+    assert told.exit_code == 0, told.output
+    assert told.stdout == f"40 cases: {csv}  (research only: not for diagnosis)\n"
+    as_json = invoke("dwi", "grade", "predict", model, table, "-o", csv, "--force", "--json")
+    assert len(json.loads(as_json.stdout)["rows"]) == 40
+
+
+def test_features_of_a_region_are_written_and_counted(tmp_path):
+    data = np.random.default_rng(0).uniform(5e-4, 2e-3, (12, 12, 8)).astype(np.float32)
+    region = np.zeros(data.shape, np.float32)
+    region[3:9, 3:9, 2:6] = 1.0
+    for name, values in (("adc", data), ("mask", region)):
+        nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), tmp_path / f"{name}.nii.gz")
+    mask, csv = tmp_path / "mask.nii.gz", tmp_path / "features.csv"
+    told = invoke("dwi", "radiomics", tmp_path / "adc.nii.gz", "--mask", mask, "-o", csv)
+    assert told.exit_code == 0, told.output
+    header, row = csv.read_text().splitlines()
+    assert told.stdout == f"{len(header.split(',')) - 1} features of 1 maps: {csv}\n"
+    assert len(row.split(",")) == len(header.split(","))
 
 
 def test_help_lists_the_subcommands():

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import nibabel
 import numpy as np
@@ -28,6 +29,14 @@ def test_a_slice_is_filled_and_told_on_standard_error(scan):
     before, after = (nibabel.load(p).get_fdata() for p in (scan, outputs["image"]))
     np.testing.assert_array_equal(np.delete(after, 4, 2), np.delete(before, 4, 2))
     assert "generated, not measured" in told.stderr
+
+
+def test_files_that_were_written_are_named_in_words(scan):
+    told = fill(scan, "--slices", "4", "--solver", "spline")
+    assert told.exit_code == 0, told.output
+    lines = dict(line.split(":", 1) for line in told.stdout.splitlines())
+    assert {"image", "generated", "record", "report"} <= set(lines)
+    assert all(Path(file.strip()).is_file() for file in lines.values())
 
 
 @pytest.mark.parametrize(

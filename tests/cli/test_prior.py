@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from inversesr.cli.app import app
 from inversesr.priors.card import parse_card, read_card
 from inversesr.priors.tensors import load_tensors
+from inversesr.training.packed import names_in
 from tests.cli.test_app import contents
 from tests.priors.test_latent_diffusion import local_card
 from tests.support import problems
@@ -161,6 +162,25 @@ def test_a_setting_that_a_stage_does_not_have_is_refused(tmp_path):
     (tmp_path / "export.toml").write_text('colour = "red"\n')
     sentence = refused("train", "export", "--config", tmp_path / "export.toml", "-o", tmp_path)
     assert "export has no setting 'colour'" in sentence
+
+
+def test_the_earlier_name_of_a_stage_goes_on_working_with_a_warning(tmp_path):
+    (tmp_path / "unet.toml").write_text('colour = "red"\n')
+    told = prior("train", "warmstart", "--config", tmp_path / "unet.toml", "-o", tmp_path)
+    assert told.exit_code == 2
+    warning, refusal = told.stderr.splitlines()
+    assert "the stage 'warmstart' is now 'unet'; the old name will not be known" in warning
+    assert "unet has no setting 'colour'" in refusal
+
+
+def test_scans_are_packed_into_one_file_whose_size_is_told(tmp_path):
+    voxels = np.random.default_rng(0).uniform(1, 9, (12, 12, 12)).astype(np.float32)
+    for name in ("a_T1w", "b_T1w"):
+        nibabel.save(nibabel.Nifti1Image(voxels, np.eye(4)), tmp_path / f"{name}.nii.gz")
+    file = tmp_path / "train.pack"
+    told = done("pack", "--data", tmp_path, "-o", file)
+    assert told == f"{file}: 2 scans, {file.stat().st_size / 1e6:.1f} MB\n"
+    assert names_in(file) == ["a_T1w", "b_T1w"]
 
 
 @pytest.mark.parametrize("arguments", [(), ("fly",), ("show", "builtin"), ("train",)], ids=str)

@@ -255,4 +255,11 @@ AROUND = (
         "weights of the brain's network that are damaged are not used",
         "acquisition/test_brain_network.py",
     ),
+    mutant(
+        "cli/prior.py",
+        "return ROLES[stage]",
+        "return stage",
+        "the earlier name of a stage goes on working",
+        "cli/test_prior.py",
+    ),
 )

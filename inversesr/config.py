@@ -12,7 +12,9 @@ from inversesr.errors import InputError, warn_of_old_name
 
 PROFILE_NAMES = ("rect", "gaussian", "slr")
 AUTOMATIC = "auto"
-BUILTIN_PRIOR = "builtin"
+BUILTIN_PRIOR, WHOLE_BRAIN_PRIOR = "builtin", "builtin-global"
+# how the names of the published methods begin, which search priors of whole brains
+PUBLISHED = "inversesr-"
 CONSISTENCY_NAMES = ("auto", "exact", "noise", "off")
 # Names of earlier versions, known for one more.
 OLD_SOLVERS = {"warmstart": "unet"}
@@ -61,7 +63,10 @@ class Config:
         "below 1 mm count in groups of about 1 mm), tv for all others.",
     )
     prior: str = option(
-        BUILTIN_PRIOR, "Prior of the solvers that need one: a name or a folder.", unit="NAME|DIR"
+        AUTOMATIC,
+        "Prior of the solvers that need one: a name or a folder; auto takes builtin-global for "
+        "inversesr-dec and inversesr-ldm, builtin for all others.",
+        unit="NAME|DIR",
     )
     condition: tuple[str, ...] = option(
         (), "Known of the subject, as age=63; may be repeated.", unit="NAME=VALUE", kind=list[str]
@@ -168,6 +173,9 @@ class Config:
         for name in ("settings", "condition"):
             # the command line and JSON give lists
             object.__setattr__(self, name, tuple(getattr(self, name)))
+        if self.prior == AUTOMATIC:
+            is_published = self.solver.startswith(PUBLISHED)
+            object.__setattr__(self, "prior", WHOLE_BRAIN_PRIOR if is_published else BUILTIN_PRIOR)
         check_fields(self)
         if self.voxel_size is not None:
             sizes = _lengths("voxel_size", self.voxel_size, 3)

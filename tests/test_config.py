@@ -14,6 +14,7 @@ from inversesr.config import (
     option,
 )
 from inversesr.errors import InputError, InverseSRError, OldNameWarning
+from inversesr.solvers.registry import entries
 
 NAN, INF = float("nan"), float("inf")
 
@@ -188,3 +189,14 @@ def test_voxel_sizes_are_three_lengths():
     for given in ("1", "1,1", "0,1,1", 3.0):
         with pytest.raises(InputError, match=r"voxel_size is .*; expected three lengths of"):
             Config(voxel_size=given)
+
+
+def test_published_solvers_take_the_whole_brain_prior_unless_another_is_named():
+    assert Config().prior == Config(solver="diffusion").prior == "builtin"
+    published = [entry.name for entry in entries() if entry.is_published]
+    assert published
+    for solver in published:
+        assert Config(solver=solver).prior == "builtin-global"
+        assert Config(solver=solver, prior="builtin").prior == "builtin"
+        # once settled it stays, as in a record
+        assert replace(Config(), solver=solver).prior == "builtin"

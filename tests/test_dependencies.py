@@ -18,7 +18,12 @@ THIRD_PARTY = (TOP / "THIRD_PARTY.md").read_text(encoding="utf-8")
 FOR_DEVELOPERS = ("docs", "dev")
 CORE = [Requirement(r) for r in PROJECT["dependencies"]]
 EXTRAS = {e: [Requirement(r) for r in rs] for e, rs in PROJECT["optional-dependencies"].items()}
-SHIPPED = ("report/viewer/niivue.umd.js", "priors/shipped/builtin/", "workflows/demo_head.nii.gz")
+SHIPPED = (
+    "report/viewer/niivue.umd.js",
+    "priors/shipped/builtin/",
+    "priors/shipped/builtin-global/",
+    "workflows/demo_head.nii.gz",
+)
 OPTIONAL = [r for e, rs in EXTRAS.items() if e not in FOR_DEVELOPERS for r in rs]
 
 

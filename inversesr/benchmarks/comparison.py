@@ -11,11 +11,11 @@ from inversesr.acquisition.simulation import slice_axis_towards
 from inversesr.acquisition.simulation_choices import SimulateConfig
 from inversesr.benchmarks.case import Case, run_alone
 from inversesr.benchmarks.rows import Row, with_time_to_quality
-from inversesr.config import BUILTIN_PRIOR, Config
+from inversesr.config import AUTOMATIC, BUILTIN_PRIOR, Config
 from inversesr.errors import InputError
 from inversesr.io.checks import stem
 from inversesr.io.nifti import Scan, read_scan, write_volume
-from inversesr.priors.card import read_card
+from inversesr.priors.card import PriorCard, read_card
 from inversesr.priors.store import find_prior
 from inversesr.solvers.registry import entries
 from inversesr.volume import Grid, Volume
@@ -46,7 +46,7 @@ class Setup:
     """
 
     settings: tuple[str, ...] = ()
-    prior: str = BUILTIN_PRIOR
+    prior: str = AUTOMATIC
     seed: int = 0
     crop: int | None = None
     is_traced: bool = False
@@ -67,9 +67,11 @@ class Setup:
         Nothing has to be interpolated to be scored.
         """
         error_mm = self.misstated * task.thickness_mm
+        # a crop is no whole brain
+        is_part = self.crop is not None and self.prior == AUTOMATIC
         return Config(
             solver=solver,
-            prior=self.prior,
+            prior=BUILTIN_PRIOR if is_part else self.prior,
             settings=self.settings,
             spacing_mm=truth.spacing_mm[slice_axis_towards(truth, task.axis)],
             thickness_mm=task.thickness_mm + error_mm,
@@ -154,14 +156,17 @@ def middle_box(grid: Grid, axis: int, crop: int | None) -> tuple[slice, slice, s
     return box[0], box[1], box[2]
 
 
-def runnable_solvers(prior: str = BUILTIN_PRIOR) -> list[str]:
+def runnable_solvers(prior: str = AUTOMATIC) -> list[str]:
     """Return the solvers that a prior has all networks for, and those that need none.
 
     Raises:
         InputError: there is no such prior.
     """
-    card = read_card(find_prior(prior))
-    return [entry.name for entry in entries() if entry.is_served_by(card)]
+
+    def card_of(solver: str) -> PriorCard:
+        return read_card(find_prior(Config(solver=solver, prior=prior).prior))
+
+    return [e.name for e in entries() if not e.has_prior or e.is_served_by(card_of(e.name))]
 
 
 def measure_scaling(

@@ -11,7 +11,7 @@ import typer
 
 from inversesr.acquisition.simulation_choices import SimulateConfig
 from inversesr.cli.console import Settings
-from inversesr.config import AUTOMATIC, BUILTIN_PRIOR, present_solver
+from inversesr.config import AUTOMATIC, present_solver
 from inversesr.solvers.options import check_settings
 from inversesr.solvers.registry import (
     BASELINE_NAME,
@@ -58,7 +58,7 @@ class SolverChoice:
     settings: Settings = None
     prior: Annotated[
         str, typer.Option(metavar="NAME|DIR", help="Prior of the solvers that need one.")
-    ] = BUILTIN_PRIOR
+    ] = AUTOMATIC
     seed: Annotated[int, typer.Option(help="Seed of noise and solvers.")] = 0
 
     def __post_init__(self) -> None:

@@ -25,7 +25,7 @@ from inversesr.volume import Volume
 
 # The mean image needs no detail: two chains of four steps from nearly pure noise, and their
 # mirror images, are enough.
-N_MEAN_CHAINS, N_MEAN_STEPS, MEAN_SIGMA = 2, 4, 8.0
+N_MEAN_CHAINS, N_MEAN_STEPS, MEAN_SIGMA = 2, 4, 200.0
 
 
 def load_for_task(

@@ -52,7 +52,7 @@ BRIGHT_SHARE = 0.25
 # Scans of adults, in any contrast, are above this, other kinds of images below: decision 037.
 LEAST_FIT = 0.15
 # Brains of newborns are 0.6 to 0.7 times as long as those of adults.
-LEAST_SIZE = 0.75
+LEAST_SIZE, NEARLY_SMALL = 0.75, 0.8
 
 Points = NDArray[np.float64]
 
@@ -106,9 +106,9 @@ def anatomy_of(volume: Volume) -> Anatomy | None:
     if coarse is None:
         return None
     found = _search(coarse, *ADULTS)
-    if found[0] <= CLEAR_FIT:
+    if found[0] <= CLEAR_FIT or np.exp(found[1][6]) < NEARLY_SMALL:
         small = _search(coarse, *SMALL)
-        found = small if small[0] > CLEAR_FIT else found
+        found = small if small[0] > max(CLEAR_FIT, found[0]) else found
     fit, pose = found
     share = float(_inside(coarse, _voxels_of(coarse, pose, _template().points)).mean())
     return Anatomy(fit, float(np.exp(pose[6])), share)

@@ -22,7 +22,12 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "inversesr"
 NOTEBOOKS = ROOT / "notebooks"
 EXECUTED = ROOT / "build" / "notebooks"
-CARD = PACKAGE / "priors" / "shipped" / "builtin" / "README.md"
+SHIPPED = PACKAGE / "priors" / "shipped"
+# model card of each built-in prior -> its page
+CARDS = {
+    SHIPPED / "builtin" / "README.md": "reference/builtin-prior.md",
+    SHIPPED / "builtin-global" / "README.md": "reference/builtin-global-prior.md",
+}
 API = "reference/api"
 # Modules of the public face, described by hand in reference/api/index.md.
 FACE = ("api", "config", "errors", "result", "volume")
@@ -47,12 +52,12 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add tutorials, the Python reference and the model card."""
+    """Add tutorials, the Python reference and the model cards."""
     made: dict[str, str | bytes] = {}
     for path in _notebooks():
         made |= _tutorial(path)
     made |= {f"{API}/{name}.md": _room(name) for name in _rooms()}
-    made["reference/builtin-prior.md"] = CARD.read_text(encoding="utf-8")
+    made |= {page: card.read_text(encoding="utf-8") for card, page in CARDS.items()}
     for name, content in made.items():
         files.append(File.generated(config, name, content=content))
     return files
@@ -78,8 +83,8 @@ def on_page_content(content: str, **_: Any) -> str:  # noqa: ANN401 (what MkDocs
 def _page_of(target: str) -> str | None:
     """Return the page that is made here of a file or folder of the repository."""
     top, _, rest = target.partition("/")
-    if target == CARD.relative_to(ROOT).as_posix():
-        return "reference/builtin-prior.md"
+    if ROOT / target in CARDS:
+        return CARDS[ROOT / target]
     if top == "notebooks":
         return f"tutorials/{Path(rest).stem}.md" if rest else "tutorials/index.md"
     if top == "inversesr":

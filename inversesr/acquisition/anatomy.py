@@ -24,7 +24,7 @@ from scipy.spatial.transform import Rotation
 from inversesr.volume import Affine, Grid, Image, Volume
 
 TEMPLATE_NAME = "tissue_template.npz"
-# Folds differ from person to person: both images are blurred to this before they are compared.
+# Folds differ from person to person: the scan is blurred to this, the mean brain is smooth anyway.
 COARSE_MM, BLUR_MM = 4.0, 5.0
 MM_PER_DEVIATION = 2.355
 # points of the mean brain: to find a pose, to refine it, and for the figure
@@ -64,12 +64,10 @@ class Anatomy:
     Attributes:
         fit: Share of the contrast within the brain that its tissues explain, 0 to 1.
         size: Length of the brain over that of the mean brain.
-        share: Share of the mean brain inside the field of view.
     """
 
     fit: float
     size: float
-    share: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,8 +108,7 @@ def anatomy_of(volume: Volume) -> Anatomy | None:
         small = _search(coarse, *SMALL)
         found = small if small[0] > max(CLEAR_FIT, found[0]) else found
     fit, pose = found
-    share = float(_inside(coarse, _voxels_of(coarse, pose, _template().points)).mean())
-    return Anatomy(fit, float(np.exp(pose[6])), share)
+    return Anatomy(fit, float(np.exp(pose[6])))
 
 
 def _search(
@@ -138,13 +135,13 @@ def doubt_of_anatomy(volume: Volume) -> str:
         return ""
     if found.fit < LEAST_FIT:
         return (
-            "no brain of an adult was found in the scan (the tissues of a mean brain explain "
-            f"{found.fit:.0%} of its contrast, and {LEAST_FIT:.0%} or more in scans of adults)"
+            "no adult brain was found in the scan (a mean adult brain explains "
+            f"{found.fit:.0%} of its contrast; at least {LEAST_FIT:.0%} is expected)"
         )
     if found.size < LEAST_SIZE:
         return (
-            f"the brain has {found.size:.0%} of the length of a mean brain of adults "
-            f"({LEAST_SIZE:.0%} or more expected)"
+            f"the brain is only {found.size:.0%} as long as the mean adult brain "
+            f"(at least {LEAST_SIZE:.0%} is expected)"
         )
     return ""
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inversesr.errors import InputError
+from inversesr.io.atomic import check_output
 from inversesr.io.nifti import read_scan
 from inversesr.training.scans import LABEL_WORDS, find_scans
 from inversesr.training.synthetic import FLUID_OF_BOTH_SIDES, WHITE_OF_BOTH_SIDES
@@ -28,8 +29,13 @@ def write_template(folders: Sequence[Path], output: Path) -> int:
         How many label maps there were.
 
     Raises:
-        InputError: there are none that mark the fluid about the brain.
+        InputError: there are none that mark the fluid about the brain, or the file cannot be
+            written.
     """
+    if output.suffix != ".npz" or not output.absolute().parent.is_dir():
+        message = f"{output} cannot be written; expected a name ending in .npz in a folder"
+        raise InputError(message)
+    check_output([output], force=True)
     total, n, affine = np.zeros(0), 0, np.eye(4)
     for path in find_scans(folders):
         if not LABEL_WORDS.intersection(path.name.split(".nii")[0].lower().split("_")):

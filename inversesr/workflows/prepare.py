@@ -109,11 +109,14 @@ def prepare(
         for region in (regions.excluded, regions.brain)
     )
     task = Task(y, scan.volume.grid, acquisition, sigma, excluded, brain)
-    return prepare_task(task, config, prior, strange=strange_to_prior(there, config))
+    return prepare_task(task, config, prior, strange_to_prior(there, config))
 
 
 def strange_to_prior(volume: Volume, config: Config) -> str:
-    """Return why the built-in prior knows no scans like this; "" if it does, or is not asked."""
+    """Return why the built-in prior knows no scans like this; "" if it does, or is not asked.
+
+    What another prior has seen is known to its maker only.
+    """
     if config.prior != BUILTIN_PRIOR or not _may_use_prior(config):
         return ""
     return doubt_of_anatomy(volume)
@@ -165,12 +168,12 @@ def choose_solver(
     Raises:
         InputError: there is no such solver, or it would not heed what was asked for.
     """
+    default, fallback = registry.DEFAULT_NAME, registry.FALLBACK_NAME
     if config.solver != AUTOMATIC:
         entry = registry.find(config.solver)
         refuse_samples(entry, config)
-        told = f"{strange}: the prior may invent, compare with --solver {registry.FALLBACK_NAME}"
+        told = f"{strange}: the prior may invent detail, compare with --solver {fallback}"
         return entry, (told,) if strange else ()
-    default, fallback = registry.DEFAULT_NAME, registry.FALLBACK_NAME
     if config.samples is not None and task.acquisition.missing:
         sampler = registry.find(registry.SAMPLER_OF_GAPS_NAME)
         return sampler, (f"{strange}: samples say less of the errors",) if strange else ()

@@ -83,7 +83,7 @@ def test_half_a_head_is_a_head():
 def test_the_brain_of_a_newborn_is_too_small():
     brain = mean_brain(size=0.62)
     assert anatomy_of(brain).size == pytest.approx(0.62, abs=0.04)
-    assert "of the length of a mean brain of adults (75% or more" in doubt_of_anatomy(brain)
+    assert "as long as the mean adult brain (at least 75% is expected)" in doubt_of_anatomy(brain)
 
 
 def spheres():
@@ -104,7 +104,7 @@ def test_what_is_no_brain_is_told(data):
     noise = np.random.default_rng(1).normal(0.0, 1.0, data.shape)
     grid = Grid(data.shape, np.diag([4.0, 4.0, 4.0, 1.0]))
     doubt = doubt_of_anatomy(Volume((data + noise).astype(np.float32), grid))
-    assert doubt.startswith("no brain of an adult was found in the scan (the tissues")
+    assert doubt.startswith("no adult brain was found in the scan (a mean adult brain explains")
 
 
 def test_folds_alone_are_no_brain():

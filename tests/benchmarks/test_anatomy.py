@@ -27,7 +27,7 @@ def test_adults_are_judged_as_they_are_and_in_three_directions_and_others_once(
     volume = Volume(head_volume((24, 24, 24)).data, Grid((24, 24, 24), np.eye(4)))
     write_volume(tmp_path / "head.nii.gz", volume, Scan.made_here(volume))
     monkeypatch.setattr(
-        module, "anatomy_of", lambda volume: Anatomy(volume.data.shape[2] / 100, 1.0, 1.0)
+        module, "anatomy_of", lambda volume: Anatomy(volume.data.shape[2] / 100, 1.0)
     )
     rows = []
     path = tmp_path / "head.nii.gz"

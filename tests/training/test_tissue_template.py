@@ -43,3 +43,9 @@ def test_maps_without_the_fluid_about_the_brain_are_refused(labels, tmp_path):
     write(tmp_path / "b_seg.nii.gz", np.where(labels == 24, 2, labels))
     with pytest.raises(InputError, match="label 24"):
         write_template([tmp_path], tmp_path / "mean.npz")
+
+
+@pytest.mark.parametrize("name", ["mean.nii", "nowhere/mean.npz"])
+def test_a_file_that_cannot_be_written_is_refused_before_any_work(name, tmp_path):
+    with pytest.raises(InputError, match="expected a name ending in .npz"):
+        write_template([], tmp_path / name)

@@ -33,8 +33,8 @@ def anatomy(
 ) -> None:
     """Tell scans of adults from other images.
 
-    By what the tissues of a mean brain explain of their contrast. Scans of adults are judged as
-    they are and as slices of 4, 6 and 8 mm along the three axes.
+    The score is how much of the contrast the tissues of a mean adult brain explain. Scans of
+    adults are judged as they are, and as slices of 4, 6 and 8 mm along the three axes.
     """
     from inversesr.benchmarks.anatomy import measure_anatomy
 

@@ -88,7 +88,9 @@ def one_image(
     taken, warnings = is_image & (heads["encoding_space_ref"] == 0), []
     n_encodings = len(np.unique(heads["encoding_space_ref"][is_image]))
     if n_encodings > 1:
-        warnings.append(f"the file holds {n_encodings} images by encoding: the first is used")
+        warnings.append(
+            f"the file holds images of {n_encodings} encodings: only the first is used"
+        )
     for counter in COUNTERS:
         numbers = heads["idx"][counter][taken]
         if len(numbers) and numbers.max() > numbers.min():

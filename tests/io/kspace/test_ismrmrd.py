@@ -92,7 +92,7 @@ def test_the_first_of_several_encodings_is_taken_and_that_is_said(tmp_path):
     records = [*lines(first), *lines(second, encoding_space_ref=1)]
     kspace = read_kspace(save_ismrmrd(tmp_path / "k.h5", header(), records))
     assert np.array_equal(kspace.samples[..., 0], first)
-    assert kspace.warnings == ("the file holds 2 images by encoding: the first is used",)
+    assert kspace.warnings == ("the file holds images of 2 encodings: only the first is used",)
 
 
 @pytest.mark.parametrize(

@@ -47,5 +47,5 @@ def test_maps_without_the_fluid_about_the_brain_are_refused(labels, tmp_path):
 
 @pytest.mark.parametrize("name", ["mean.nii", "nowhere/mean.npz"])
 def test_a_file_that_cannot_be_written_is_refused_before_any_work(name, tmp_path):
-    with pytest.raises(InputError, match="expected a name ending in .npz"):
+    with pytest.raises(InputError, match=r"expected a name ending in \.npz"):
         write_template([], tmp_path / name)
